@@ -1,0 +1,3 @@
+//! Summaries in, findings out: one file per technique; one register.
+
+pub mod finding;

@@ -1,0 +1,1 @@
+//! Scaling, codebook, mixture, density, calibration; fit; the model file and its card.

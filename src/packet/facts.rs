@@ -1,0 +1,110 @@
+//! Application facts: the few words of a flow's opening that say who talks to whom in which protocol.
+//! In: what `packet::app` parsed. Out: small owned values that a flow row carries.
+//! Bounds: every string and list has its limit here. Payload bytes, paths' queries, cookies and credentials never enter.
+
+use crate::units::{Address, TimestampNs};
+
+/// Longest name kept, in bytes (RFC 1035 section 2.3.4).
+pub const NAME_BYTES_MAX: usize = 255;
+/// Subject names kept of one certificate.
+pub const CERT_NAMES_MAX: usize = 8;
+/// Answer addresses kept of one DNS response.
+pub const DNS_ANSWERS_MAX: usize = 16;
+
+/// The application protocol that a flow's own bytes prove (never its port alone).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs, reason = "the variants are the protocols' own names")]
+pub enum AppProtocol {
+    Dns,
+    Tls,
+    Quic,
+    Http,
+    Ssh,
+}
+
+impl AppProtocol {
+    /// The name in EVE's `app_proto`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Dns => "dns",
+            Self::Tls => "tls",
+            Self::Quic => "quic",
+            Self::Http => "http",
+            Self::Ssh => "ssh",
+        }
+    }
+}
+
+/// What is known of one flow's application, in the order in which it becomes known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AppFacts {
+    /// The protocol, once its bytes prove it.
+    pub protocol: Option<AppProtocol>,
+    /// The name that the client asks for: TLS or QUIC SNI, HTTP Host (lower case, no port), first DNS query name.
+    pub server_name: Option<Box<str>>,
+    /// First ALPN that the client offers, or the one the server chose once known.
+    pub alpn: Option<Box<str>>,
+    /// JA4 of the client hello (FoxIO, BSD-3-Clause), 36 characters.
+    pub ja4: Option<Box<str>>,
+    /// TLS version as negotiated (0x0303 is TLS 1.2, 0x0304 TLS 1.3); as offered until the server answers.
+    pub tls_version: Option<u16>,
+    /// Cipher suite that the server chose.
+    pub tls_cipher: Option<u16>,
+    /// Fingerprint of the server's hello: a hash of version, cipher and the order of its extensions.
+    pub server_fingerprint: Option<u64>,
+    /// The server's certificate, where TLS 1.2 or older shows it.
+    pub certificate: Option<Box<CertificateFacts>>,
+    /// HTTP method of the first request.
+    pub http_method: Option<Box<str>>,
+    /// HTTP path of the first request, its query cut off, at most 255 bytes.
+    pub http_path: Option<Box<str>>,
+    /// HTTP status of the first answer.
+    pub http_status: Option<u16>,
+    /// SSH identification strings, client's and server's (RFC 4253 section 4.2).
+    pub ssh_banners: [Option<Box<str>>; 2],
+    /// DNS queries and answers seen in the flow.
+    pub dns_queries: u32,
+    /// DNS responses seen in the flow.
+    pub dns_answers: u32,
+}
+
+/// What a leaf certificate says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CertificateFacts {
+    /// Issuer as an RFC 4514 string, at most 255 bytes.
+    pub issuer: Box<str>,
+    /// Subject as an RFC 4514 string, at most 255 bytes.
+    pub subject: Box<str>,
+    /// DNS names of the subject alternative name, else the common name; at most [`CERT_NAMES_MAX`].
+    pub names: Vec<Box<str>>,
+    /// First 8 bytes of SHA-256 over the subject public key info.
+    pub key_hash: u64,
+    /// First 8 bytes of SHA-256 over the issuer's DER.
+    pub issuer_hash: u64,
+}
+
+/// One DNS message that matters: a response, or a query that was never answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NameLookup {
+    /// When the message was captured.
+    pub ts: TimestampNs,
+    /// Who asked.
+    pub client: Address,
+    /// Whom it asked.
+    pub resolver: Address,
+    /// Name asked for, lower case, no trailing dot.
+    pub name: Box<str>,
+    /// Query type (1 A, 28 AAAA …).
+    pub qtype: u16,
+    /// Response code; none for a query.
+    pub rcode: Option<u8>,
+    /// Message id.
+    pub id: u16,
+    /// Addresses answered, at most [`DNS_ANSWERS_MAX`].
+    pub answers: Vec<Address>,
+    /// Smallest TTL of those, seconds.
+    pub ttl_s: u32,
+    /// Bytes of the whole message.
+    pub message_bytes: u16,
+}

@@ -1,0 +1,4 @@
+//! Frames in, packet columns out, or a counted reject.
+
+pub mod columns;
+pub mod facts;

@@ -1,0 +1,1 @@
+//! Threads around all that; counters; the only wall clock.

@@ -1,0 +1,1 @@
+//! The register of authorised collectors, transfers, verdicts.

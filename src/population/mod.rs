@@ -1,0 +1,1 @@
+//! Flows and observations in, a mergeable summary per population, collector and window out.

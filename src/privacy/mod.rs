@@ -1,0 +1,1 @@
+//! Keyed, prefix-preserving pseudonyms; the one place that can reveal.

@@ -1,0 +1,1 @@
+//! Findings to text, JSON, EVE and Parquet; one register.

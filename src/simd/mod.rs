@@ -1,0 +1,1 @@
+//! Kernels over columns: scalar truth, dispatched versions.

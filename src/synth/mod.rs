@@ -1,0 +1,1 @@
+//! Labelled traffic from a seed.
