@@ -15,13 +15,13 @@ pub enum Reveal {
     #[default]
     Nothing,
     /// The user named the key file (`--reveal`): pseudonyms made under that key are turned back.
-    With(Pseudonymiser),
+    With(Box<Pseudonymiser>),
 }
 
 impl Reveal {
     /// Turns back what was made under this key.
     pub fn with_key(key: &Key) -> Self {
-        Self::With(Pseudonymiser::new(key))
+        Self::With(Box::new(Pseudonymiser::new(key)))
     }
 
     /// What to print for a subscriber whose pseudonym is given.
