@@ -33,8 +33,6 @@ pub mod policy;
 
 pub mod report;
 
-pub mod pipeline;
-
 pub mod synth;
 
 pub mod cli;
