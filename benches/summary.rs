@@ -1,5 +1,7 @@
 //! Summaries: nanoseconds a row to add, and a collector to merge, with a check of the result.
-//! In: rows made here from a counter. Out: one line a measurement.
+//! In: rows made here from a counter. Out: one line a measurement, the best of some rounds.
+//! Time: that which the thread spent on a processor, where the system tells it (others may share the machine), else wall time.
+#![allow(clippy::print_stdout, reason = "its lines are its result")]
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -42,7 +44,7 @@ fn rows(collectors: u64, seed: u64) -> FlowColumns {
     for n in 0..ROWS as u64 {
         let x = mixed(n ^ seed << 40);
         // The square makes some parties far more visited than others.
-        let party = ((x >> 32) * (mixed(x) >> 32) >> 32) * collectors >> 32;
+        let party = ((((x >> 32) * (mixed(x) >> 32)) >> 32) * collectors) >> 32;
         let subscriber = (x % 2000) as u16;
         let first = TimestampNs(DurationNs::from_secs(START_S).0 + x % 60_000_000_000);
         let side = |bytes: u64| SideRow {
@@ -86,7 +88,31 @@ fn report(name: &str, case: &str, n: usize, unit: &str, seconds: f64, check: u64
     println!("{name:<20} {case:<24} n={n:<8} {each:>8.1} ns/{unit}  {:>7.3} M{unit}/s  check={check:016x}", 1e3 / each);
 }
 
-/// Best of some rounds: others share the machine.
+/// A stretch of processor time.
+struct Stretch {
+    on_processor: Option<u64>,
+    begun: Instant,
+}
+
+impl Stretch {
+    fn begin() -> Self {
+        Self { on_processor: on_processor_ns(), begun: Instant::now() }
+    }
+
+    fn seconds(&self) -> f64 {
+        match self.on_processor.zip(on_processor_ns()) {
+            Some((before, after)) => after.saturating_sub(before) as f64 / 1e9,
+            None => self.begun.elapsed().as_secs_f64(),
+        }
+    }
+}
+
+/// Nanoseconds that this thread has run (Linux, proc(5)).
+fn on_processor_ns() -> Option<u64> {
+    std::fs::read_to_string("/proc/thread-self/schedstat").ok()?.split(' ').next()?.parse().ok()
+}
+
+/// Best of some rounds.
 fn best(mut round: impl FnMut() -> f64) -> f64 {
     (0..ROUNDS).map(|_| round()).fold(f64::INFINITY, f64::min)
 }
@@ -99,9 +125,9 @@ fn main() {
     let mut fill = |columns: &FlowColumns, codewords: &[u16]| {
         let mut summary = Summary::new(span);
         let mut cx = AddContext { populations: &populations, identity: &mut identity, limits: &limits };
-        let begun = Instant::now();
+        let begun = Stretch::begin();
         summary.add_rows(columns, codewords, &mut cx);
-        (begun.elapsed().as_secs_f64(), summary)
+        (begun.seconds(), summary)
     };
     let codewords: Vec<u16> = (0..ROWS).map(|n| (mixed(n as u64) % 64) as u16).collect();
     let mut many = Vec::new();
@@ -120,10 +146,10 @@ fn main() {
     let mut merged = Summary::empty();
     let seconds = best(|| {
         let (mut sum, other) = (mine.clone(), theirs.clone());
-        let begun = Instant::now();
+        let begun = Stretch::begin();
         sum.merge(other).expect("one basis");
         merged = sum;
-        begun.elapsed().as_secs_f64()
+        begun.seconds()
     });
     let mut other_way = theirs.clone();
     other_way.merge(mine.clone()).expect("one basis");
@@ -133,30 +159,41 @@ fn main() {
     report("population/merge", "2 windows", both, "collector", seconds, check);
 
     let seconds = best(|| {
-        let begun = Instant::now();
+        let begun = Stretch::begin();
         black_box(merged.to_bytes());
-        begun.elapsed().as_secs_f64()
+        begun.seconds()
     });
     report("population/to_bytes", &format!("{} kB", bytes.len() / 1000), bytes.len(), "B", seconds, bytes.len() as u64);
     let seconds = best(|| {
-        let begun = Instant::now();
+        let begun = Stretch::begin();
         black_box(Summary::from_bytes(&bytes).expect("its own form"));
-        begun.elapsed().as_secs_f64()
+        begun.seconds()
     });
     report("population/from_bytes", "the same", bytes.len(), "B", seconds, bytes.len() as u64);
+
+    let size = |bytes: Vec<u8>, entries: usize| bytes.len() / entries.max(1);
+    println!(
+        "population/size      {} B/collector ({}), {} B/pair ({}), {} B/subscriber ({})",
+        size(postcard::to_allocvec(&merged.collectors).expect("to memory"), merged.collectors.len()),
+        merged.collectors.len(),
+        size(postcard::to_allocvec(&merged.pairs).expect("to memory"), merged.pairs.len()),
+        merged.pairs.len(),
+        size(postcard::to_allocvec(&merged.subscribers).expect("to memory"), merged.subscribers.len()),
+        merged.subscribers.len(),
+    );
 
     merged.rollup(SpanClass::Hour);
     merged.bound(&limits);
     let (mut check, mut groups) = (0, 0);
     let seconds = best(|| {
-        let begun = Instant::now();
+        let begun = Stretch::begin();
         let cx = ProfileContext::new(&merged);
         let list = roll_up(&merged, Level::Address, |_| None);
         groups = list.len();
         check = list.iter().fold(0, |sum, (group, collector)| {
             profile_of(group, collector, &cx).iter().fold(sum, |sum, value| mixed(sum ^ u64::from(value.to_bits())))
         });
-        begun.elapsed().as_secs_f64()
+        begun.seconds()
     });
     report("population/profile", "by address", groups, "collector", seconds, check);
 }

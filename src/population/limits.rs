@@ -46,8 +46,8 @@ impl Default for SummaryLimits {
 impl SummaryLimits {
     /// Greatest size of [`Summary::to_bytes`](super::Summary::to_bytes) after [`Summary::bound`](super::Summary::bound),
     /// in bytes, whatever the traffic: each table's limit times the greatest form of its entry, and what is there once.
-    /// With the defaults 0.9 GB, reached only by traffic that fills every bin of every histogram of 32,768 collectors;
-    /// an entry that is not provoked takes 0.2 to 1 KB (a collector) or 60 bytes (a pair).
+    /// With the defaults 1.2 GB, which only traffic reaches that fills every bin and slot of 32,768 collectors: half of it is
+    /// series of 360 slots, where a window of five minutes has 30.
     pub fn bytes_max(&self, populations: usize) -> usize {
         use super::binary::form;
         let tables = [

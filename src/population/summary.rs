@@ -39,6 +39,16 @@ pub struct AddContext<'a, I> {
     pub limits: &'a SummaryLimits,
 }
 
+/// What inner flows of a mirror count as.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Copies {
+    /// Nobody's volume: the traffic itself flows elsewhere, and would count twice. Their carrier counts them.
+    #[default]
+    Leave,
+    /// Traffic like any other: right where the capture is fed by a mirror and the copies are all there is to see.
+    Count,
+}
+
 /// What a summary rests on. Zero stands for nothing yet; two that differ do not merge.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Basis {
@@ -122,6 +132,9 @@ impl Merge for RoleTotals {
 /// The summary of one span.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Summary {
+    /// How rows are taken while it is filled; no part of its value.
+    #[serde(skip)]
+    copies: Copies,
     basis: Basis,
     class: SpanClass,
     span: Span,
@@ -174,6 +187,12 @@ impl Summary {
         self
     }
 
+    /// Says what inner flows of a mirror count as; [`Copies::Leave`] where nothing is said.
+    pub fn with_copies(mut self, copies: Copies) -> Self {
+        self.copies = copies;
+        self
+    }
+
     /// The stretch of time that it covers.
     pub fn span(&self) -> Span {
         self.span
@@ -202,6 +221,7 @@ impl Summary {
         self.rollup(class);
         other.rollup(class);
         let Self {
+            copies: _,
             basis: _,
             class: _,
             span,

@@ -79,11 +79,15 @@ fn hostile_traffic_stays_within_the_bound() {
         )
     }));
     let mut summary = summary_of(&rows, &limits);
-    let before = summary.to_bytes().len();
     summary.bound(&limits);
     let bytes = summary.to_bytes().len();
-    println!("{} rows: {before} bytes, bounded {bytes}, at most {}", rows.len(), limits.bytes_max(2));
     assert!(bytes <= limits.bytes_max(2));
     assert!(bytes < 1_000_000, "{bytes}");
     assert!((1..=limits.pairs_max).contains(&summary.pairs.len()));
+}
+
+#[test]
+fn the_documented_bound_is_the_computed_one() {
+    let defaults = SummaryLimits::default().bytes_max(1);
+    assert!((1_200_000_000..1_300_000_000).contains(&defaults), "{defaults}");
 }

@@ -118,7 +118,6 @@ fn distinct_counts_within_its_error() {
         let mut distinct = Distinct::default();
         (0..keys).for_each(|n| distinct.add(mixed(n ^ seed << 40)));
         let error = distinct.count() as f64 / keys as f64 - 1.0;
-        println!("distinct of {keys}: error {:.2} %", error * 100.0);
         assert!(error.abs() < 5.0 * 1.04 / 2048f64.sqrt(), "{keys}: {error}");
     }
     for keys in [0u64, 1, 127, 128] {
@@ -156,7 +155,6 @@ fn samples_tell_a_copy_from_a_stranger() {
             carried.add(mixed(if known { n * 7 } else { n + (1 << 40) }));
         });
         let found = carried.contained_in(&native).expect("enough to compare");
-        println!("contained {share}: {found:?}");
         assert!((found.share - share).abs() <= tolerance && found.compared > 100, "{share}: {found:?}");
         assert!((native.estimate() / 300_000.0 - 1.0).abs() < 0.03);
         assert_eq!(native.jaccard(&native), Some(1.0));

@@ -2,7 +2,7 @@
 //! In: columns, and a codeword for each row where there is a codebook. Out: counts in every table that a row concerns.
 //! Bounds: a full table makes room, see `table`. This runs once a row: no allocation but for new entries.
 
-use super::{AddContext, Summary};
+use super::{AddContext, Copies, Summary};
 use crate::flow::row::{ConnState, FlowColumns, SIZE_BINS};
 use crate::packet::facts::{AppFacts, AppProtocol};
 use crate::population::carrier::{self, CarrierKey};
@@ -69,7 +69,7 @@ impl Summary {
         let is_copy = match &rows.carrier[i] {
             Some(carrier) => {
                 self.add_carrier(rows, i, ends, cx);
-                carrier::is_copy(carrier)
+                self.copies == Copies::Leave && carrier::is_copy(carrier)
             }
             None => {
                 self.native.tuples.add(keyed_tuple(rows.tuple_hash[i], cx.identity));

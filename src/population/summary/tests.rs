@@ -429,6 +429,7 @@ fn copies_are_nobodys_volume() {
         bytes: [[500, 0], [100, 0]],
     };
     copy.carrier = Some(carrier([[4, 0], [4, 0]]));
+    let mirrored = copy.clone();
     let mut honest = native.clone();
     honest.carrier = Some(carrier([[4, 0], [0, 4]]));
     let summary = summary_of(&[native, copy, honest], &SummaryLimits::default());
@@ -441,6 +442,14 @@ fn copies_are_nobodys_volume() {
     assert_eq!(carrier.subscribers[&PopulationIndex(0)].count(), 1);
     let contained = carrier.tuples.contained_in(&summary.native.tuples).expect("one flow");
     assert_eq!(contained.share, 1.0, "the inner flow is also seen natively");
+
+    // A sensor that is fed by a mirror has nothing else to see.
+    let (populations, mut identity, limits) = (populations(), TurnedOver(1), SummaryLimits::default());
+    let mut cx = AddContext { populations: &populations, identity: &mut identity, limits: &limits };
+    let (mut fed, mut columns) = (Summary::new(window()).with_copies(Copies::Count), FlowColumns::default());
+    columns.push(mirrored);
+    fed.add_rows(&columns, &[], &mut cx);
+    assert_eq!((fed.roles.collect.rows, fed.roles.copies.rows, fed.collectors.len()), (1, 0, 1));
 }
 
 #[test]
