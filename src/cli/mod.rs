@@ -1,1 +1,115 @@
-//! One file per verb.
+//! The command line: one file per verb, plain values in, exit status out.
+//! Standard output is results, standard error is talk; this room alone prints and reads the environment.
+
+pub mod options;
+pub mod talk;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{ArgAction, Parser, Subcommand};
+
+use options::ConfigFile;
+use talk::Talk;
+
+/// What a run came to, in the order of CONTRACT.md.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// Ran, and nothing at or over `--fail-on`.
+    Quiet,
+    /// Ran, and found something at or over `--fail-on`.
+    Found,
+    /// What was asked for makes no sense.
+    Usage,
+    /// No input could be read at all.
+    Unreadable,
+    /// Ran, but part of the input was damaged or lost.
+    Damaged,
+}
+
+impl From<Status> for ExitCode {
+    fn from(status: Status) -> Self {
+        Self::from(match status {
+            Status::Quiet => 0,
+            Status::Found => 1,
+            Status::Usage => 2,
+            Status::Unreadable => 3,
+            Status::Damaged => 4,
+        })
+    }
+}
+
+/// An error that has an exit status of its own; any other is a usage error.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Failed {
+    /// The exit status.
+    pub status: Status,
+    /// What is said on standard error.
+    pub message: String,
+}
+
+/// Who collects a population's personal data in bulk, how, and on what evidence.
+#[derive(Parser, Debug)]
+#[command(name = "trawlwatch", version, max_term_width = 100, arg_required_else_help = true)]
+#[command(after_help = "Exit status: 0 nothing found at or over --fail-on, 1 found, 2 usage, 3 no input readable, 4 input damaged.")]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// Options of every verb.
+#[derive(clap::Args, Clone, Debug)]
+pub struct Global {
+    /// Read options from this file [default: trawlwatch.toml where it exists]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Print the options in force, as a configuration file, and stop
+    #[arg(long, global = true)]
+    pub print_config: bool,
+    /// Say more on standard error; twice for still more
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub verbose: u8,
+    /// Say only errors on standard error
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+}
+
+#[derive(Subcommand, Debug)]
+enum Verb {}
+
+/// Parses the command line, runs the verb, returns the exit status.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are results: clap sends them to standard output with status 0, errors to standard error.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let talk = Talk::new(&cli.global);
+    match run(cli, &talk) {
+        Ok(status) => status.into(),
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            talk.error(&format!("{error:#}"));
+            error.downcast_ref::<Failed>().map_or(Status::Usage, |failed| failed.status).into()
+        }
+    }
+}
+
+fn run(cli: Cli, talk: &Talk) -> anyhow::Result<Status> {
+    let file = ConfigFile::load(cli.global.config.as_deref())?;
+    let _ = (file, talk);
+    match cli.verb {}
+}
+
+/// Whoever read our output has gone: that is no error (`trawlwatch … | head`).
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause.downcast_ref::<std::io::Error>().is_some_and(|io| io.kind() == std::io::ErrorKind::BrokenPipe)
+    })
+}

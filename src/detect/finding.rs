@@ -134,6 +134,9 @@ impl Severity {
 /// Who receives.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CollectorIdentity {
+    /// What stays the same when the same collector is found again: the finding's id is a hash over it. A prefix, a name or
+    /// `AS64500`, by the level at which the detector found it. Where empty, the sorted addresses stand for it.
+    pub collector_key: String,
     /// Its addresses, sorted; never pseudonymised.
     pub addresses: Vec<Address>,
     /// Its ports, most used first.

@@ -1,0 +1,95 @@
+//! Ledger: findings of many windows and horizons folded into one record each.
+//! In: what the detectors say of a window, of the hour so far, of the day so far. Out: one finding per technique,
+//! collector and population, worst first, the same for the same input.
+//! Bounds: [`FINDINGS_MAX`] records; what does not fit is counted, the mildest are left out first.
+
+use std::collections::BTreeMap;
+
+use super::finding::{Finding, Technique};
+use crate::units::Address;
+
+/// Most findings kept: more than anyone reads, few enough to never matter for memory.
+pub const FINDINGS_MAX: usize = 10_000;
+
+/// What makes two reports the same finding.
+type Identity = (Technique, String, String);
+
+/// The findings so far.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    open: BTreeMap<Identity, Finding>,
+    left_out: u64,
+}
+
+impl Ledger {
+    /// Takes in what was found in one horizon.
+    pub fn absorb(&mut self, found: Vec<Finding>) {
+        for finding in found {
+            let identity =
+                (finding.technique, finding.collector.collector_key.clone(), finding.population.name.clone());
+            match self.open.get_mut(&identity) {
+                Some(known) => fold(known, finding),
+                None if self.open.len() < FINDINGS_MAX => {
+                    self.open.insert(identity, finding);
+                }
+                None => self.left_out += 1,
+            }
+        }
+    }
+
+    /// Findings that did not fit.
+    pub fn left_out(&self) -> u64 {
+        self.left_out
+    }
+
+    /// All findings, worst first. Where one collector was judged at several levels (an address and its prefix, say) the
+    /// one that explains most stays.
+    pub fn close(self) -> Vec<Finding> {
+        let mut findings: Vec<Finding> = self.open.into_values().collect();
+        findings.sort_by(worst_first);
+        let mut kept: Vec<Finding> = Vec::with_capacity(findings.len());
+        for finding in findings {
+            if !kept.iter().any(|other| explains(other, &finding)) {
+                kept.push(finding);
+            }
+        }
+        kept
+    }
+}
+
+/// Order of a report: severity, then score, then breadth, then names, so that it never depends on chance.
+fn worst_first(a: &Finding, b: &Finding) -> std::cmp::Ordering {
+    (b.severity.cmp(&a.severity))
+        .then(b.score.total_cmp(&a.score))
+        .then(b.population.subscribers.cmp(&a.population.subscribers))
+        .then(a.technique.cmp(&b.technique))
+        .then_with(|| a.collector.collector_key.cmp(&b.collector.collector_key))
+        .then_with(|| a.population.name.cmp(&b.population.name))
+}
+
+/// Whether `other` already says what `finding` says: same technique and population, and the addresses of one hold all
+/// of the other's.
+fn explains(other: &Finding, finding: &Finding) -> bool {
+    let holds = |outer: &[Address], inner: &[Address]| inner.iter().all(|a| outer.binary_search(a).is_ok());
+    let (a, b) = (&other.collector.addresses, &finding.collector.addresses);
+    other.technique == finding.technique
+        && other.population.name == finding.population.name
+        && !b.is_empty()
+        && (holds(a, b) || holds(b, a))
+}
+
+/// Lays a later or longer look at the same finding over the known one: the span grows, the stronger evidence stays.
+fn fold(known: &mut Finding, again: Finding) {
+    let (start, end) = (known.start.min(again.start), known.end.max(again.end));
+    let mut addresses = known.collector.addresses.clone();
+    addresses.extend(&again.collector.addresses);
+    addresses.sort();
+    addresses.dedup();
+    if (again.severity, again.score) > (known.severity, known.score)
+        || ((again.severity, again.score) == (known.severity, known.score) && again.flows >= known.flows)
+    {
+        *known = again;
+    }
+    (known.start, known.end) = (start, end);
+    known.collector.addresses = addresses;
+}
