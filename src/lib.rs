@@ -35,4 +35,6 @@ pub mod report;
 
 pub mod synth;
 
+pub mod evaluate;
+
 pub mod cli;

@@ -168,6 +168,9 @@ flow_columns! {
         ts_first: TimestampNs,
         /// Last packet of this row.
         ts_last: TimestampNs,
+        /// Last packet of the whole flow so far that came while a side was still open: what trails a TCP close (the final
+        /// ACK) is not counted. Zeek's `duration` is this less `flow_start`. Equals the last packet for other protocols.
+        ts_open_last: TimestampNs,
         /// Rows that this flow gave before this one.
         row_number: u32,
         /// Why the row ended.

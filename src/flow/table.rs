@@ -1,0 +1,531 @@
+//! Flow table: packets in, ended flows and observations out.
+//! Bounds: `flows_max` living flows, taken as needed; a full table ends its least recently active flow and counts it.
+//! Time: moves by packet timestamps and `close_window` only. A flow's ending and its rows' borders depend on its own packets
+//! alone; noticing them earlier or later changes nothing that a row says.
+//! Not here: which worker owns a flow (`pipeline`), what a packet adds to its record (`record`, `tcp`).
+
+use super::config::{ChecksumPolicy, FlowConfig};
+use super::counters::FlowCounters;
+use super::emit::{NO_ROW, take_row};
+use super::history::{History, Scaled};
+use super::index::{self, Index};
+use super::observation::Observation;
+use super::orient;
+use super::pairs::Pairs;
+use super::prefetch;
+use super::record::{ColdFlow, HotFlow, Phase, Slot};
+use super::row::{CarrierRow, FlowColumns, RowEnd};
+use super::slab::Slab;
+use super::tcp::{self, Endpoint, Segment, Spoke};
+use super::victims::Victims;
+use crate::capture::frame::{FrameBatch, FrameRef};
+use crate::packet::columns::{FlowKey, NO_TUNNEL, PacketColumns, PacketRow, TunnelRef};
+use crate::units::{DurationNs, Side, TimestampNs};
+
+const ICMP: u8 = 1;
+const TCP: u8 = 6;
+const UDP: u8 = 17;
+const ICMPV6: u8 = 58;
+
+/// Packets looked up together: 16 to 128 differ by under 10 %, one by one costs four times as much (`benches/table.rs`).
+const LOOKAHEAD: usize = 32;
+/// Packets of a flow less than this apart are one burst.
+const BURST_GAP: DurationNs = DurationNs::from_secs(1);
+/// A full table looks for flows that are over before it ends a living one, once in this share of `flows_max` flows.
+const SWEEP_SHARE: u32 = 16;
+
+/// The living flows of one worker.
+#[derive(Debug)]
+pub struct FlowTable {
+    config: FlowConfig,
+    index: Index,
+    hot: Slab<HotFlow>,
+    cold: Slab<ColdFlow>,
+    free: Vec<u32>,
+    live: u32,
+    pairs: Pairs,
+    victims: Option<Victims>,
+    /// Flows that may begin before a full table is swept again.
+    sweep_credit: u32,
+    observations_left: u64,
+    counters: FlowCounters,
+}
+
+/// Where rows and observations go.
+struct Sink<'a> {
+    rows: &'a mut FlowColumns,
+    observations: &'a mut Vec<Observation>,
+}
+
+/// Tags of the next packets and the slots they most likely belong to.
+struct Lookahead {
+    tags: [u32; LOOKAHEAD],
+    slots: [Option<u32>; LOOKAHEAD],
+}
+
+impl FlowTable {
+    /// An empty table.
+    pub fn new(config: FlowConfig) -> Self {
+        Self {
+            index: Index::new(),
+            hot: Slab::new(),
+            cold: Slab::new(),
+            free: Vec::new(),
+            live: 0,
+            pairs: Pairs::new(config.pairs_max, config.hash_key[0]),
+            victims: None,
+            sweep_credit: 0,
+            observations_left: config.observations_max,
+            counters: FlowCounters::default(),
+            config,
+        }
+    }
+
+    /// Takes a batch of packets in their order. Rows that they end are appended to `rows`, what they prove to `observations`.
+    pub fn apply(
+        &mut self,
+        packets: &PacketColumns,
+        frames: &FrameBatch,
+        rows: &mut FlowColumns,
+        observations: &mut Vec<Observation>,
+    ) {
+        let mut sink = Sink { rows, observations };
+        for export in &packets.exports {
+            self.observe(Observation::Export(Box::new(export.clone())), &mut sink);
+        }
+        for start in (0..packets.len()).step_by(LOOKAHEAD) {
+            let end = packets.len().min(start + LOOKAHEAD);
+            let ahead = self.look_ahead(&packets.key[start..end]);
+            for i in start..end {
+                let (tag, guess) = (ahead.tags[i - start], ahead.slots[i - start]);
+                self.packet(packets, frames, i, tag, guess, &mut sink);
+            }
+        }
+    }
+
+    /// Says that every packet before `end` has come. Rows of windows that end by then are handed on, flows whose time is
+    /// up by then are ended. `end` is a window border; rows of a window that `end` cuts stay.
+    pub fn close_window(&mut self, end: TimestampNs, rows: &mut FlowColumns, observations: &mut Vec<Observation>) {
+        let mut sink = Sink { rows, observations };
+        self.observations_left = self.config.observations_max;
+        for slot in 0..self.hot.len() as u32 {
+            let hot = self.hot.at(slot);
+            if hot.slot == Slot::Free {
+                continue;
+            }
+            if hot.deadline <= end {
+                self.end_flow(slot, self.timeout_reason(slot), &mut sink);
+            } else if hot.row_end != NO_ROW && hot.row_end != TimestampNs::MAX && hot.row_end <= end {
+                self.hand_on_living(slot, &mut sink);
+            }
+        }
+        if self.live < self.config.flows_max / 2 {
+            self.victims = None;
+        }
+    }
+
+    /// Ends every flow: the input is over.
+    pub fn finish(&mut self, rows: &mut FlowColumns, observations: &mut Vec<Observation>) {
+        let mut sink = Sink { rows, observations };
+        self.observations_left = self.config.observations_max;
+        for slot in 0..self.hot.len() as u32 {
+            let hot = self.hot.at(slot);
+            if hot.slot == Slot::Live {
+                let end = if hot.phase == Phase::Over { RowEnd::Closed } else { RowEnd::EndOfInput };
+                self.end_flow(slot, end, &mut sink);
+            }
+        }
+        self.victims = None;
+    }
+
+    /// What was done so far.
+    pub fn counters(&self) -> FlowCounters {
+        self.counters
+    }
+
+    /// Flows alive.
+    pub fn len(&self) -> usize {
+        self.live as usize
+    }
+
+    /// Whether no flow is alive.
+    pub fn is_empty(&self) -> bool {
+        self.live == 0
+    }
+
+    /// Finds where the next packets will look, in three passes that each touch what the pass before had brought near.
+    fn look_ahead(&self, keys: &[FlowKey]) -> Lookahead {
+        let mut ahead = Lookahead { tags: [0; LOOKAHEAD], slots: [None; LOOKAHEAD] };
+        for (tag, key) in ahead.tags.iter_mut().zip(keys) {
+            *tag = index::tag(key, self.config.hash_key);
+            self.index.prefetch(*tag);
+        }
+        for (slot, &tag) in ahead.slots.iter_mut().zip(&ahead.tags[..keys.len()]) {
+            *slot = self.index.first(tag);
+            if let Some(slot) = *slot {
+                prefetch::whole(self.hot.at(slot));
+                prefetch::whole(&self.cold.at(slot).totals);
+            }
+        }
+        ahead
+    }
+
+    fn packet(
+        &mut self,
+        packets: &PacketColumns,
+        frames: &FrameBatch,
+        i: usize,
+        tag: u32,
+        guess: Option<u32>,
+        sink: &mut Sink<'_>,
+    ) {
+        let row = packets.row(i);
+        let frame = frames.frames().get(row.frame as usize);
+        self.counters.packets += 1;
+        self.counters.ip_bytes += u64::from(row.ip_bytes);
+        self.counters.fragments += u64::from(row.is_fragment);
+        let slot = match self.locate(&row.key, tag, guess) {
+            None => self.begin(&row, tag, sink),
+            Some(slot) => match self.ended_by(slot, &row) {
+                None => slot,
+                Some(end) => {
+                    self.end_flow(slot, end, sink);
+                    self.begin(&row, tag, sink)
+                }
+            },
+        };
+        if row.checksum_wrong && self.config.checksums == ChecksumPolicy::Drop {
+            return self.drop_packet(slot, &row);
+        }
+        let hot = self.hot.at(slot);
+        if row.ts >= hot.row_end && hot.row_end != TimestampNs::MAX {
+            if hot.row_end != NO_ROW {
+                self.hand_on_living(slot, sink);
+            }
+            self.open_row(slot, row.ts, frame);
+        }
+        let tunnel = (row.tunnel != NO_TUNNEL).then(|| packets.tunnels.get(usize::from(row.tunnel))).flatten();
+        self.count(slot, &row, tunnel);
+    }
+
+    fn locate(&self, key: &FlowKey, tag: u32, guess: Option<u32>) -> Option<u32> {
+        let is_it = |slot: u32| {
+            let hot = self.hot.at(slot);
+            hot.slot == Slot::Live && hot.key == *key
+        };
+        match guess {
+            Some(slot) if is_it(slot) => Some(slot),
+            _ => self.index.find(tag, is_it),
+        }
+    }
+
+    /// Why the flow in the slot is over before this packet, if it is.
+    fn ended_by(&self, slot: u32, row: &PacketRow) -> Option<RowEnd> {
+        let hot = self.hot.at(slot);
+        if row.ts >= hot.deadline {
+            return Some(self.timeout_reason(slot));
+        }
+        let anew = row.tcp_flags & tcp::SYN != 0 && is_tcp(row) && tcp::begins_anew(&hot.sides, &segment(row));
+        anew.then_some(RowEnd::Closed)
+    }
+
+    fn timeout_reason(&self, slot: u32) -> RowEnd {
+        match self.hot.at(slot).phase {
+            Phase::Over => RowEnd::Closed,
+            Phase::Open => RowEnd::Idle,
+        }
+    }
+
+    /// A new flow, in a slot of its own.
+    fn begin(&mut self, row: &PacketRow, tag: u32, sink: &mut Sink<'_>) -> u32 {
+        if self.live >= self.config.flows_max.max(1) {
+            self.make_room(row.ts, sink);
+        }
+        let orientation = orient::of_first(row);
+        let (pair_gap, forgotten) = self.pairs.begin(&row.key, row.ts);
+        self.counters.pairs_forgotten += forgotten;
+        self.counters.flows += 1;
+        let mut history = History::default();
+        if orientation.orig_end != row.from & 1 {
+            history.note(Side::Orig, b'^');
+        }
+        let hot = HotFlow {
+            key: row.key,
+            tag,
+            deadline: row.ts.after(self.idle_timeout(row.key.protocol)),
+            ts_last: row.ts,
+            flow_start: row.ts,
+            ts_open_last: row.ts,
+            row_start: row.ts,
+            row_end: NO_ROW,
+            active: DurationNs::ZERO,
+            turns: 0,
+            bursts: 0,
+            row_number: 0,
+            generation: 0,
+            orig_end: orientation.orig_end,
+            orig_by: orientation.by,
+            slot: Slot::Live,
+            phase: Phase::Open,
+            talker: None,
+            sides: [Endpoint::default(); 2],
+        };
+        let cold = ColdFlow { history, pair_gap, ..ColdFlow::default() };
+        let slot = self.file(hot, cold);
+        self.counters.table_grown += u64::from(self.index.insert(tag, slot));
+        self.live += 1;
+        if let Some(victims) = &mut self.victims {
+            victims.add((row.ts, slot, self.hot.at(slot).generation));
+        }
+        slot
+    }
+
+    fn file(&mut self, mut hot: HotFlow, cold: ColdFlow) -> u32 {
+        match self.free.pop() {
+            Some(slot) => {
+                hot.generation = self.hot.at(slot).generation.wrapping_add(1);
+                *self.hot.at_mut(slot) = hot;
+                *self.cold.at_mut(slot) = cold;
+                slot
+            }
+            None => {
+                let slot = self.hot.len() as u32;
+                self.counters.table_grown += u64::from(self.hot.push(hot));
+                self.cold.push(cold);
+                slot
+            }
+        }
+    }
+
+    fn idle_timeout(&self, protocol: u8) -> DurationNs {
+        let timeouts = &self.config.timeouts;
+        match protocol {
+            TCP => timeouts.tcp_handshake,
+            UDP => timeouts.udp_idle,
+            ICMP | ICMPV6 => timeouts.icmp_idle,
+            _ => timeouts.other_idle,
+        }
+    }
+
+    /// Ends one flow of a full table: all that are over by now, now and then; else the least recently active.
+    fn make_room(&mut self, now: TimestampNs, sink: &mut Sink<'_>) {
+        if self.sweep_credit == 0 {
+            self.sweep_credit = (self.config.flows_max / SWEEP_SHARE).max(1);
+            for slot in 0..self.hot.len() as u32 {
+                let hot = self.hot.at(slot);
+                if hot.slot == Slot::Live && hot.deadline <= now {
+                    self.end_flow(slot, self.timeout_reason(slot), sink);
+                }
+            }
+        }
+        self.sweep_credit -= 1;
+        if self.live < self.config.flows_max {
+            return;
+        }
+        let hot = &self.hot;
+        let living = |slot: u32| Some(hot.at(slot)).filter(|hot| hot.slot == Slot::Live);
+        let mut victims = match self.victims.take() {
+            Some(victims) if !victims.is_stale(hot.len()) => victims,
+            _ => {
+                let slots = (0..hot.len() as u32).filter_map(|s| living(s).map(|hot| (hot.ts_last, s, hot.generation)));
+                Victims::of(slots)
+            }
+        };
+        let victim = victims.take(|s, generation| living(s).filter(|h| h.generation == generation).map(|h| h.ts_last));
+        self.victims = Some(victims);
+        if let Some(slot) = victim {
+            self.end_flow(slot, RowEnd::Evicted, sink);
+        }
+    }
+
+    /// Hands on the last row of a flow and frees its slot. A flow whose packets have all been told leaves no further row.
+    fn end_flow(&mut self, slot: u32, end: RowEnd, sink: &mut Sink<'_>) {
+        let (hot, cold) = (self.hot.at_mut(slot), self.cold.at_mut(slot));
+        if hot.row_end != NO_ROW || hot.row_number == 0 {
+            sink.rows.push(take_row(hot, cold, end));
+            self.counters.rows += 1;
+        }
+        hot.slot = Slot::Free;
+        (cold.carrier, cold.facts) = (None, None);
+        self.index.remove(hot.tag, slot);
+        self.free.push(slot);
+        self.live -= 1;
+        match end {
+            RowEnd::Idle => self.counters.ended_idle += 1,
+            RowEnd::Closed => self.counters.ended_closed += 1,
+            RowEnd::Evicted => self.counters.evicted += 1,
+            RowEnd::EndOfInput => self.counters.ended_input += 1,
+            RowEnd::Window | RowEnd::Active => {}
+        }
+    }
+
+    /// Hands on a row of a flow that lives on.
+    fn hand_on_living(&mut self, slot: u32, sink: &mut Sink<'_>) {
+        let window_end = self.window_end(self.hot.at(slot).row_start);
+        let (hot, cold) = (self.hot.at_mut(slot), self.cold.at_mut(slot));
+        let end = if hot.row_end < window_end { RowEnd::Active } else { RowEnd::Window };
+        sink.rows.push(take_row(hot, cold, end));
+        self.counters.rows += 1;
+    }
+
+    fn window_end(&self, ts: TimestampNs) -> TimestampNs {
+        match self.config.window {
+            DurationNs::ZERO => TimestampNs::MAX,
+            window => ts.slot_start(window).after(window),
+        }
+    }
+
+    fn open_row(&mut self, slot: u32, ts: TimestampNs, frame: Option<&FrameRef>) {
+        let window_end = self.window_end(ts);
+        let active_end = match self.config.timeouts.active {
+            DurationNs::ZERO => TimestampNs::MAX,
+            active => ts.after(active),
+        };
+        let hot = self.hot.at_mut(slot);
+        hot.row_start = ts;
+        hot.row_end = window_end.min(active_end);
+        self.cold.at_mut(slot).first_frame = frame.map_or((0, 0), |frame| (frame.file, frame.number));
+    }
+
+    fn drop_packet(&mut self, slot: u32, row: &PacketRow) {
+        let side = side_of(self.hot.at(slot), row);
+        self.cold.at_mut(slot).history.note_scaled(side, Scaled::Checksum);
+        self.counters.checksum_dropped += 1;
+        self.counters.checksum_dropped_bytes += u64::from(row.ip_bytes);
+    }
+
+    /// Adds a packet to its flow.
+    fn count(&mut self, slot: u32, row: &PacketRow, tunnel: Option<&TunnelRef>) {
+        let (hot, cold) = (self.hot.at_mut(slot), self.cold.at_mut(slot));
+        let side = side_of(hot, row);
+        let s = side.index();
+        let totals = &mut cold.totals[s];
+        count_time(hot, side, row.ts, |gap| totals.gap(gap));
+        totals.packet(row.ip_bytes, row.ttl);
+        totals.payload(row.payload_bytes);
+        hot.sides[s].note_ttl(row.ttl);
+        hot.sides[s].spoke = Spoke::Yes;
+        if row.payload_bytes > 0 && hot.talker != Some(side) {
+            hot.talker = Some(side);
+            hot.turns = hot.turns.saturating_add(1);
+        }
+        if let Some(tunnel) = tunnel {
+            count_carrier(cold, side, row, tunnel);
+        }
+        if row.checksum_wrong {
+            cold.history.note_scaled(side, Scaled::Checksum);
+        }
+        match row.key.protocol {
+            TCP if !row.is_fragment => self.count_tcp(slot, side, row),
+            protocol => {
+                if protocol == UDP {
+                    tcp::note_datagram(&mut hot.sides[s], side, &mut cold.history);
+                }
+                hot.ts_open_last = hot.ts_last;
+                let idle = self.idle_timeout(protocol);
+                let hot = self.hot.at_mut(slot);
+                hot.deadline = hot.ts_last.after(idle);
+            }
+        }
+    }
+
+    fn count_tcp(&mut self, slot: u32, side: Side, row: &PacketRow) {
+        let timeouts = self.config.timeouts;
+        let (hot, cold) = (self.hot.at_mut(slot), self.cold.at_mut(slot));
+        let totals = &mut cold.totals[side.index()];
+        totals.tcp(row.tcp_flags, row.tcp_window, row.payload_bytes);
+        match (side, row.tcp_flags & (tcp::SYN | tcp::ACK)) {
+            (Side::Orig, tcp::SYN) => cold.syn_ts = Some(row.ts),
+            (Side::Resp, flags) if flags == tcp::SYN | tcp::ACK && cold.rtt_syn_ack == DurationNs::ZERO => {
+                cold.rtt_syn_ack = cold.syn_ts.map_or(DurationNs::ZERO, |syn| row.ts.since(syn));
+            }
+            _ => {}
+        }
+        if tcp::is_any_side_open(&hot.sides) {
+            hot.ts_open_last = hot.ts_open_last.max(row.ts);
+        }
+        let step = tcp::advance(&mut hot.sides, side, &segment(row), &mut cold.history);
+        totals.step(&step);
+        if hot.phase == Phase::Over {
+            return;
+        }
+        hot.deadline = if step.over {
+            hot.phase = Phase::Over;
+            hot.ts_open_last.after(timeouts.tcp_close)
+        } else if tcp::is_attempt(&hot.sides) {
+            hot.flow_start.after(timeouts.tcp_attempt)
+        } else if tcp::is_past_handshake(&hot.sides) {
+            hot.ts_last.after(timeouts.tcp_idle)
+        } else {
+            hot.ts_last.after(timeouts.tcp_handshake)
+        };
+    }
+
+    fn observe(&mut self, observation: Observation, sink: &mut Sink<'_>) {
+        match self.observations_left.checked_sub(1) {
+            Some(left) => {
+                self.observations_left = left;
+                self.counters.observations += 1;
+                sink.observations.push(observation);
+            }
+            None => self.counters.observations_dropped += 1,
+        }
+    }
+}
+
+fn is_tcp(row: &PacketRow) -> bool {
+    row.key.protocol == TCP && !row.is_fragment
+}
+
+fn segment(row: &PacketRow) -> Segment {
+    Segment {
+        seq: row.tcp_seq,
+        ack: row.tcp_ack,
+        window: row.tcp_window,
+        flags: row.tcp_flags,
+        payload_bytes: row.payload_bytes,
+    }
+}
+
+fn side_of(hot: &HotFlow, row: &PacketRow) -> Side {
+    if row.from & 1 == hot.orig_end { Side::Orig } else { Side::Resp }
+}
+
+/// Moves the flow's clocks: bursts and silence of both sides together, gaps of the side on its own.
+fn count_time(hot: &mut HotFlow, side: Side, ts: TimestampNs, mut gap_of_side: impl FnMut(DurationNs)) {
+    if hot.sides.iter().all(|side| side.spoke == Spoke::No) {
+        hot.bursts = 1;
+    } else {
+        match ts.since(hot.ts_last) {
+            gap if gap < BURST_GAP => hot.active = DurationNs(hot.active.0.saturating_add(gap.0)),
+            _ => hot.bursts = hot.bursts.saturating_add(1),
+        }
+    }
+    let own = &mut hot.sides[side.index()];
+    if own.spoke == Spoke::Yes {
+        gap_of_side(ts.since(own.ts_last));
+    }
+    own.ts_last = own.ts_last.max(ts);
+    hot.ts_last = hot.ts_last.max(ts);
+}
+
+fn count_carrier(cold: &mut ColdFlow, side: Side, row: &PacketRow, tunnel: &TunnelRef) {
+    let carrier = cold.carrier.get_or_insert_with(|| {
+        let mut outer = [tunnel.outer_source, tunnel.outer_destination];
+        outer.sort_unstable();
+        Box::new(CarrierRow {
+            kind: tunnel.kind,
+            outer,
+            port: tunnel.outer_port,
+            id: tunnel.id,
+            depth: tunnel.depth,
+            packets: [[0; 2]; 2],
+            bytes: [[0; 2]; 2],
+        })
+    });
+    let outer_sender = usize::from(tunnel.outer_source == carrier.outer[1]);
+    let packets = &mut carrier.packets[side.index()][outer_sender];
+    *packets = packets.saturating_add(1);
+    let bytes = &mut carrier.bytes[side.index()][outer_sender];
+    *bytes = bytes.saturating_add(u64::from(row.ip_bytes));
+}
