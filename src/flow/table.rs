@@ -13,7 +13,7 @@ use super::observation::Observation;
 use super::orient;
 use super::pairs::Pairs;
 use super::prefetch;
-use super::record::{ColdFlow, HotFlow, Phase, Slot};
+use super::record::{ColdFlow, HotFlow, OPENING_TURNS, Phase, Slot};
 use super::row::{CarrierRow, FlowColumns, RowEnd};
 use super::slab::Slab;
 use super::tcp::{self, Endpoint, Segment, Spoke};
@@ -268,6 +268,7 @@ impl FlowTable {
             slot: Slot::Live,
             phase: Phase::Open,
             talker: None,
+            opening: 0,
             sides: [Endpoint::default(); 2],
         };
         let cold = ColdFlow { history, pair_gap, ..ColdFlow::default() };
@@ -408,6 +409,10 @@ impl FlowTable {
         if row.payload_bytes > 0 && hot.talker != Some(side) {
             hot.talker = Some(side);
             hot.turns = hot.turns.saturating_add(1);
+            hot.opening = hot.opening.saturating_add(1).min(OPENING_TURNS + 1);
+        }
+        if hot.opening <= OPENING_TURNS {
+            totals.opening(row.payload_bytes);
         }
         if let Some(tunnel) = tunnel {
             count_carrier(cold, side, row, tunnel);
