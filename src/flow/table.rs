@@ -14,7 +14,7 @@ use super::observation::{Observation, SegmentConflict};
 use super::orient;
 use super::pairs::Pairs;
 use super::prefetch;
-use super::record::{ColdFlow, HotFlow, Phase, Slot};
+use super::record::{ColdFlow, HotFlow, OPENING_TURNS, Phase, Slot};
 use super::row::{CarrierRow, FlowColumns, RowEnd};
 use super::segments::{Conflict, Evidence, Ground, Sighting};
 use super::slab::Slab;
@@ -263,6 +263,7 @@ impl FlowTable {
             slot: Slot::Live,
             phase: Phase::Open,
             talker: None,
+            opening: 0,
             sides: [Endpoint::default(); 2],
         };
         let cold = ColdFlow { history, pair_gap, ..ColdFlow::default() };
@@ -404,6 +405,10 @@ impl FlowTable {
         if row.payload_bytes > 0 && hot.talker != Some(side) {
             hot.talker = Some(side);
             hot.turns = hot.turns.saturating_add(1);
+            hot.opening = hot.opening.saturating_add(1).min(OPENING_TURNS + 1);
+        }
+        if hot.opening <= OPENING_TURNS {
+            totals.opening(row.payload_bytes);
         }
         if let Some(tunnel) = arrival.tunnel {
             count_carrier(cold, side, row, tunnel);

@@ -59,8 +59,8 @@ impl Ticks {
         let exponent = u32::from(resolution & 0x7f);
         match (resolution & 0x80, exponent) {
             (0, 0..=9) => Self::Longer(10_u64.pow(9 - exponent)),
-            // Beyond 10^28 a whole 64-bit count of ticks is less than a nanosecond.
-            (0, _) => Self::Shorter(10_u64.checked_pow(exponent - 9).unwrap_or(u64::MAX)),
+            // From 10^-29 s on, all ticks that 64 bits can count are less than a nanosecond together.
+            (0, _) => 10_u64.checked_pow(exponent - 9).map_or(Self::Longer(0), Self::Shorter),
             _ => Self::Binary(exponent),
         }
     }
