@@ -10,6 +10,7 @@ pub mod community_id;
 pub mod observation;
 pub mod row;
 
+mod arrival;
 mod config;
 mod counters;
 mod emit;
@@ -19,6 +20,7 @@ mod orient;
 mod pairs;
 mod prefetch;
 mod record;
+mod segments;
 mod slab;
 mod table;
 mod tcp;

@@ -4,22 +4,24 @@
 //! alone; noticing them earlier or later changes nothing that a row says.
 //! Not here: which worker owns a flow (`pipeline`), what a packet adds to its record (`record`, `tcp`).
 
+use super::arrival::Arrival;
 use super::config::{ChecksumPolicy, FlowConfig};
 use super::counters::FlowCounters;
 use super::emit::{NO_ROW, take_row};
 use super::history::{History, Scaled};
 use super::index::{self, Index};
-use super::observation::Observation;
+use super::observation::{Observation, SegmentConflict};
 use super::orient;
 use super::pairs::Pairs;
 use super::prefetch;
 use super::record::{ColdFlow, HotFlow, OPENING_TURNS, Phase, Slot};
 use super::row::{CarrierRow, FlowColumns, RowEnd};
+use super::segments::{Conflict, Evidence, Ground, Sighting};
 use super::slab::Slab;
-use super::tcp::{self, Endpoint, Segment, Spoke};
+use super::tcp::{self, End, Endpoint, Order, Segment, Spoke, Step};
 use super::victims::Victims;
 use crate::capture::frame::{FrameBatch, FrameRef};
-use crate::packet::columns::{FlowKey, NO_TUNNEL, PacketColumns, PacketRow, TunnelRef};
+use crate::packet::columns::{FlowKey, PacketColumns, PacketRow, TunnelRef};
 use crate::units::{DurationNs, Side, TimestampNs};
 
 const ICMP: u8 = 1;
@@ -44,6 +46,7 @@ pub struct FlowTable {
     free: Vec<u32>,
     live: u32,
     pairs: Pairs,
+    evidence: Evidence,
     victims: Option<Victims>,
     /// Flows that may begin before a full table is swept again.
     sweep_credit: u32,
@@ -73,6 +76,7 @@ impl FlowTable {
             free: Vec::new(),
             live: 0,
             pairs: Pairs::new(config.pairs_max, config.hash_key[0]),
+            evidence: Evidence::new(config.segments),
             victims: None,
             sweep_credit: 0,
             observations_left: config.observations_max,
@@ -97,8 +101,8 @@ impl FlowTable {
             let end = packets.len().min(start + LOOKAHEAD);
             let ahead = self.look_ahead(&packets.key[start..end]);
             for i in start..end {
-                let (tag, guess) = (ahead.tags[i - start], ahead.slots[i - start]);
-                self.packet(packets, frames, i, tag, guess, &mut sink);
+                let arrival = Arrival::of(packets, frames, i);
+                self.packet(&arrival, ahead.tags[i - start], ahead.slots[i - start], &mut sink);
             }
         }
     }
@@ -140,7 +144,8 @@ impl FlowTable {
 
     /// What was done so far.
     pub fn counters(&self) -> FlowCounters {
-        self.counters
+        let [segments_kept, segments_overwritten, conflicts_damaged] = self.evidence.counts();
+        FlowCounters { segments_kept, segments_overwritten, conflicts_damaged, ..self.counters }
     }
 
     /// Flows alive.
@@ -170,42 +175,32 @@ impl FlowTable {
         ahead
     }
 
-    fn packet(
-        &mut self,
-        packets: &PacketColumns,
-        frames: &FrameBatch,
-        i: usize,
-        tag: u32,
-        guess: Option<u32>,
-        sink: &mut Sink<'_>,
-    ) {
-        let row = packets.row(i);
-        let frame = frames.frames().get(row.frame as usize);
+    fn packet(&mut self, arrival: &Arrival<'_>, tag: u32, guess: Option<u32>, sink: &mut Sink<'_>) {
+        let row = &arrival.row;
         self.counters.packets += 1;
         self.counters.ip_bytes += u64::from(row.ip_bytes);
         self.counters.fragments += u64::from(row.is_fragment);
         let slot = match self.locate(&row.key, tag, guess) {
-            None => self.begin(&row, tag, sink),
-            Some(slot) => match self.ended_by(slot, &row) {
+            None => self.begin(row, tag, sink),
+            Some(slot) => match self.ended_by(slot, row) {
                 None => slot,
                 Some(end) => {
                     self.end_flow(slot, end, sink);
-                    self.begin(&row, tag, sink)
+                    self.begin(row, tag, sink)
                 }
             },
         };
         if row.checksum_wrong && self.config.checksums == ChecksumPolicy::Drop {
-            return self.drop_packet(slot, &row);
+            return self.drop_packet(slot, row);
         }
         let hot = self.hot.at(slot);
         if row.ts >= hot.row_end && hot.row_end != TimestampNs::MAX {
             if hot.row_end != NO_ROW {
                 self.hand_on_living(slot, sink);
             }
-            self.open_row(slot, row.ts, frame);
+            self.open_row(slot, row.ts, arrival.frame);
         }
-        let tunnel = (row.tunnel != NO_TUNNEL).then(|| packets.tunnels.get(usize::from(row.tunnel))).flatten();
-        self.count(slot, &row, tunnel);
+        self.count(slot, arrival, sink);
     }
 
     fn locate(&self, key: &FlowKey, tag: u32, guess: Option<u32>) -> Option<u32> {
@@ -396,7 +391,8 @@ impl FlowTable {
     }
 
     /// Adds a packet to its flow.
-    fn count(&mut self, slot: u32, row: &PacketRow, tunnel: Option<&TunnelRef>) {
+    fn count(&mut self, slot: u32, arrival: &Arrival<'_>, sink: &mut Sink<'_>) {
+        let row = &arrival.row;
         let (hot, cold) = (self.hot.at_mut(slot), self.cold.at_mut(slot));
         let side = side_of(hot, row);
         let s = side.index();
@@ -404,7 +400,7 @@ impl FlowTable {
         count_time(hot, side, row.ts, |gap| totals.gap(gap));
         totals.packet(row.ip_bytes, row.ttl);
         totals.payload(row.payload_bytes);
-        hot.sides[s].note_ttl(row.ttl);
+        let ttl_usual = hot.sides[s].note_ttl(row.ttl);
         hot.sides[s].spoke = Spoke::Yes;
         if row.payload_bytes > 0 && hot.talker != Some(side) {
             hot.talker = Some(side);
@@ -414,14 +410,19 @@ impl FlowTable {
         if hot.opening <= OPENING_TURNS {
             totals.opening(row.payload_bytes);
         }
-        if let Some(tunnel) = tunnel {
+        if let Some(tunnel) = arrival.tunnel {
             count_carrier(cold, side, row, tunnel);
         }
         if row.checksum_wrong {
             cold.history.note_scaled(side, Scaled::Checksum);
         }
         match row.key.protocol {
-            TCP if !row.is_fragment => self.count_tcp(slot, side, row),
+            TCP if !row.is_fragment => {
+                let step = self.count_tcp(slot, side, row);
+                if row.payload_bytes > 0 {
+                    self.witness(slot, side, arrival, &step, ttl_usual, sink);
+                }
+            }
             protocol => {
                 if protocol == UDP {
                     tcp::note_datagram(&mut hot.sides[s], side, &mut cold.history);
@@ -434,7 +435,7 @@ impl FlowTable {
         }
     }
 
-    fn count_tcp(&mut self, slot: u32, side: Side, row: &PacketRow) {
+    fn count_tcp(&mut self, slot: u32, side: Side, row: &PacketRow) -> Step {
         let timeouts = self.config.timeouts;
         let (hot, cold) = (self.hot.at_mut(slot), self.cold.at_mut(slot));
         let totals = &mut cold.totals[side.index()];
@@ -452,7 +453,7 @@ impl FlowTable {
         let step = tcp::advance(&mut hot.sides, side, &segment(row), &mut cold.history);
         totals.step(&step);
         if hot.phase == Phase::Over {
-            return;
+            return step;
         }
         hot.deadline = if step.over {
             hot.phase = Phase::Over;
@@ -464,6 +465,86 @@ impl FlowTable {
         } else {
             hot.ts_last.after(timeouts.tcp_handshake)
         };
+        step
+    }
+
+    /// Compares a TCP payload with what its side sent before. What follows a RST of its sender, lies before its stream or
+    /// is known to be damaged proves nothing.
+    fn witness(
+        &mut self,
+        slot: u32,
+        side: Side,
+        arrival: &Arrival<'_>,
+        step: &Step,
+        ttl_usual: Option<u8>,
+        sink: &mut Sink<'_>,
+    ) {
+        let (row, Some(frame)) = (&arrival.row, arrival.frame) else { return };
+        let own = &mut self.hot.at_mut(slot).sides[side.index()];
+        let payload = arrival.payload();
+        let at = match u64::try_from(step.payload_at) {
+            Ok(at) if at > 0 && own.state != End::Reset && !row.checksum_wrong && !payload.is_empty() => at,
+            _ => return,
+        };
+        let seen = Sighting {
+            at,
+            payload,
+            payload_bytes: row.payload_bytes,
+            ts: row.ts,
+            ttl: row.ttl,
+            ttl_usual,
+            header_sum: arrival.header_sum(),
+            frame: frame.number,
+        };
+        let ground = match step.order {
+            Order::Next | Order::Ahead => Ground::New,
+            Order::Late | Order::Repeat => Ground::Trodden,
+        };
+        let mut found = Vec::new();
+        self.evidence.take(&mut own.evidence, &seen, ground, |conflict| found.push(conflict));
+        if !found.is_empty() {
+            self.tell_conflicts(slot, side, arrival, frame.file, &found, sink);
+        }
+    }
+
+    fn tell_conflicts(
+        &mut self,
+        slot: u32,
+        side: Side,
+        arrival: &Arrival<'_>,
+        file: u16,
+        found: &[Conflict],
+        sink: &mut Sink<'_>,
+    ) {
+        let row = &arrival.row;
+        let (from, to) = (usize::from(row.from & 1), usize::from(row.from & 1 ^ 1));
+        for conflict in found {
+            self.counters.conflicts += 1;
+            let own = &mut self.hot.at_mut(slot).sides[side.index()];
+            if own.conflicts >= self.config.segments.conflicts_per_side_max {
+                self.counters.conflicts_untold += 1;
+                continue;
+            }
+            own.conflicts += 1;
+            let offset = u32::try_from(conflict.at - 1).ok().filter(|_| own.is_anchored());
+            let [first, second] = conflict.versions;
+            let told = SegmentConflict {
+                key: row.key,
+                file,
+                sender: row.key.addresses[from],
+                sender_port: row.key.ports[from],
+                receiver: row.key.addresses[to],
+                receiver_port: row.key.ports[to],
+                versions: conflict.versions,
+                delta: conflict.delta,
+                overlap_bytes: conflict.overlap_bytes,
+                differing_bytes: conflict.differing_bytes,
+                stream_offset: offset,
+                ttl_difference: first.ttl.abs_diff(second.ttl),
+                sender_ttl_usual: conflict.ttl_usual,
+            };
+            self.observe(Observation::SegmentConflict(Box::new(told)), sink);
+        }
     }
 
     fn observe(&mut self, observation: Observation, sink: &mut Sink<'_>) {
