@@ -37,7 +37,8 @@ pub(super) fn ether_type(kind: u16, layer: Layer<'_>) -> Stepped<'_> {
         ETHER_TYPE_BRIDGING => Ok(Step::Ethernet(layer)),
         // Provider backbone bridging: a service tag, then the customer's frame (IEEE 802.1ah).
         0x88e7 => skip(layer, 4).map(Step::Ethernet),
-        0x8926 => ether_type_at(layer, 4, 6), // VN-Tag
+        0x8903 => skip(layer, 2).map(Step::Ethernet), // FabricPath: tree and hops, then the frame
+        0x8926 => ether_type_at(layer, 4, 6),         // VN-Tag
         0x894f => service_header(layer),
         0x880b => Ok(Step::Ppp(layer)),
         0x8870 => Ok(Step::Llc(layer)), // 802.3 frames too long for their length field
