@@ -12,6 +12,7 @@ pub mod row;
 
 mod arrival;
 mod config;
+mod count;
 mod counters;
 mod emit;
 mod history;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::history::History;
 use super::row::{CarrierRow, FIRST_PACKETS, GAP_BINS, OrigBy, SIZE_BINS, SideRow};
 use super::tcp::Endpoint;
-use crate::packet::columns::{EndIndex, FlowKey};
+use crate::packet::columns::{EndIndex, FlowKey, PacketRow};
 use crate::packet::facts::AppFacts;
 use crate::units::{DurationNs, Side, TimestampNs};
 
@@ -62,6 +62,13 @@ pub(super) struct HotFlow {
     /// Turns since the flow began, as far as [`OPENING_TURNS`] and one more.
     pub(super) opening: u8,
     pub(super) sides: [Endpoint; 2],
+}
+
+impl HotFlow {
+    /// The side that sent a packet of this flow.
+    pub(super) fn side_of(&self, row: &PacketRow) -> Side {
+        if row.from & 1 == self.orig_end { Side::Orig } else { Side::Resp }
+    }
 }
 
 /// The rest of a flow.
