@@ -52,8 +52,10 @@ flow_counters! {
     segments_kept,
     /// Kept segments that made room for newer ones before they were too old to matter.
     segments_overwritten,
-    /// Conflicting segments seen.
+    /// Conflicts seen between two segments.
     conflicts,
+    /// Conflicts of a segment with its own copy, damaged on the way: one checksum is right, the other wrong.
+    conflicts_damaged,
     /// Conflicts not told because their flow had told enough.
     conflicts_untold,
     /// Observations handed on.

@@ -10,7 +10,9 @@ pub mod community_id;
 pub mod observation;
 pub mod row;
 
+mod arrival;
 mod config;
+mod count;
 mod counters;
 mod emit;
 mod history;
@@ -19,6 +21,7 @@ mod orient;
 mod pairs;
 mod prefetch;
 mod record;
+mod segments;
 mod slab;
 mod table;
 mod tcp;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::history::History;
 use super::row::{CarrierRow, FIRST_PACKETS, GAP_BINS, OrigBy, SIZE_BINS, SideRow};
 use super::tcp::Endpoint;
-use crate::packet::columns::{EndIndex, FlowKey};
+use crate::packet::columns::{EndIndex, FlowKey, PacketRow};
 use crate::packet::facts::AppFacts;
 use crate::units::{DurationNs, Side, TimestampNs};
 
@@ -26,6 +26,9 @@ pub(super) enum Phase {
     Open,
     Over,
 }
+
+/// Turns that are a flow's opening: one of each side.
+pub(super) const OPENING_TURNS: u8 = 2;
 
 /// What every packet of a flow reads or writes, whatever its side.
 #[derive(Clone, Debug)]
@@ -56,7 +59,16 @@ pub(super) struct HotFlow {
     pub(super) phase: Phase,
     /// The side that last sent payload.
     pub(super) talker: Option<Side>,
+    /// Turns since the flow began, as far as [`OPENING_TURNS`] and one more.
+    pub(super) opening: u8,
     pub(super) sides: [Endpoint; 2],
+}
+
+impl HotFlow {
+    /// The side that sent a packet of this flow.
+    pub(super) fn side_of(&self, row: &PacketRow) -> Side {
+        if row.from & 1 == self.orig_end { Side::Orig } else { Side::Resp }
+    }
 }
 
 /// The rest of a flow.
@@ -104,6 +116,7 @@ pub(super) struct SideTotals {
     out_of_order: u32,
     zero_windows: u16,
     gaps: u16,
+    opening_bytes: u32,
 }
 
 const _: () = assert!(size_of::<HotFlow>() == 256 && size_of::<SideTotals>() == 192);
@@ -137,6 +150,11 @@ impl SideTotals {
         self.payload_packets = self.payload_packets.saturating_add(1);
         self.payload_bytes = self.payload_bytes.saturating_add(u64::from(bytes));
         self.size_square_sum = self.size_square_sum.saturating_add(u64::from(bytes).pow(2));
+    }
+
+    /// Payload that belongs to the side's first turn.
+    pub(super) fn opening(&mut self, bytes: u32) {
+        self.opening_bytes = self.opening_bytes.saturating_add(bytes);
     }
 
     /// The time since the side's packet before; called before [`Self::packet`] counts this one.
@@ -192,6 +210,7 @@ impl SideTotals {
             payload_bytes: self.payload_bytes,
             payload_packets: self.payload_packets,
             stream_bytes: stream_bytes.unwrap_or(self.payload_bytes),
+            opening_bytes: self.opening_bytes,
             size_square_sum: self.size_square_sum,
             size_min: self.size_min,
             size_max: self.size_max,

@@ -4,57 +4,47 @@
 //! alone; noticing them earlier or later changes nothing that a row says.
 //! Not here: which worker owns a flow (`pipeline`), what a packet adds to its record (`record`, `tcp`).
 
+use super::arrival::Arrival;
 use super::config::{ChecksumPolicy, FlowConfig};
 use super::counters::FlowCounters;
-use super::emit::{NO_ROW, take_row};
+use super::emit::{NO_ROW, Sink, take_row};
 use super::history::{History, Scaled};
 use super::index::{self, Index};
 use super::observation::Observation;
-use super::orient;
+use super::orient::{self, ICMP, ICMPV6, TCP, UDP};
 use super::pairs::Pairs;
 use super::prefetch;
 use super::record::{ColdFlow, HotFlow, Phase, Slot};
-use super::row::{CarrierRow, FlowColumns, RowEnd};
+use super::row::{FlowColumns, RowEnd};
+use super::segments::Evidence;
 use super::slab::Slab;
-use super::tcp::{self, Endpoint, Segment, Spoke};
+use super::tcp::{self, Endpoint, Segment};
 use super::victims::Victims;
 use crate::capture::frame::{FrameBatch, FrameRef};
-use crate::packet::columns::{FlowKey, NO_TUNNEL, PacketColumns, PacketRow, TunnelRef};
+use crate::packet::columns::{FlowKey, PacketColumns, PacketRow};
 use crate::units::{DurationNs, Side, TimestampNs};
-
-const ICMP: u8 = 1;
-const TCP: u8 = 6;
-const UDP: u8 = 17;
-const ICMPV6: u8 = 58;
 
 /// Packets looked up together: 16 to 128 differ by under 10 %, one by one costs four times as much (`benches/table.rs`).
 const LOOKAHEAD: usize = 32;
-/// Packets of a flow less than this apart are one burst.
-const BURST_GAP: DurationNs = DurationNs::from_secs(1);
 /// A full table looks for flows that are over before it ends a living one, once in this share of `flows_max` flows.
 const SWEEP_SHARE: u32 = 16;
 
 /// The living flows of one worker.
 #[derive(Debug)]
 pub struct FlowTable {
-    config: FlowConfig,
+    pub(super) config: FlowConfig,
     index: Index,
-    hot: Slab<HotFlow>,
-    cold: Slab<ColdFlow>,
+    pub(super) hot: Slab<HotFlow>,
+    pub(super) cold: Slab<ColdFlow>,
     free: Vec<u32>,
     live: u32,
     pairs: Pairs,
+    pub(super) evidence: Evidence,
     victims: Option<Victims>,
     /// Flows that may begin before a full table is swept again.
     sweep_credit: u32,
     observations_left: u64,
-    counters: FlowCounters,
-}
-
-/// Where rows and observations go.
-struct Sink<'a> {
-    rows: &'a mut FlowColumns,
-    observations: &'a mut Vec<Observation>,
+    pub(super) counters: FlowCounters,
 }
 
 /// Tags of the next packets and the slots they most likely belong to.
@@ -73,6 +63,7 @@ impl FlowTable {
             free: Vec::new(),
             live: 0,
             pairs: Pairs::new(config.pairs_max, config.hash_key[0]),
+            evidence: Evidence::new(config.segments),
             victims: None,
             sweep_credit: 0,
             observations_left: config.observations_max,
@@ -97,8 +88,8 @@ impl FlowTable {
             let end = packets.len().min(start + LOOKAHEAD);
             let ahead = self.look_ahead(&packets.key[start..end]);
             for i in start..end {
-                let (tag, guess) = (ahead.tags[i - start], ahead.slots[i - start]);
-                self.packet(packets, frames, i, tag, guess, &mut sink);
+                let arrival = Arrival::of(packets, frames, i);
+                self.packet(&arrival, ahead.tags[i - start], ahead.slots[i - start], &mut sink);
             }
         }
     }
@@ -140,7 +131,8 @@ impl FlowTable {
 
     /// What was done so far.
     pub fn counters(&self) -> FlowCounters {
-        self.counters
+        let [segments_kept, segments_overwritten, conflicts_damaged] = self.evidence.counts();
+        FlowCounters { segments_kept, segments_overwritten, conflicts_damaged, ..self.counters }
     }
 
     /// Flows alive.
@@ -170,42 +162,32 @@ impl FlowTable {
         ahead
     }
 
-    fn packet(
-        &mut self,
-        packets: &PacketColumns,
-        frames: &FrameBatch,
-        i: usize,
-        tag: u32,
-        guess: Option<u32>,
-        sink: &mut Sink<'_>,
-    ) {
-        let row = packets.row(i);
-        let frame = frames.frames().get(row.frame as usize);
+    fn packet(&mut self, arrival: &Arrival<'_>, tag: u32, guess: Option<u32>, sink: &mut Sink<'_>) {
+        let row = &arrival.row;
         self.counters.packets += 1;
         self.counters.ip_bytes += u64::from(row.ip_bytes);
         self.counters.fragments += u64::from(row.is_fragment);
         let slot = match self.locate(&row.key, tag, guess) {
-            None => self.begin(&row, tag, sink),
-            Some(slot) => match self.ended_by(slot, &row) {
+            None => self.begin(row, tag, sink),
+            Some(slot) => match self.ended_by(slot, row) {
                 None => slot,
                 Some(end) => {
                     self.end_flow(slot, end, sink);
-                    self.begin(&row, tag, sink)
+                    self.begin(row, tag, sink)
                 }
             },
         };
         if row.checksum_wrong && self.config.checksums == ChecksumPolicy::Drop {
-            return self.drop_packet(slot, &row);
+            return self.drop_packet(slot, row);
         }
         let hot = self.hot.at(slot);
         if row.ts >= hot.row_end && hot.row_end != TimestampNs::MAX {
             if hot.row_end != NO_ROW {
                 self.hand_on_living(slot, sink);
             }
-            self.open_row(slot, row.ts, frame);
+            self.open_row(slot, row.ts, arrival.frame);
         }
-        let tunnel = (row.tunnel != NO_TUNNEL).then(|| packets.tunnels.get(usize::from(row.tunnel))).flatten();
-        self.count(slot, &row, tunnel);
+        self.count(slot, arrival, sink);
     }
 
     fn locate(&self, key: &FlowKey, tag: u32, guess: Option<u32>) -> Option<u32> {
@@ -225,7 +207,10 @@ impl FlowTable {
         if row.ts >= hot.deadline {
             return Some(self.timeout_reason(slot));
         }
-        let anew = row.tcp_flags & tcp::SYN != 0 && is_tcp(row) && tcp::begins_anew(&hot.sides, &segment(row));
+        let anew = row.tcp_flags & tcp::SYN != 0
+            && row.key.protocol == TCP
+            && !row.is_fragment
+            && tcp::begins_anew(&hot.sides, &Segment::of(row));
         anew.then_some(RowEnd::Closed)
     }
 
@@ -268,6 +253,7 @@ impl FlowTable {
             slot: Slot::Live,
             phase: Phase::Open,
             talker: None,
+            opening: 0,
             sides: [Endpoint::default(); 2],
         };
         let cold = ColdFlow { history, pair_gap, ..ColdFlow::default() };
@@ -297,7 +283,7 @@ impl FlowTable {
         }
     }
 
-    fn idle_timeout(&self, protocol: u8) -> DurationNs {
+    pub(super) fn idle_timeout(&self, protocol: u8) -> DurationNs {
         let timeouts = &self.config.timeouts;
         match protocol {
             TCP => timeouts.tcp_handshake,
@@ -388,80 +374,14 @@ impl FlowTable {
     }
 
     fn drop_packet(&mut self, slot: u32, row: &PacketRow) {
-        let side = side_of(self.hot.at(slot), row);
+        let side = self.hot.at(slot).side_of(row);
         self.cold.at_mut(slot).history.note_scaled(side, Scaled::Checksum);
         self.counters.checksum_dropped += 1;
         self.counters.checksum_dropped_bytes += u64::from(row.ip_bytes);
     }
 
-    /// Adds a packet to its flow.
-    fn count(&mut self, slot: u32, row: &PacketRow, tunnel: Option<&TunnelRef>) {
-        let (hot, cold) = (self.hot.at_mut(slot), self.cold.at_mut(slot));
-        let side = side_of(hot, row);
-        let s = side.index();
-        let totals = &mut cold.totals[s];
-        count_time(hot, side, row.ts, |gap| totals.gap(gap));
-        totals.packet(row.ip_bytes, row.ttl);
-        totals.payload(row.payload_bytes);
-        hot.sides[s].note_ttl(row.ttl);
-        hot.sides[s].spoke = Spoke::Yes;
-        if row.payload_bytes > 0 && hot.talker != Some(side) {
-            hot.talker = Some(side);
-            hot.turns = hot.turns.saturating_add(1);
-        }
-        if let Some(tunnel) = tunnel {
-            count_carrier(cold, side, row, tunnel);
-        }
-        if row.checksum_wrong {
-            cold.history.note_scaled(side, Scaled::Checksum);
-        }
-        match row.key.protocol {
-            TCP if !row.is_fragment => self.count_tcp(slot, side, row),
-            protocol => {
-                if protocol == UDP {
-                    tcp::note_datagram(&mut hot.sides[s], side, &mut cold.history);
-                }
-                hot.ts_open_last = hot.ts_last;
-                let idle = self.idle_timeout(protocol);
-                let hot = self.hot.at_mut(slot);
-                hot.deadline = hot.ts_last.after(idle);
-            }
-        }
-    }
-
-    fn count_tcp(&mut self, slot: u32, side: Side, row: &PacketRow) {
-        let timeouts = self.config.timeouts;
-        let (hot, cold) = (self.hot.at_mut(slot), self.cold.at_mut(slot));
-        let totals = &mut cold.totals[side.index()];
-        totals.tcp(row.tcp_flags, row.tcp_window, row.payload_bytes);
-        match (side, row.tcp_flags & (tcp::SYN | tcp::ACK)) {
-            (Side::Orig, tcp::SYN) => cold.syn_ts = Some(row.ts),
-            (Side::Resp, flags) if flags == tcp::SYN | tcp::ACK && cold.rtt_syn_ack == DurationNs::ZERO => {
-                cold.rtt_syn_ack = cold.syn_ts.map_or(DurationNs::ZERO, |syn| row.ts.since(syn));
-            }
-            _ => {}
-        }
-        if tcp::is_any_side_open(&hot.sides) {
-            hot.ts_open_last = hot.ts_open_last.max(row.ts);
-        }
-        let step = tcp::advance(&mut hot.sides, side, &segment(row), &mut cold.history);
-        totals.step(&step);
-        if hot.phase == Phase::Over {
-            return;
-        }
-        hot.deadline = if step.over {
-            hot.phase = Phase::Over;
-            hot.ts_open_last.after(timeouts.tcp_close)
-        } else if tcp::is_attempt(&hot.sides) {
-            hot.flow_start.after(timeouts.tcp_attempt)
-        } else if tcp::is_past_handshake(&hot.sides) {
-            hot.ts_last.after(timeouts.tcp_idle)
-        } else {
-            hot.ts_last.after(timeouts.tcp_handshake)
-        };
-    }
-
-    fn observe(&mut self, observation: Observation, sink: &mut Sink<'_>) {
+    /// Hands on an observation, as long as the window's share lasts.
+    pub(super) fn observe(&mut self, observation: Observation, sink: &mut Sink<'_>) {
         match self.observations_left.checked_sub(1) {
             Some(left) => {
                 self.observations_left = left;
@@ -471,61 +391,4 @@ impl FlowTable {
             None => self.counters.observations_dropped += 1,
         }
     }
-}
-
-fn is_tcp(row: &PacketRow) -> bool {
-    row.key.protocol == TCP && !row.is_fragment
-}
-
-fn segment(row: &PacketRow) -> Segment {
-    Segment {
-        seq: row.tcp_seq,
-        ack: row.tcp_ack,
-        window: row.tcp_window,
-        flags: row.tcp_flags,
-        payload_bytes: row.payload_bytes,
-    }
-}
-
-fn side_of(hot: &HotFlow, row: &PacketRow) -> Side {
-    if row.from & 1 == hot.orig_end { Side::Orig } else { Side::Resp }
-}
-
-/// Moves the flow's clocks: bursts and silence of both sides together, gaps of the side on its own.
-fn count_time(hot: &mut HotFlow, side: Side, ts: TimestampNs, mut gap_of_side: impl FnMut(DurationNs)) {
-    if hot.sides.iter().all(|side| side.spoke == Spoke::No) {
-        hot.bursts = 1;
-    } else {
-        match ts.since(hot.ts_last) {
-            gap if gap < BURST_GAP => hot.active = DurationNs(hot.active.0.saturating_add(gap.0)),
-            _ => hot.bursts = hot.bursts.saturating_add(1),
-        }
-    }
-    let own = &mut hot.sides[side.index()];
-    if own.spoke == Spoke::Yes {
-        gap_of_side(ts.since(own.ts_last));
-    }
-    own.ts_last = own.ts_last.max(ts);
-    hot.ts_last = hot.ts_last.max(ts);
-}
-
-fn count_carrier(cold: &mut ColdFlow, side: Side, row: &PacketRow, tunnel: &TunnelRef) {
-    let carrier = cold.carrier.get_or_insert_with(|| {
-        let mut outer = [tunnel.outer_source, tunnel.outer_destination];
-        outer.sort_unstable();
-        Box::new(CarrierRow {
-            kind: tunnel.kind,
-            outer,
-            port: tunnel.outer_port,
-            id: tunnel.id,
-            depth: tunnel.depth,
-            packets: [[0; 2]; 2],
-            bytes: [[0; 2]; 2],
-        })
-    });
-    let outer_sender = usize::from(tunnel.outer_source == carrier.outer[1]);
-    let packets = &mut carrier.packets[side.index()][outer_sender];
-    *packets = packets.saturating_add(1);
-    let bytes = &mut carrier.bytes[side.index()][outer_sender];
-    *bytes = bytes.saturating_add(u64::from(row.ip_bytes));
 }

@@ -333,4 +333,4 @@ impl Parser {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

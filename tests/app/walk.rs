@@ -223,7 +223,7 @@ fn pcapng(file: &[u8], each: &mut impl FnMut(u64, u16, &[u8])) {
                 let low = u64::from(number(body, 8, little).unwrap_or(0));
                 let captured = number(body, 12, little).unwrap_or(0) as usize;
                 if let (Some(link), Some(frame)) = (links.get(interface), body.get(20..20 + captured)) {
-                    each((high << 32 | low) * 1000, *link, frame);
+                    each((high << 32 | low).wrapping_mul(1000), *link, frame);
                 }
             }
             3 => {

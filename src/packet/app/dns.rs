@@ -37,6 +37,8 @@ enum Kind {
 enum Extent {
     Whole,
     Cut,
+    /// A record breaks DNS's rules: what stands before it is told, lest one odd record hide a message.
+    Broken,
 }
 
 /// Why bytes are no DNS message.
@@ -127,7 +129,12 @@ pub(super) fn read_message(
         }
     };
     notes.prove(AppProtocol::Dns);
-    notes.count(dns, if message.extent == Extent::Whole { AppEvent::Parsed } else { AppEvent::Cut });
+    let event = match message.extent {
+        Extent::Whole => AppEvent::Parsed,
+        Extent::Cut => AppEvent::Cut,
+        Extent::Broken => AppEvent::Malformed,
+    };
+    notes.count(dns, event);
     let facts = notes.edit();
     facts.dns_kind = kind;
     match message.kind {
@@ -180,8 +187,9 @@ fn parse(message: &[u8]) -> Result<Message, Fault> {
     };
     parsed.extent = match read_sections(message, &mut reader, &mut parsed, records) {
         Ok(()) => Extent::Whole,
-        // Without even a question's name there is nothing to use.
         Err(Fault::Cut) if parsed.question.is_some() => Extent::Cut,
+        Err(Fault::Malformed) if parsed.question.is_some() => Extent::Broken,
+        // Without even a question's name there is nothing to use.
         Err(fault) => return Err(fault),
     };
     parsed.trailing = reader.rest().len();

@@ -14,7 +14,7 @@ const HEADERS_MAX: usize = 96;
 const INTERIM_MAX: u8 = 8;
 
 /// Methods that begin a flow. Others exist, but a word and a space is no proof.
-const METHODS: [&[u8]; 26] = [
+pub(super) const METHODS: [&[u8]; 26] = [
     b"GET ",
     b"POST ",
     b"PUT ",
@@ -42,11 +42,6 @@ const METHODS: [&[u8]; 26] = [
     b"RPC_OUT_DATA ",
     b"MERGE ",
 ];
-
-/// The beginnings of requests, for telling the protocol.
-pub(super) fn request_beginnings() -> impl Iterator<Item = &'static [u8]> {
-    METHODS.into_iter()
-}
 
 /// What follows a head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,74 +128,99 @@ fn head_end(ready: &[u8], scanned: &mut usize) -> Option<(usize, AppEvent)> {
     (within.len() == HEAD_BYTES_MAX).then_some((HEAD_BYTES_MAX, AppEvent::BufferFull))
 }
 
-/// The whole lines of a cut head, closed by an empty one, so that `httparse` gives what there is; or its first line only.
-fn closed(head: &[u8], lines: Lines) -> Vec<u8> {
-    let newline = match lines {
-        Lines::All => head.iter().rposition(|byte| *byte == b'\n'),
-        Lines::First => head.iter().position(|byte| *byte == b'\n'),
-    };
+/// The whole lines of a cut head, closed by an empty one, so that `httparse` gives what there is.
+fn closed(head: &[u8]) -> Vec<u8> {
+    let newline = head.iter().rposition(|byte| *byte == b'\n');
     let mut text = newline.map_or_else(Vec::new, |at| head[..=at].to_vec());
     text.extend_from_slice(b"\r\n");
     text
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Lines {
-    All,
-    First,
-}
-
 fn read_request(head: &[u8], extent: AppEvent, notes: &mut Notes) -> After {
-    let whole = if extent == AppEvent::Parsed { head.to_vec() } else { closed(head, Lines::All) };
-    for text in [whole, closed(head, Lines::First)] {
-        let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
-        let mut request = httparse::Request::new(&mut headers);
-        let mut config = httparse::ParserConfig::default();
-        config.ignore_invalid_headers_in_requests(true);
-        let parsed = config.parse_request(&mut request, &text);
-        let (Ok(httparse::Status::Complete(_)), Some(method), Some(target)) = (parsed, request.method, request.path)
-        else {
-            continue;
-        };
-        notes.prove(AppProtocol::Http);
-        notes.count(Some(AppProtocol::Http), extent);
-        let connect = method == "CONNECT";
-        let facts = notes.edit();
-        facts.http_method = Some(names::token(method.as_bytes()));
-        facts.http_path = Some(names::token(if connect { target.as_bytes() } else { path(target) }));
+    let text = if extent == AppEvent::Parsed { head.to_vec() } else { closed(head) };
+    let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
+    let mut request = httparse::Request::new(&mut headers);
+    let mut config = httparse::ParserConfig::default();
+    config.ignore_invalid_headers_in_requests(true);
+    let parsed = config.parse_request(&mut request, &text);
+    if let (Ok(httparse::Status::Complete(_)), Some(method), Some(target)) = (parsed, request.method, request.path) {
         let host = request.headers.iter().find(|header| header.name.eq_ignore_ascii_case("host"));
-        notes.name(NameRank::Host, host.and_then(|header| host_name(header.value)));
-        if connect {
-            notes.name(NameRank::Indirect, host_name(target.as_bytes()));
-            return After::Tunnel;
-        }
-        return After::Body;
+        return note_request(method, target, host.map(|header| header.value), extent, notes);
+    }
+    if let Some((method, target)) = request_line(head) {
+        return note_request(method, target, host_line(head), extent, notes);
     }
     notes.count(Some(AppProtocol::Http), if extent == AppEvent::Cut { extent } else { AppEvent::Malformed });
     After::Body
 }
 
-fn read_response(head: &[u8], extent: AppEvent, notes: &mut Notes) -> (Option<u16>, After) {
-    let whole = if extent == AppEvent::Parsed { head.to_vec() } else { closed(head, Lines::All) };
-    for text in [whole, closed(head, Lines::First)] {
-        let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
-        let mut response = httparse::Response::new(&mut headers);
-        let mut config = httparse::ParserConfig::default();
-        config.ignore_invalid_headers_in_responses(true);
-        let parsed = config.parse_response(&mut response, &text);
-        let (Ok(httparse::Status::Complete(_)), Some(status)) = (parsed, response.code) else { continue };
-        notes.prove(AppProtocol::Http);
-        notes.count(Some(AppProtocol::Http), extent);
-        notes.edit().http_status = Some(status);
-        let has_body = response.headers.iter().any(|header| {
-            header.name.eq_ignore_ascii_case("content-length") || header.name.eq_ignore_ascii_case("transfer-encoding")
-        });
-        // A 2xx answer to CONNECT has neither (RFC 9110 section 9.3.6).
-        let after = if (200..300).contains(&status) && !has_body { After::Tunnel } else { After::Body };
-        return (Some(status), after);
+/// Method and target of a request line that `httparse` refuses: an odd version (`HTTP/1.0.8`), a word too many before it,
+/// or cut behind the target.
+fn request_line(head: &[u8]) -> Option<(&str, &str)> {
+    let line = head.split(|byte| *byte == b'\n').next()?;
+    let mut words = std::str::from_utf8(line).ok()?.split_ascii_whitespace();
+    let (method, target, version) = (words.next()?, words.next()?, words.next_back()?);
+    let sound = version.starts_with("HTTP/1.") || "HTTP/1.".starts_with(version) && line.len() == head.len();
+    sound.then_some((method, target))
+}
+
+/// The Host line of a head that `httparse` refuses.
+fn host_line(head: &[u8]) -> Option<&[u8]> {
+    let lines = head.split_inclusive(|byte| *byte == b'\n').skip(1).filter(|line| line.ends_with(b"\n"));
+    let mut lines = lines.take(HEADERS_MAX).filter_map(|line| line.split_first_chunk::<5>());
+    lines.find(|(name, _)| name.eq_ignore_ascii_case(b"host:")).map(|(_, value)| value)
+}
+
+fn note_request(method: &str, target: &str, host: Option<&[u8]>, extent: AppEvent, notes: &mut Notes) -> After {
+    notes.prove(AppProtocol::Http);
+    notes.count(Some(AppProtocol::Http), extent);
+    let connect = method == "CONNECT";
+    let facts = notes.edit();
+    facts.http_method = Some(names::token(method.as_bytes()));
+    facts.http_path = Some(names::token(if connect { target.as_bytes() } else { path(target) }));
+    notes.name(NameRank::Host, host.and_then(host_name));
+    if connect {
+        notes.name(NameRank::Indirect, host_name(target.as_bytes()));
     }
-    notes.count(Some(AppProtocol::Http), if extent == AppEvent::Cut { extent } else { AppEvent::Malformed });
-    (None, After::Body)
+    if connect { After::Tunnel } else { After::Body }
+}
+
+fn read_response(head: &[u8], extent: AppEvent, notes: &mut Notes) -> (Option<u16>, After) {
+    let text = if extent == AppEvent::Parsed { head.to_vec() } else { closed(head) };
+    let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
+    let mut response = httparse::Response::new(&mut headers);
+    let mut config = httparse::ParserConfig::default();
+    config.ignore_invalid_headers_in_responses(true);
+    let parsed = config.parse_response(&mut response, &text);
+    let (status, has_body) = match (parsed, response.code) {
+        (Ok(httparse::Status::Complete(_)), code) => {
+            let has_body =
+                |name: &str| ["content-length", "transfer-encoding"].iter().any(|n| name.eq_ignore_ascii_case(n));
+            (code, response.headers.iter().any(|header| has_body(header.name)))
+        }
+        // Its headers are odd, or it is cut behind its first words.
+        _ => (status_line(head), true),
+    };
+    let Some(status) = status else {
+        notes.count(Some(AppProtocol::Http), if extent == AppEvent::Cut { extent } else { AppEvent::Malformed });
+        return (None, After::Body);
+    };
+    notes.prove(AppProtocol::Http);
+    notes.count(Some(AppProtocol::Http), extent);
+    notes.edit().http_status = Some(status);
+    // A 2xx answer to CONNECT has no body (RFC 9110 section 9.3.6).
+    let tunnel = (200..300).contains(&status) && !has_body;
+    (Some(status), if tunnel { After::Tunnel } else { After::Body })
+}
+
+/// The status of a first line that `httparse` refuses.
+fn status_line(head: &[u8]) -> Option<u16> {
+    let line = head.split(|byte| *byte == b'\n').next()?;
+    let after_version = line.strip_prefix(b"HTTP/1.")?;
+    let at = after_version.iter().position(|byte| *byte == b' ')?;
+    let digits = after_version.get(at + 1..at + 4).filter(|digits| digits.iter().all(u8::is_ascii_digit))?;
+    let ends = after_version.get(at + 4).is_some_and(|byte| matches!(byte, b' ' | b'\r' | b'\n'));
+    ends.then(|| std::str::from_utf8(digits).ok()?.parse().ok()).flatten()
 }
 
 /// The path of a request target: no scheme, no credentials, no host, and nothing from `?`, `#` or `;` on, where
@@ -234,7 +254,9 @@ mod tests {
 
     #[test]
     fn requests() {
-        let table: &[(&str, &str, Option<&str>, Option<&str>, Option<&str>)] = &[
+        /// Name, head, method, path, host.
+        type Row = (&'static str, &'static str, Option<&'static str>, Option<&'static str>, Option<&'static str>);
+        let table: &[Row] = &[
             (
                 "plain",
                 "GET /a/b?token=secret HTTP/1.1\r\nHost: WWW.Example.com:8080\r\nCookie: x\r\n\r\n",
@@ -264,6 +286,8 @@ mod tests {
                 Some("h.example"),
             ),
             ("odd header", "POST /p HTTP/1.1\r\n: no name\r\nHost: h\r\n\r\n", Some("POST"), Some("/p"), Some("h")),
+            ("odd version", "GET /p?x HTTP/1.0.8\r\nHOST: h\r\n\r\n", Some("GET"), Some("/p"), Some("h")),
+            ("a word too many", "CONNECT h:25 / HTTP/1.0\r\n\r\n", Some("CONNECT"), Some("h:25"), Some("h")),
             ("not HTTP", "OPTIONS sip:a@b SIP/2.0\r\n\r\n", None, None, None),
         ];
         for (name, text, method, path, host) in table {
@@ -283,6 +307,11 @@ mod tests {
         Request::default().finish(b"GET /x HTTP/1.1\r\nHost: h.example\r\nCookie: abc", &mut notes);
         assert_eq!(notes.facts().server_name.as_deref(), Some("h.example"));
         assert_eq!(notes.facts().http_path.as_deref(), Some("/x"));
+        for (text, path) in [("GET /a/b HTT", Some("/a/b")), ("GET /a/b", None), ("GET /a/b ", None)] {
+            let mut notes = Notes::default();
+            Request::default().finish(text.as_bytes(), &mut notes);
+            assert_eq!(notes.facts().http_path.as_deref(), path, "{text}");
+        }
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! Prefaces: what a side says before the protocol that it is really about: SOCKS 4 and 5, greetings and STARTTLS of mail
-//! and file servers, PostgreSQL's and RDP's requests for TLS, the PROXY line.
+//! file and chat servers, the requests for TLS of PostgreSQL, MySQL and RDP, the PROXY line.
 //! In: one side's contiguous bytes. Out: how many of them to pass over. Nothing said here is kept but the host asked for.
 //! Bounds: [`PREFACE_BYTES_MAX`] bytes of lines a side. A side is judged by its own bytes alone.
 
@@ -13,8 +13,11 @@ pub const PREFACE_BYTES_MAX: usize = 4096;
 const LINE_BYTES_MAX: usize = 2048;
 
 /// Greetings and commands with which a talk in lines begins that may end in STARTTLS, and the PROXY line.
-pub(super) const LINE_BEGINNINGS: [&[u8]; 8] =
-    [b"220 ", b"220-", b"* OK", b"+OK", b"EHLO ", b"HELO ", b"PROXY TCP", b"LHLO "];
+pub(super) const LINE_BEGINNINGS: [&[u8]; 10] =
+    [b"220 ", b"220-", b"* OK", b"+OK", b"EHLO ", b"HELO ", b"PROXY TCP", b"LHLO ", b"<?xml", b"<stream:"];
+
+/// PostgreSQL's "yes" to a request for TLS is one letter; TLS follows at once.
+pub(super) const POSTGRES_YES: &[u8] = &[b'S', 0x16, 0x03];
 
 /// Whether bytes are what a matcher looks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,13 +31,16 @@ pub(super) enum Match {
 
 /// A binary preface.
 pub(super) fn binary(bytes: &[u8], notes: &mut Notes) -> Match {
+    first_yes(mysql(bytes), binary_by_first_byte(bytes, notes))
+}
+
+fn binary_by_first_byte(bytes: &[u8], notes: &mut Notes) -> Match {
     match bytes.first() {
         Some(0x05) => socks5(bytes, notes),
         Some(0x04) => socks4_request(bytes, notes),
         Some(0x00) => first_yes(fixed(bytes, &[0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f]), socks4_reply(bytes)),
         Some(0x03) => rdp(bytes),
-        // PostgreSQL's "yes" to a request for TLS is this one letter.
-        Some(b'S') => match fixed(bytes, &[b'S', 0x16, 0x03]) {
+        Some(b'S') => match fixed(bytes, POSTGRES_YES) {
             Match::Yes(_) => Match::Yes(1),
             other => other,
         },
@@ -168,7 +174,31 @@ fn rdp(bytes: &[u8]) -> Match {
     if bytes.len() < length { Match::Short } else { Match::Yes(length) }
 }
 
-/// A talk in lines, passed over.
+/// MySQL: packets with 24 bits of little-endian length and a number. The server greets with number 0 and version 10; the
+/// client's request for TLS has number 1, 32 bytes, and the capability bit that says so.
+fn mysql(bytes: &[u8]) -> Match {
+    const HEADER_BYTES: usize = 4;
+    const GREETING: u8 = 10;
+    const TLS_BIT: u8 = 0x08;
+    let shape: [&dyn Fn(u8) -> bool; 6] = match bytes.get(3) {
+        Some(1) => [&|b| b == 32, &|b| b == 0, &|b| b == 0, &|_| true, &|_| true, &|b| b & TLS_BIT != 0],
+        _ => [&|b| (40..=200).contains(&b), &|b| b == 0, &|b| b == 0, &|b| b == 0, &|b| b == GREETING, &|b| b > b' '],
+    };
+    if !bytes.iter().zip(shape).all(|(byte, holds)| holds(*byte)) {
+        // Below four bytes the client's shape is still possible.
+        let client = bytes.len() < HEADER_BYTES && [32, 0, 0].starts_with(bytes);
+        return if client { Match::Short } else { Match::No };
+    }
+    let whole = HEADER_BYTES + bytes.first().map_or(0, |length| usize::from(*length));
+    if bytes.len() < whole.max(6) { Match::Short } else { Match::Yes(whole) }
+}
+
+/// A quick look for the same.
+pub(super) fn is_mysql(bytes: &[u8]) -> bool {
+    matches!(bytes, [_, 0, 0, 0, 10, ..] | [32, 0, 0, 1, ..])
+}
+
+/// A talk in lines, passed over. XMPP talks in tags: a line that begins with `<` ends with `>`.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Lines {
     passed: usize,
@@ -198,7 +228,8 @@ impl Lines {
                 Some(_) => {}
             }
             let within = rest.get(..LINE_BYTES_MAX).unwrap_or(rest);
-            let Some(end) = within.iter().position(|byte| *byte == b'\n') else {
+            let last = if rest.starts_with(b"<") { b'>' } else { b'\n' };
+            let Some(end) = within.iter().position(|byte| *byte == last) else {
                 let hopeless = within.len() == LINE_BYTES_MAX || self.passed + rest.len() > PREFACE_BYTES_MAX;
                 return (read, if hopeless { Next::Nothing } else { Next::More });
             };

@@ -55,16 +55,34 @@ pub(super) fn can_begin(ports: [u16; 2], first: &[u8]) -> bool {
         0x16 => Records::can_begin(first),
         0x80 => !matches!(ssl2_hello(first), Match::No),
         0x00 | 0x03..=0x05 => preface::binary(first, &mut Notes::default()) != Match::No,
-        b'2' | b'*' | b'+' | b'A'..=b'Z' => {
-            let known = |beginning: &[u8]| preface::fixed(first, beginning) != Match::No;
-            preface::LINE_BEGINNINGS.into_iter().any(known)
-                || preface::binary(first, &mut Notes::default()) != Match::No
-                || [ssh::BEGINNING, HTTP_RESPONSE, HTTP2_PREFACE].into_iter().any(known)
-                || http::request_beginnings().any(known)
+        _ if preface::is_mysql(first) => true,
+        letter if FIRST_LETTERS[usize::from(*letter)] => {
+            let known = |word: &[u8]| word.first() == Some(letter) && preface::fixed(first, word) != Match::No;
+            WORDS.into_iter().flatten().any(|word| known(word))
+                || preface::fixed(first, preface::POSTGRES_YES) != Match::No
         }
         _ => false,
     }
 }
+
+/// The words with which a stream can begin.
+const WORDS: [&[&[u8]]; 3] =
+    [&[ssh::BEGINNING, HTTP_RESPONSE, HTTP2_PREFACE], &http::METHODS, &preface::LINE_BEGINNINGS];
+
+/// Their first letters: one look refuses what begins with any other.
+const FIRST_LETTERS: [bool; 256] = {
+    let mut letters = [false; 256];
+    let mut list = 0;
+    while list < WORDS.len() {
+        let mut word = 0;
+        while word < WORDS[list].len() {
+            letters[WORDS[list][word][0] as usize] = true;
+            word += 1;
+        }
+        list += 1;
+    }
+    letters
+};
 
 const HTTP_RESPONSE: &[u8] = b"HTTP/1.";
 /// RFC 9113 section 3.4.
@@ -236,7 +254,7 @@ fn sniff(ready: &[u8], around: &mut Surroundings<'_>) -> (usize, Option<Machine>
         |ready, around| (preface::binary(ready, around.notes), Machine::Sniff),
         |ready, _| (begins(ready, [ssh::BEGINNING]), Machine::Ssh),
         |ready, _| (begins(ready, [HTTP_RESPONSE]), Machine::Response(http::Response::default())),
-        |ready, _| (begins(ready, http::request_beginnings()), Machine::Request(http::Request::default())),
+        |ready, _| (begins(ready, http::METHODS), Machine::Request(http::Request::default())),
         |ready, around| {
             let http2 = begins(ready, [HTTP2_PREFACE]);
             if matches!(http2, Match::Yes(_)) {

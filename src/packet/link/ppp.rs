@@ -10,6 +10,8 @@ pub(super) fn frame(layer: Layer<'_>) -> Stepped<'_> {
     let layer = match layer.array(0) {
         // pppd's own link type has the direction in place of the address, and 03 after it.
         Some([0xff | 0x00, 0x03]) => skip(layer, 2)?,
+        // Some capture Cisco's framing under the number of PPP; no PPP protocol has these numbers.
+        Some([0x0f | 0x8f, 0x00]) => return cisco_hdlc(layer),
         _ => layer,
     };
     let first = layer.u8(0).ok_or_else(|| ended(layer, 2))?;

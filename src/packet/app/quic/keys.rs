@@ -100,6 +100,12 @@ impl Keys {
         keys
     }
 
+    /// Key, nonce base and header key.
+    #[cfg(test)]
+    pub(super) fn parts(&self) -> (&[u8], &[u8], &[u8]) {
+        (&self.key, &self.iv, &self.header)
+    }
+
     /// Takes the protection off `packet`, whose packet number begins at `number_at`; gives where its payload lies, or none
     /// where these are not its keys; then the packet is spoilt.
     pub(super) fn open(&self, packet: &mut [u8], number_at: usize) -> Option<Range<usize>> {

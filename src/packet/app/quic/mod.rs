@@ -66,11 +66,15 @@ impl Default for Connection {
 /// standard (`Q043`, `Q046`, `T051` …) are told, and not read.
 pub(super) fn can_begin(payload: &[u8]) -> bool {
     match payload.first() {
-        Some(first) if first & (LONG_HEADER | FIXED_BIT) == LONG_HEADER | FIXED_BIT => {
-            Long::parse(payload).is_some_and(|(long, _)| long.rules.is_some() || is_google(long.version))
-        }
+        Some(first) if first & (LONG_HEADER | FIXED_BIT) == LONG_HEADER | FIXED_BIT => Long::parse(payload)
+            .is_some_and(|(long, _)| long.rules.is_some() || is_google(long.version) || is_reserved(long.version)),
         _ => is_google_public_header(payload),
     }
+}
+
+/// A version that exists to be refused, so that servers keep able to (RFC 9000 section 15): the true one follows.
+fn is_reserved(version: u32) -> bool {
+    version & 0x0f0f_0f0f == 0x0a0a_0a0a
 }
 
 fn is_google(version: u32) -> bool {

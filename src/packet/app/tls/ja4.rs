@@ -100,7 +100,8 @@ mod tests {
 
     #[test]
     fn alpn_by_the_specification() {
-        let table: &[(&str, Option<&[u8]>, [char; 2])] = &[
+        type Row = (&'static str, Option<&'static [u8]>, [char; 2]);
+        let table: &[Row] = &[
             ("none", None, ['0', '0']),
             ("empty", Some(b""), ['0', '0']),
             ("h2", Some(b"h2"), ['h', '2']),

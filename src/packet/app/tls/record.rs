@@ -13,7 +13,6 @@ const HEADER_BYTES: usize = 5;
 const RECORD_BYTES_MAX: u16 = (1 << 14) + 2048;
 
 const CHANGE_CIPHER_SPEC: u8 = 20;
-const ALERT: u8 = 21;
 const HANDSHAKE: u8 = 22;
 const APPLICATION_DATA: u8 = 23;
 const HEARTBEAT: u8 = 24;
@@ -69,14 +68,9 @@ impl Records {
             }
             let body = reader.take_at_most(usize::from(self.left));
             self.left -= body.len() as u16;
-            match self.kind {
-                HANDSHAKE if !body.is_empty() => {
-                    if self.handshake.push(body, notes) == Step::Done {
-                        return (ready.len(), Step::Done);
-                    }
-                }
-                ALERT | CHANGE_CIPHER_SPEC | HEARTBEAT => {}
-                _ => {}
+            let is_handshake = self.kind == HANDSHAKE && !body.is_empty();
+            if is_handshake && self.handshake.push(body, notes) == Step::Done {
+                return (ready.len(), Step::Done);
             }
             if self.left > 0 {
                 return (ready.len(), Step::More);
