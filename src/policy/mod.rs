@@ -20,6 +20,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
+use jiff::civil::Date;
 
 use crate::detect::finding::Technique;
 use crate::units::TimestampNs;
@@ -115,7 +116,7 @@ impl Transfer {
 
 impl Policy {
     /// Reads a policy file. `today` is only for warnings: entries that are over already.
-    pub fn load(path: &Path, today: TimestampNs) -> Result<(Self, Vec<PolicyWarning>), PolicyError> {
+    pub fn load(path: &Path, today: Date) -> Result<(Self, Vec<PolicyWarning>), PolicyError> {
         let world = |source| PolicyError::Read { path: path.to_owned(), source };
         let mut text = String::new();
         let file = std::fs::File::open(path).map_err(world)?;
@@ -127,7 +128,7 @@ impl Policy {
     }
 
     /// Parses a policy; `name` is the file's name in errors and warnings.
-    pub fn parse(text: &str, name: &str, today: TimestampNs) -> Result<(Self, Vec<PolicyWarning>), PolicyError> {
+    pub fn parse(text: &str, name: &str, today: Date) -> Result<(Self, Vec<PolicyWarning>), PolicyError> {
         meaning::parse(text, name, today)
     }
 
