@@ -52,7 +52,9 @@ pub struct Failed {
 /// Who collects a population's personal data in bulk, how, and on what evidence.
 #[derive(Parser, Debug)]
 #[command(name = "trawlwatch", version, max_term_width = 100, arg_required_else_help = true)]
-#[command(after_help = "Exit status: 0 nothing found at or over --fail-on, 1 found, 2 usage, 3 no input readable, 4 input damaged.")]
+#[command(
+    after_help = "Exit status: 0 nothing found at or over --fail-on, 1 found, 2 usage, 3 no input readable, 4 input damaged."
+)]
 struct Cli {
     #[command(flatten)]
     global: Global,

@@ -292,6 +292,18 @@ fn line_of(text: &str, key: &str) -> Option<usize> {
     text.lines().position(|line| line.split('=').next().is_some_and(|left| left.trim() == key)).map(|at| at + 1)
 }
 
+/// Defaults of the shared options that are values and not behaviour.
+pub fn defaults() -> Shared {
+    Shared { color: Some(ColorWhen::Auto), ..Shared::default() }
+}
+
+/// The options in force as a configuration file: `--print-config` writes what `--config` reads.
+pub fn in_force<T: Serialize>(shared: &Shared, verb: &str, options: &T) -> anyhow::Result<String> {
+    let mut table = toml::Table::try_from(shared)?;
+    table.insert(verb.to_owned(), toml::Value::try_from(options)?);
+    Ok(toml::to_string(&table)?)
+}
+
 /// A length of time as people write it: `90s`, `5m`, `1h`, `1d`, `250ms`; a bare number is seconds.
 pub fn parse_duration(text: &str) -> Result<crate::units::DurationNs, String> {
     let refused = || format!("{text:?} is not a length of time; write for example 90s, 5m, 1h or 0");
@@ -314,7 +326,18 @@ mod tests {
 
     #[test]
     fn durations() {
-        for (text, ns) in [("0", Some(0)), ("90s", Some(90_000_000_000)), ("5m", Some(300_000_000_000)), ("1h", Some(3_600_000_000_000)), ("250ms", Some(250_000_000)), ("x", None), ("5y", None), ("99999999999999999999", None), ("", None), ("999999999999d", None)] {
+        for (text, ns) in [
+            ("0", Some(0)),
+            ("90s", Some(90_000_000_000)),
+            ("5m", Some(300_000_000_000)),
+            ("1h", Some(3_600_000_000_000)),
+            ("250ms", Some(250_000_000)),
+            ("x", None),
+            ("5y", None),
+            ("99999999999999999999", None),
+            ("", None),
+            ("999999999999d", None),
+        ] {
             assert_eq!(parse_duration(text).ok().map(|d| d.0), ns, "{text}");
         }
     }
