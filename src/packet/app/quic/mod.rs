@@ -66,11 +66,8 @@ impl Default for Connection {
 /// standard (`Q043`, `Q046`, `T051` …) are told, and not read.
 pub(super) fn can_begin(payload: &[u8]) -> bool {
     match payload.first() {
-        Some(first) if first & (LONG_HEADER | FIXED_BIT) == LONG_HEADER | FIXED_BIT => {
-            Long::parse(payload).is_some_and(|(long, _)| {
-                long.rules.is_some() || is_google(long.version) || is_reserved(long.version)
-            })
-        }
+        Some(first) if first & (LONG_HEADER | FIXED_BIT) == LONG_HEADER | FIXED_BIT => Long::parse(payload)
+            .is_some_and(|(long, _)| long.rules.is_some() || is_google(long.version) || is_reserved(long.version)),
         _ => is_google_public_header(payload),
     }
 }
@@ -114,6 +111,10 @@ impl<'a> Long<'a> {
     fn parse(packet: &'a [u8]) -> Option<(Self, Reader<'a>)> {
         let mut reader = Reader::new(packet);
         let (first, version) = (reader.u8()?, reader.u32()?);
+        if is_google(version) {
+            // Q046 has both lengths in one byte: nothing behind the version is read.
+            return Some((Self { first, version, rules: None, destination: &[] }, reader));
+        }
         let destination = reader.vector8().filter(|id| id.len() <= CONNECTION_ID_BYTES_MAX)?;
         reader.vector8().filter(|id| id.len() <= CONNECTION_ID_BYTES_MAX)?;
         let rules = keys::rules(version);
