@@ -66,11 +66,8 @@ impl Default for Connection {
 /// standard (`Q043`, `Q046`, `T051` …) are told, and not read.
 pub(super) fn can_begin(payload: &[u8]) -> bool {
     match payload.first() {
-        Some(first) if first & (LONG_HEADER | FIXED_BIT) == LONG_HEADER | FIXED_BIT => {
-            Long::parse(payload).is_some_and(|(long, _)| {
-                long.rules.is_some() || is_google(long.version) || is_reserved(long.version)
-            })
-        }
+        Some(first) if first & (LONG_HEADER | FIXED_BIT) == LONG_HEADER | FIXED_BIT => Long::parse(payload)
+            .is_some_and(|(long, _)| long.rules.is_some() || is_google(long.version) || is_reserved(long.version)),
         _ => is_google_public_header(payload),
     }
 }
