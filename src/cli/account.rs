@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::setting::Setting;
+use crate::capture::FaultCost;
 use crate::detect::DETECTORS;
 use crate::detect::analyst::Account;
 use crate::packet::{Reject, RejectClass};
@@ -32,7 +33,7 @@ pub fn of(outcome: &Outcome, analyst: &Account, setting: &Setting) -> RunStats {
         decode_errors: rejects(RejectClass::Damaged).chain(rejects(RejectClass::Unknown)).chain(rejects(RejectClass::CutShort)).collect(),
         limits,
         files: outcome.files.iter().map(file).collect(),
-        populations: setting.populations.names().map(str::to_owned).collect(),
+        populations: setting.populations.iter().map(|(_, spec)| spec.name.clone()).collect(),
         looked_for: DETECTORS.iter().map(|detector| detector.technique).collect(),
         not_seen: analyst.not_seen.clone(),
         timings: timings(outcome),
@@ -66,7 +67,7 @@ fn file(report: &crate::capture::FileReport) -> FileStats {
         path: report.path.to_string(),
         frames: report.frames,
         bytes: report.bytes,
-        faults: report.faults.met().filter(|(kind, _)| kind.is_damage()).map(|(kind, n)| (kind.name(), n)).collect(),
+        faults: report.faults.met().filter(|(kind, _)| kind.cost() == FaultCost::Damage).map(|(kind, n)| (kind.name(), n)).collect(),
         first_fault: report.first_fault.clone(),
     }
 }

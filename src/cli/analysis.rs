@@ -8,19 +8,22 @@ use std::time::Duration;
 
 use indicatif::ProgressBar;
 
-use super::flow_sink::FlowFile;
-use super::options::FlowFormat;
+use super::flow_sink::{FlowFile, Naming};
 use super::setting::Setting;
 use super::talk::Talk;
-use super::{Failed, Status};
+use super::{Failed, Status, account};
 use crate::capture::{Captures, InputPath, OpenError};
-use crate::detect::analyst::Analyst;
+use crate::detect::analyst::{Account, Analyst, Knowledge};
 use crate::detect::finding::Finding;
 use crate::model::Codebook;
 use crate::pipeline::{self, ClosedWindow, Outcome, Progress, RowsWanted, Shared};
-use crate::privacy::{Key, Reveal};
-use crate::population::Identity;
+use crate::population::SummaryLimits;
+use crate::privacy::{Key, Pseudonymiser, Reveal};
 use crate::report::RunStats;
+use crate::report::flows::FlowFormat;
+
+/// Where flow rows go, and how they are written.
+pub type FlowTarget<'a> = (Option<&'a Path>, FlowFormat);
 
 /// What a run came to.
 pub struct Report {
@@ -34,8 +37,51 @@ pub struct Report {
     pub lossy: bool,
 }
 
+/// Captures that are open, and the key that their subscribers stand under.
+struct Opened {
+    captures: Captures,
+    some_refused: bool,
+    seed: u64,
+    key: Key,
+}
+
+/// Runs captures through the pipeline and the detectors; flow rows go to `flows` on the way.
+pub fn findings(
+    files: &[PathBuf],
+    setting: &Setting,
+    flows: Option<FlowTarget<'_>>,
+    talk: &Talk,
+) -> anyhow::Result<Report> {
+    let opened = open(files, setting, talk)?;
+    let reveal = if setting.reveal { Reveal::with_key(&opened.key) } else { Reveal::Nothing };
+    let some_refused = opened.some_refused;
+    let limits = SummaryLimits::default();
+    let mut analyst = Analyst::new(Knowledge {
+        populations: &setting.populations,
+        places: &setting.places,
+        model: setting.model.as_ref(),
+        limits: &limits,
+    });
+    let outcome = run(opened, setting, flows, talk, |window| Ok(analyst.window(window.summary)?))?;
+    let (mut findings, counted) = analyst.finish()?;
+    findings.iter_mut().for_each(|finding| setting.policy.judge(finding));
+    let stats = account_of(&outcome, &counted, setting, talk);
+    let lossy = some_refused || stats.is_lossy();
+    Ok(Report { findings, stats, reveal, lossy })
+}
+
+/// Runs captures through the pipeline for their flow rows alone.
+pub fn flows(files: &[PathBuf], setting: &Setting, target: FlowTarget<'_>, talk: &Talk) -> anyhow::Result<Report> {
+    let opened = open(files, setting, talk)?;
+    let some_refused = opened.some_refused;
+    let outcome = run(opened, setting, Some(target), talk, |_| Ok(()))?;
+    let stats = account_of(&outcome, &Account::default(), setting, talk);
+    let lossy = some_refused || stats.is_lossy();
+    Ok(Report { findings: Vec::new(), stats, reveal: Reveal::Nothing, lossy })
+}
+
 /// Opens the captures; those that cannot be read are said, and the run goes on with the others.
-pub fn open(files: &[PathBuf], talk: &Talk) -> anyhow::Result<Captures> {
+fn open(files: &[PathBuf], setting: &Setting, talk: &Talk) -> anyhow::Result<Opened> {
     let paths: Vec<InputPath> = files.iter().map(InputPath::parse).collect();
     let captures = Captures::open(&paths).map_err(|error| {
         let status = match error {
@@ -45,57 +91,55 @@ pub fn open(files: &[PathBuf], talk: &Talk) -> anyhow::Result<Captures> {
         Failed { status, message: error.to_string() }
     })?;
     captures.refused().iter().for_each(|refused| talk.error(&refused.to_string()));
-    Ok(captures)
-}
-
-/// Runs captures through the pipeline and the detectors.
-pub fn analyse(
-    files: &[PathBuf],
-    setting: &Setting,
-    rows: RowsWanted,
-    flows: Option<(&Path, FlowFormat)>,
-    talk: &Talk,
-) -> anyhow::Result<Report> {
-    let captures = open(files, talk)?;
     let some_refused = !captures.refused().is_empty();
     let fingerprint = captures.fingerprint();
     let key = setting.key.clone().unwrap_or_else(|| Key::derive(&fingerprint));
-    let identity = Identity::new(&key);
-    let reveal = if setting.reveal { Reveal::with_key(&key) } else { Reveal::Nothing };
-    let mut sink = flows.map(|(path, format)| FlowFile::create(Some(path), format, setting, &identity)).transpose()?;
-    let mut analyst = Analyst::new(&setting.populations, &setting.places, setting.model.as_ref());
+    let seed = fingerprint.iter().take(8).fold(0, |seed, byte| seed << 8 | u64::from(*byte));
+    Ok(Opened { captures, some_refused, seed, key })
+}
 
-    let codebook = setting.model.as_ref().map_or_else(Codebook::grid, |model| model.codebook().clone());
-    let shared = Shared { populations: &setting.populations, identity: &identity, quantiser: &codebook };
-    let config = setting.pipeline(rows, u64::from_le_bytes(fingerprint[..8].try_into().expect("32 bytes")));
-    let bar = talk.progress(captures.progress().bytes_total);
+/// The pipeline, with a bar, rows to their file, and every window to `each_window`.
+fn run(
+    opened: Opened,
+    setting: &Setting,
+    flows: Option<FlowTarget<'_>>,
+    talk: &Talk,
+    mut each_window: impl FnMut(ClosedWindow) -> anyhow::Result<()>,
+) -> anyhow::Result<Outcome> {
+    let pseudonymiser = Pseudonymiser::new(&opened.key);
+    let naming =
+        || Naming { populations: &setting.populations, pseudonymiser: (!setting.reveal).then_some(&pseudonymiser) };
+    let mut sink = flows.map(|(path, format)| FlowFile::create(path, format, naming())).transpose()?;
+    let grid = Codebook::grid();
+    let quantiser = setting.model.as_ref().map_or(&grid, |model| model.codebook());
+    let shared = Shared { populations: &setting.populations, pseudonymiser: &pseudonymiser, quantiser };
+    let rows = if sink.is_some() { RowsWanted::All } else { RowsWanted::None };
+    let config = setting.pipeline(rows, opened.seed);
+    let bar = talk.progress(opened.captures.progress().bytes_total);
     let outcome = with_bar(&bar, |progress| {
-        pipeline::run(captures, &config, shared, progress, |window: ClosedWindow| -> anyhow::Result<()> {
+        pipeline::run(opened.captures, &config, shared, progress, |window: ClosedWindow| -> anyhow::Result<()> {
             if let Some(sink) = &mut sink {
                 sink.write(&window.rows)?;
             }
-            analyst.window(window.summary);
-            Ok(())
+            each_window(window)
         })
     })?;
     if let Some(sink) = sink {
         sink.finish()?;
     }
-    let (mut findings, account) = analyst.finish();
-    findings.iter_mut().for_each(|finding| setting.policy.judge(finding));
-    let stats = super::account::of(&outcome, &account, setting);
+    Ok(outcome)
+}
+
+fn account_of(outcome: &Outcome, counted: &Account, setting: &Setting, talk: &Talk) -> RunStats {
+    let stats = account::of(outcome, counted, setting);
     for file in stats.files.iter().filter(|file| !file.faults.is_empty()) {
-        talk.detail(&format!("{}: {}", file.path, file.first_fault.as_deref().unwrap_or_default()));
+        talk.warn(&format!("{}: {}", file.path, file.first_fault.as_deref().unwrap_or("damaged")));
     }
-    let lossy = some_refused || stats.is_lossy();
-    Ok(Report { findings, stats, reveal, lossy })
+    stats
 }
 
 /// Shows on a terminal how far the run is, until it has ended.
-fn with_bar(
-    bar: &ProgressBar,
-    run: impl FnOnce(&Progress) -> anyhow::Result<Outcome>,
-) -> anyhow::Result<Outcome> {
+fn with_bar(bar: &ProgressBar, run: impl FnOnce(&Progress) -> anyhow::Result<Outcome>) -> anyhow::Result<Outcome> {
     if bar.is_hidden() {
         return run(&Progress::default());
     }
@@ -106,7 +150,7 @@ fn with_bar(
                 let frames = progress.frames.load(Ordering::Relaxed);
                 bar.set_position(progress.bytes.load(Ordering::Relaxed));
                 let rate = frames as f64 / bar.elapsed().as_secs_f64().max(1e-3);
-                bar.set_message(format!("{:.1} Mpackets, {:.2} M/s", frames as f64 / 1e6, rate / 1e6));
+                bar.set_message(format!("{:.1} M packets, {:.2} M/s", frames as f64 / 1e6, rate / 1e6));
                 std::thread::sleep(Duration::from_millis(200));
             }
         });

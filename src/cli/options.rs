@@ -8,6 +8,7 @@ use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 use crate::detect::finding::Severity;
+use crate::report::flows::FlowFormat;
 
 /// Declares a group of options: every field is optional, so that groups can be laid over one another.
 macro_rules! options {
@@ -97,7 +98,7 @@ options! {
     pub struct Flows {
         /// File format [default: by the name's ending, else csv]
         #[arg(long, value_enum, value_name = "FORMAT", help_heading = "Output")]
-        format: FlowFormat,
+        format: FlowFormatWord,
         /// Write to this file instead of standard output (needed for parquet)
         #[arg(long, short = 'o', value_name = "FILE", help_heading = "Output")]
         output: PathBuf,
@@ -151,10 +152,21 @@ pub enum FindingFormat {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[allow(missing_docs, reason = "the words are the formats' own names")]
-pub enum FlowFormat {
+pub enum FlowFormatWord {
     Parquet,
     Csv,
     Json,
+}
+
+impl FlowFormatWord {
+    /// The format that the word names.
+    pub fn meant(self) -> FlowFormat {
+        match self {
+            Self::Parquet => FlowFormat::Parquet,
+            Self::Csv => FlowFormat::Csv,
+            Self::Json => FlowFormat::Json,
+        }
+    }
 }
 
 /// A severity as typed.

@@ -1,20 +1,16 @@
-//! Output: where results go: standard output, or a file that appears whole or not at all.
+//! Output: where findings go: standard output, or a file that appears whole or not at all.
 //! Bounds: one buffer. Not here: what is written (`report`).
 
-use std::fs::File;
-use std::io::{self, BufWriter, IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
+use crate::report::flows::{Destination, PartFile};
 use crate::report::text;
 
 /// Where results go.
 pub struct Output {
-    target: Target,
-}
-
-enum Target {
-    Stdout(BufWriter<io::Stdout>),
-    File { partial: PathBuf, path: PathBuf, file: BufWriter<File> },
+    destination: Destination<'static>,
+    path: Option<PathBuf>,
 }
 
 /// Why a file could not be written.
@@ -25,42 +21,42 @@ pub struct OutputError {
     source: io::Error,
 }
 
+impl OutputError {
+    /// Says which file it is about.
+    pub fn at(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self { path, source }
+    }
+}
+
 impl Output {
-    /// Standard output, or the file: written beside it under a `.partial` name, renamed when it is whole. Devices and
-    /// pipes are written in place.
+    /// Standard output, or a file. The file is begun now, so that a folder that cannot be written is said before the work.
     pub fn create(path: Option<&Path>) -> Result<Self, OutputError> {
-        let Some(path) = path.filter(|path| *path != Path::new("-")) else {
-            return Ok(Self { target: Target::Stdout(BufWriter::with_capacity(1 << 16, io::stdout())) });
+        let path = path.filter(|path| *path != Path::new("-"));
+        let destination = match path {
+            Some(path) => Destination::File(PartFile::create(path).map_err(OutputError::at(path))?),
+            None => Destination::stream(io::stdout()),
         };
-        let in_place = path.metadata().is_ok_and(|meta| !meta.is_file());
-        let mut partial = path.as_os_str().to_owned();
-        if !in_place {
-            partial.push(".partial");
-        }
-        let partial = PathBuf::from(partial);
-        let file = File::create(&partial).map_err(|source| OutputError { path: path.to_owned(), source })?;
-        Ok(Self { target: Target::File { partial, path: path.to_owned(), file: BufWriter::with_capacity(1 << 16, file) } })
+        Ok(Self { destination, path: path.map(Path::to_owned) })
     }
 
     /// Whether results go to standard output.
     pub fn is_stdout(&self) -> bool {
-        matches!(self.target, Target::Stdout(_))
+        self.path.is_none()
     }
 
-    /// How wide a page may be: the terminal's width, else the widest that text reports use.
+    /// How wide a page may be: `COLUMNS` on a terminal, else the widest that text reports use.
     pub fn columns(&self) -> usize {
         let terminal = self.is_stdout() && io::stdout().is_terminal();
         let width = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).filter(|_| terminal);
         width.unwrap_or(text::COLUMNS_MAX)
     }
 
-    /// Flushes; a file gets its name now.
-    pub fn finish(mut self) -> anyhow::Result<()> {
-        self.flush()?;
-        if let Target::File { partial, path, .. } = &self.target
-            && partial != path
-        {
-            std::fs::rename(partial, path).map_err(|source| OutputError { path: path.clone(), source })?;
+    /// Passes everything on; a file takes its place now.
+    pub fn finish(self) -> anyhow::Result<()> {
+        match self.path {
+            Some(path) => self.destination.commit().map_err(OutputError::at(&path))?,
+            None => self.destination.commit()?,
         }
         Ok(())
     }
@@ -68,28 +64,10 @@ impl Output {
 
 impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match &mut self.target {
-            Target::Stdout(out) => out.write(bytes),
-            Target::File { file, .. } => file.write(bytes),
-        }
+        self.destination.write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        match &mut self.target {
-            Target::Stdout(out) => out.flush(),
-            Target::File { file, .. } => file.flush(),
-        }
-    }
-}
-
-impl Drop for Output {
-    /// A run that failed leaves no half file behind.
-    fn drop(&mut self) {
-        if let Target::File { partial, path, .. } = &self.target
-            && partial != path
-        {
-            // After `finish` the partial file has its name already and there is nothing to remove.
-            let _gone = std::fs::remove_file(partial);
-        }
+        self.destination.flush()
     }
 }

@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use super::options::{ConfigFile, FailOn, FindingFormat, FlowFormat, Replay, SeverityWord, Shared};
+use super::options::{ConfigFile, FailOn, FindingFormat, Replay, SeverityWord, Shared};
 use super::output::Output;
 use super::setting::{Setting, flow_format_of};
 use super::talk::{Talk, colours_on_stdout};
 use super::{Status, analysis, options};
 use crate::detect::finding::Severity;
-use crate::pipeline::RowsWanted;
+use crate::report::flows::FlowFormat;
 use crate::report::{Format, Layout, Palette};
 
 /// Read captures and say who collects what, and why we think so
@@ -50,15 +50,14 @@ impl Args {
 pub fn run(args: Args, talk: &Talk) -> anyhow::Result<Status> {
     let setting = Setting::new(&args.shared, args.replay.window.as_deref(), talk)?;
     let replay = &args.replay;
-    let rows = if replay.flows.is_some() { RowsWanted::All } else { RowsWanted::None };
-    let flows = replay.flows.as_deref().map(|path| (path, flow_format_of(path).unwrap_or(FlowFormat::Parquet)));
+    let flows = replay.flows.as_deref().map(|path| (Some(path), flow_format_of(path).unwrap_or(FlowFormat::Parquet)));
     let mut out = Output::create(replay.output.as_deref())?;
-    let report = analysis::analyse(&args.files, &setting, rows, flows, talk)?;
+    let report = analysis::findings(&args.files, &setting, flows, talk)?;
 
     let floor = replay.min_severity.map_or(Severity::Info, Severity::from);
     let shown: Vec<_> = report.findings.iter().filter(|f| f.severity >= floor).cloned().collect();
     let palette = match out.is_stdout() && colours_on_stdout(args.shared.color.unwrap_or(options::ColorWhen::Auto)) {
-        true => Palette::Colours,
+        true => Palette::Coloured,
         false => Palette::Plain,
     };
     let format = match replay.format {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
-use super::options::{FlowFormat, Shared, parse_duration};
+use super::options::{Shared, parse_duration};
 use super::talk::Talk;
 use crate::flow::FlowConfig;
 use crate::model::Model;
@@ -15,6 +15,7 @@ use crate::policy::Policy;
 use crate::population::places::Places;
 use crate::population::{PopulationSpec, Populations, SummaryLimits};
 use crate::privacy::{Key, KeyError};
+use crate::report::flows::FlowFormat;
 use crate::units::DurationNs;
 
 /// Most workers that are started unasked.
@@ -66,7 +67,7 @@ impl Setting {
         Ok(Self {
             populations: populations(&policy, shared.population.as_deref().unwrap_or_default())?,
             places: Places::open(shared.geo.as_deref().unwrap_or_default())?,
-            model: shared.model.as_deref().map(Model::load).transpose()?,
+            model: shared.model.as_deref().map(|path| Model::load(path, 0)).transpose()?,
             key: key(shared, talk)?,
             reveal: shared.reveal.is_some(),
             policy,
@@ -87,8 +88,8 @@ impl Setting {
             rows,
             flow: FlowConfig {
                 window: self.window,
-                flows_max: self.flows_max.div_ceil(self.workers),
-                hash_key: (seed, seed.rotate_left(32) ^ 0x5bd1_e995),
+                flows_max: u32::try_from(self.flows_max.div_ceil(self.workers)).unwrap_or(u32::MAX),
+                hash_key: [seed, seed.rotate_left(32) ^ 0x5bd1_e995],
                 ..FlowConfig::default()
             },
             parser: ParserLimits::default(),
@@ -113,7 +114,8 @@ fn workers_default() -> usize {
 }
 
 fn load_policy(path: &PathBuf, talk: &Talk) -> anyhow::Result<Policy> {
-    let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
+    // The one place where a verb asks what day it is, and only to warn of entries that are over.
+    let today = jiff::tz::Offset::UTC.to_datetime(jiff::Timestamp::now()).date();
     let (policy, warnings) = Policy::load(path, today)?;
     warnings.iter().for_each(|warning| talk.warn(&warning.to_string()));
     Ok(policy)
@@ -124,23 +126,22 @@ fn populations(policy: &Policy, prefixes: &[String]) -> anyhow::Result<Populatio
     let named = policy.populations();
     match (named.is_empty(), prefixes.is_empty()) {
         (false, false) => bail!("--population: the policy names populations already; leave one of the two out"),
-        (false, true) => Ok(Populations::new(named.to_vec())),
+        (false, true) => Ok(Populations::new(named.to_vec())?),
         (true, true) => Ok(Populations::default_private()),
         (true, false) => {
             let prefixes = prefixes.iter().map(|text| prefix(text)).collect::<anyhow::Result<_>>()?;
-            Ok(Populations::new(vec![PopulationSpec {
-                name: "population".to_owned(),
-                prefixes,
-                jurisdiction: None,
-                resolvers: Vec::new(),
-            }]))
+            let name = "population".to_owned();
+            Ok(Populations::new(vec![PopulationSpec { name, prefixes, jurisdiction: None, resolvers: Vec::new() }])?)
         }
     }
 }
 
 fn prefix(text: &str) -> anyhow::Result<ipnet::IpNet> {
-    let net = text.trim().parse::<ipnet::IpNet>().or_else(|e| text.trim().parse().map(ipnet::IpNet::from).map_err(|_: std::net::AddrParseError| e));
-    net.map(|net| net.trunc()).map_err(|_| anyhow::anyhow!("--population {text:?}: not a prefix; write for example 10.20.0.0/16"))
+    let text = text.trim();
+    let one_address = || text.parse::<std::net::IpAddr>().ok().map(ipnet::IpNet::from);
+    let net = text.parse::<ipnet::IpNet>().ok().or_else(one_address);
+    net.map(|net| net.trunc())
+        .with_context(|| format!("--population {text:?}: not a prefix; write for example 10.20.0.0/16"))
 }
 
 fn key(shared: &Shared, talk: &Talk) -> anyhow::Result<Option<Key>> {

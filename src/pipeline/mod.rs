@@ -18,6 +18,7 @@ use crate::capture::{Captures, FileReport, Filter, FilterError};
 use crate::features::FeatureMatrix;
 use crate::flow::row::FlowColumns;
 use crate::flow::{FlowConfig, FlowCounters};
+use crate::model::Codebook;
 use crate::packet::{ParserLimits, RejectCounts};
 use crate::population::{Populations, Summary, SummaryLimits};
 use crate::privacy::Pseudonymiser;
@@ -72,6 +73,12 @@ pub enum RowsWanted {
 pub trait Quantiser: Sync {
     /// One codeword per row of the matrix.
     fn assign(&self, features: &FeatureMatrix, codewords: &mut Vec<u16>);
+}
+
+impl Quantiser for Codebook {
+    fn assign(&self, features: &FeatureMatrix, codewords: &mut Vec<u16>) {
+        Codebook::assign(self, features, codewords);
+    }
 }
 
 /// What every worker shares, read only.
@@ -204,7 +211,7 @@ fn merge_shares(
 ) -> ClosedWindow {
     let (mut summary, mut rows) = (Summary::empty(), FlowColumns::default());
     for (share, mut share_rows) in shares {
-        summary.merge(*share);
+        summary.merge(*share).expect("all workers have one policy, one key and one codebook");
         rows.append(&mut share_rows);
     }
     summary.bound(&config.summary);

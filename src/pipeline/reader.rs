@@ -16,6 +16,7 @@ use super::{Config, Outcome, Progress};
 use crate::capture::frame::{Frame, FrameBatch, LinkType};
 use crate::capture::{Captures, FileReport, Filter};
 use crate::packet::shard_addresses;
+use crate::population::Span;
 use crate::units::{Address, DurationNs, TimestampNs};
 
 /// A step back that no reordering explains.
@@ -109,18 +110,17 @@ impl<'a> Reader<'a> {
     fn mark_time(&mut self, ts: TimestampNs) -> Result<(), Stopped> {
         let seen = &mut self.seen;
         seen.span = Some(seen.span.map_or((ts, ts), |(first, last)| (first.min(ts), last.max(ts))));
-        let next_end = |ts: TimestampNs, window| ts.slot_start(window).after(window);
         match seen.window_end {
-            None => seen.window_end = Some(next_end(ts, self.config.window)),
+            None => self.open_window(ts)?,
             Some(end) if ts >= end => {
-                seen.window_end = Some(next_end(ts, self.config.window));
                 self.close(Task::CloseWindow { end })?;
+                self.open_window(ts)?;
             }
             Some(_) if seen.latest.since(ts) > CLOCK_STEP_BACK => {
                 seen.clock_steps += 1;
-                seen.window_end = Some(next_end(ts, self.config.window));
                 seen.latest = ts;
                 self.close(Task::CloseAll)?;
+                self.open_window(ts)?;
             }
             Some(_) => {}
         }
@@ -133,6 +133,14 @@ impl<'a> Reader<'a> {
             Some(_) => self.close(Task::CloseAll),
             None => Ok(()),
         }
+    }
+
+    fn open_window(&mut self, ts: TimestampNs) -> Result<(), Stopped> {
+        let start = ts.slot_start(self.config.window);
+        let end = start.after(self.config.window);
+        self.seen.window_end = Some(end);
+        let span = Span::new(start, end);
+        self.tasks.iter().try_for_each(|task| task.send(Task::Open { span }).map_err(|_| Stopped))
     }
 
     /// Sends what is open, then the mark, to every worker: all of them close at the same packet.

@@ -16,7 +16,7 @@ use crate::flow::row::FlowColumns;
 use crate::flow::{FlowCounters, FlowTable};
 use crate::packet::columns::PacketColumns;
 use crate::packet::{Parser, RejectCounts};
-use crate::population::Summary;
+use crate::population::{AddContext, Span, Summary};
 use crate::privacy::PseudonymCache;
 use crate::units::TimestampNs;
 
@@ -29,6 +29,8 @@ const OBSERVATIONS_PER_BLOCK: usize = 256;
 pub(super) enum Task {
     /// Take these frames in.
     Batch { frames: FrameBatch, read_at: Instant },
+    /// A window begins.
+    Open { span: Span },
     /// Hand on the window that ends here.
     CloseWindow { end: TimestampNs },
     /// End every flow and hand on what is open.
@@ -39,6 +41,7 @@ impl Task {
     /// The same mark for the next worker; batches belong to one worker and are never sent twice.
     pub(super) fn again(&self) -> Self {
         match self {
+            Self::Open { span } => Self::Open { span: *span },
             Self::CloseWindow { end } => Self::CloseWindow { end: *end },
             Self::Batch { .. } | Self::CloseAll => Self::CloseAll,
         }
@@ -112,6 +115,10 @@ impl<'a, Q: Quantiser> Worker<'a, Q> {
                     let _enough = free.try_send(frames);
                     true
                 }
+                Task::Open { span } => {
+                    self.summary = Summary::new(span);
+                    true
+                }
                 Task::CloseWindow { end } => {
                     self.table.close_window(end, &mut self.rows, &mut self.observations);
                     self.hand_on(replies)
@@ -149,8 +156,9 @@ impl<'a, Q: Quantiser> Worker<'a, Q> {
         let Shared { populations, quantiser, .. } = self.shared;
         features::compute(&self.rows, &mut self.matrix);
         quantiser.assign(&self.matrix, &mut self.codewords);
-        self.summary.add_rows(&self.rows, &self.codewords, populations, &self.identity, &self.config.summary);
-        self.summary.add_observations(&self.observations, populations, &self.identity, &self.config.summary);
+        let mut cx = AddContext { populations, identity: &mut self.identity, limits: &self.config.summary };
+        self.summary.add_rows(&self.rows, &self.codewords, &mut cx);
+        self.summary.add_observations(&self.observations, &mut cx);
         self.observations.clear();
         match self.config.rows {
             RowsWanted::All => self.rows_kept.append(&mut self.rows),

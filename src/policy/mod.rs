@@ -16,13 +16,13 @@ pub mod size;
 mod written;
 
 use std::io::Read;
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
 use jiff::civil::Date;
 
 use crate::detect::finding::Technique;
+use crate::population::PopulationSpec;
 use crate::units::TimestampNs;
 
 pub use country::Country;
@@ -37,19 +37,6 @@ pub struct Policy {
     populations: Vec<PopulationSpec>,
     entries: Vec<Entry>,
     transfers: Vec<Transfer>,
-}
-
-/// A population as the policy describes it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PopulationSpec {
-    /// Its name, unique in the policy.
-    pub name: String,
-    /// Its address space; no prefix stands twice in a policy. Where prefixes of two populations overlap, the longest wins.
-    pub prefixes: Vec<IpNet>,
-    /// The country whose law protects it.
-    pub jurisdiction: Option<String>,
-    /// The resolvers that it is meant to use.
-    pub resolvers: Vec<IpAddr>,
 }
 
 /// An entry of the register: who may collect what.
