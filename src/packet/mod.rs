@@ -8,6 +8,7 @@
 //! Bounds: every limit stands in [`ParserLimits`] with a default and a count in [`RejectCounts`].
 //! Time: the packets' own. Not here: flows, streams, applications.
 
+pub mod app;
 pub mod columns;
 pub mod facts;
 pub mod reject;
