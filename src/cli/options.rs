@@ -292,6 +292,18 @@ fn line_of(text: &str, key: &str) -> Option<usize> {
     text.lines().position(|line| line.split('=').next().is_some_and(|left| left.trim() == key)).map(|at| at + 1)
 }
 
+/// Defaults of the shared options that are values and not behaviour.
+pub fn defaults() -> Shared {
+    Shared { color: Some(ColorWhen::Auto), ..Shared::default() }
+}
+
+/// The options in force as a configuration file: `--print-config` writes what `--config` reads.
+pub fn in_force<T: Serialize>(shared: &Shared, verb: &str, options: &T) -> anyhow::Result<String> {
+    let mut table = toml::Table::try_from(shared)?;
+    table.insert(verb.to_owned(), toml::Value::try_from(options)?);
+    Ok(toml::to_string(&table)?)
+}
+
 /// A length of time as people write it: `90s`, `5m`, `1h`, `1d`, `250ms`; a bare number is seconds.
 pub fn parse_duration(text: &str) -> Result<crate::units::DurationNs, String> {
     let refused = || format!("{text:?} is not a length of time; write for example 90s, 5m, 1h or 0");
