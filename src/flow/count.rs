@@ -1,6 +1,7 @@
 //! Counting: what one packet adds to its flow.
 //! In: an arrival and its flow's slot. Out: totals, clocks, TCP states, deadlines, evidence; conflicts as observations.
 
+use super::app::{Appetite, Passage};
 use super::arrival::Arrival;
 use super::emit::Sink;
 use super::history::Scaled;
@@ -11,6 +12,7 @@ use super::row::CarrierRow;
 use super::segments::{Conflict, Ground, Sighting};
 use super::table::FlowTable;
 use super::tcp::{self, End, Order, Segment, Spoke, Step};
+use crate::packet::app::AppContext;
 use crate::packet::columns::{PacketRow, TunnelRef};
 use crate::units::{DurationNs, Side, TimestampNs};
 
@@ -49,6 +51,10 @@ impl FlowTable {
                 let step = self.count_tcp(slot, side, row);
                 if row.payload_bytes > 0 {
                     self.witness(slot, side, arrival, &step, ttl_usual, sink);
+                    // The first payload byte has relative number 1; what lies before is no part of the stream.
+                    if step.payload_at > 0 {
+                        self.read_app(slot, side, arrival, (step.payload_at - 1) as u32, sink);
+                    }
                 }
             }
             protocol => {
@@ -59,6 +65,9 @@ impl FlowTable {
                 let idle = self.idle_timeout(protocol);
                 let hot = self.hot.at_mut(slot);
                 hot.deadline = hot.ts_last.after(idle);
+                if protocol == UDP && !row.is_fragment {
+                    self.read_app(slot, side, arrival, 0, sink);
+                }
             }
         }
     }
@@ -133,6 +142,30 @@ impl FlowTable {
         if !found.is_empty() {
             self.tell_conflicts(slot, side, arrival, frame.file, &found, sink);
         }
+    }
+
+    /// Lets the application parser see a payload, and hands on the DNS messages in it.
+    fn read_app(&mut self, slot: u32, side: Side, arrival: &Arrival<'_>, offset: u32, sink: &mut Sink<'_>) {
+        let payload = arrival.payload();
+        if payload.is_empty() || self.hot.at(slot).appetite == Appetite::Sated {
+            return;
+        }
+        let (key, orig) = (&arrival.row.key, usize::from(self.hot.at(slot).orig_end & 1));
+        let passage = Passage {
+            protocol: key.protocol,
+            ports: [key.ports[orig], key.ports[orig ^ 1]],
+            side,
+            offset,
+            payload,
+            context: AppContext { ts: arrival.row.ts, orig: key.addresses[orig], resp: key.addresses[orig ^ 1] },
+        };
+        let mut lookups = std::mem::take(&mut self.lookups);
+        let appetite = self.desk.read(&mut self.cold.at_mut(slot).reading, &passage, &mut lookups);
+        self.hot.at_mut(slot).appetite = appetite;
+        for lookup in lookups.drain(..) {
+            self.observe(Observation::Lookup(Box::new(lookup)), sink);
+        }
+        self.lookups = lookups;
     }
 
     fn tell_conflicts(

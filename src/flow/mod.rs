@@ -10,6 +10,7 @@ pub mod community_id;
 pub mod observation;
 pub mod row;
 
+mod app;
 mod arrival;
 mod config;
 mod count;

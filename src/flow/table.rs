@@ -4,6 +4,7 @@
 //! alone; noticing them earlier or later changes nothing that a row says.
 //! Not here: which worker owns a flow (`pipeline`), what a packet adds to its record (`record`, `tcp`).
 
+use super::app::{Appetite, Desk, Reading};
 use super::arrival::Arrival;
 use super::config::{ChecksumPolicy, FlowConfig};
 use super::counters::FlowCounters;
@@ -21,7 +22,9 @@ use super::slab::Slab;
 use super::tcp::{self, Endpoint, Segment};
 use super::victims::Victims;
 use crate::capture::frame::{FrameBatch, FrameRef};
+use crate::packet::app::AppCounters;
 use crate::packet::columns::{FlowKey, PacketColumns, PacketRow};
+use crate::packet::facts::NameLookup;
 use crate::units::{DurationNs, Side, TimestampNs};
 
 /// Packets looked up together: 16 to 128 differ by under 10 %, one by one costs four times as much (`benches/table.rs`).
@@ -40,6 +43,9 @@ pub struct FlowTable {
     live: u32,
     pairs: Pairs,
     pub(super) evidence: Evidence,
+    pub(super) desk: Desk,
+    /// DNS messages of the packet at hand.
+    pub(super) lookups: Vec<NameLookup>,
     victims: Option<Victims>,
     /// Flows that may begin before a full table is swept again.
     sweep_credit: u32,
@@ -64,6 +70,8 @@ impl FlowTable {
             live: 0,
             pairs: Pairs::new(config.pairs_max, config.hash_key[0]),
             evidence: Evidence::new(config.segments),
+            desk: Desk::new(config.app),
+            lookups: Vec::new(),
             victims: None,
             sweep_credit: 0,
             observations_left: config.observations_max,
@@ -132,7 +140,13 @@ impl FlowTable {
     /// What was done so far.
     pub fn counters(&self) -> FlowCounters {
         let [segments_kept, segments_overwritten, conflicts_damaged] = self.evidence.counts();
-        FlowCounters { segments_kept, segments_overwritten, conflicts_damaged, ..self.counters }
+        let app_refused = self.desk.refused();
+        FlowCounters { segments_kept, segments_overwritten, conflicts_damaged, app_refused, ..self.counters }
+    }
+
+    /// What became of the application messages of flows that are over.
+    pub fn app_counters(&self) -> &AppCounters {
+        self.desk.counters()
     }
 
     /// Flows alive.
@@ -254,6 +268,7 @@ impl FlowTable {
             phase: Phase::Open,
             talker: None,
             opening: 0,
+            appetite: Appetite::Open,
             sides: [Endpoint::default(); 2],
         };
         let cold = ColdFlow { history, pair_gap, ..ColdFlow::default() };
@@ -327,12 +342,14 @@ impl FlowTable {
     /// Hands on the last row of a flow and frees its slot. A flow whose packets have all been told leaves no further row.
     fn end_flow(&mut self, slot: u32, end: RowEnd, sink: &mut Sink<'_>) {
         let (hot, cold) = (self.hot.at_mut(slot), self.cold.at_mut(slot));
+        self.desk.close(&mut cold.reading);
         if hot.row_end != NO_ROW || hot.row_number == 0 {
             sink.rows.push(take_row(hot, cold, end));
             self.counters.rows += 1;
         }
         hot.slot = Slot::Free;
-        (cold.carrier, cold.facts) = (None, None);
+        cold.carrier = None;
+        cold.reading = Reading::default();
         self.index.remove(hot.tag, slot);
         self.free.push(slot);
         self.live -= 1;
@@ -350,6 +367,7 @@ impl FlowTable {
         let window_end = self.window_end(self.hot.at(slot).row_start);
         let (hot, cold) = (self.hot.at_mut(slot), self.cold.at_mut(slot));
         let end = if hot.row_end < window_end { RowEnd::Active } else { RowEnd::Window };
+        Desk::refresh(&mut cold.reading);
         sink.rows.push(take_row(hot, cold, end));
         self.counters.rows += 1;
     }

@@ -123,7 +123,7 @@ impl Fragments {
     ) -> Option<Whole> {
         self.expire(ts, rejects);
         let to = piece.offset.saturating_add(ip.body.wire);
-        let odd = piece.more == More::Follows && ip.body.wire % 8 != 0;
+        let odd = piece.more == More::Follows && !ip.body.wire.is_multiple_of(8);
         if to > DATAGRAM_BYTES_MAX || ip.body.wire == 0 || odd {
             rejects.count(Reject::FragmentImpossible);
             rejects.count_fragments_lost(1, u64::from(ip.ip_bytes));

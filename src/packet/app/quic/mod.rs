@@ -111,6 +111,10 @@ impl<'a> Long<'a> {
     fn parse(packet: &'a [u8]) -> Option<(Self, Reader<'a>)> {
         let mut reader = Reader::new(packet);
         let (first, version) = (reader.u8()?, reader.u32()?);
+        if is_google(version) {
+            // Q046 has both lengths in one byte: nothing behind the version is read.
+            return Some((Self { first, version, rules: None, destination: &[] }, reader));
+        }
         let destination = reader.vector8().filter(|id| id.len() <= CONNECTION_ID_BYTES_MAX)?;
         reader.vector8().filter(|id| id.len() <= CONNECTION_ID_BYTES_MAX)?;
         let rules = keys::rules(version);

@@ -21,7 +21,7 @@ fn v4(id: u16, from: usize, more: bool, piece: &[u8]) -> Vec<u8> {
     let mut bytes = vec![0x45, 0];
     bytes.extend((piece.len() as u16 + 20).to_be_bytes());
     bytes.extend(id.to_be_bytes());
-    bytes.extend((from as u16 / 8 | if more { 0x2000 } else { 0 }).to_be_bytes());
+    bytes.extend(((from as u16 / 8) | if more { 0x2000 } else { 0 }).to_be_bytes());
     bytes.extend([64, 17, 0, 0, 192, 0, 2, 1, 192, 0, 2, 2]);
     bytes.extend(piece);
     bytes
