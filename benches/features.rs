@@ -1,5 +1,5 @@
 //! Features: nanoseconds a flow, at each level that this machine has; every line's answer is checked against the scalar one.
-//! `cargo bench --bench features`. Batches of 512 rows stay in cache; one of 200,000 comes from memory.
+//! `cargo bench --bench features`. Batches of 512 rows stay in cache; one of 20,000 (15 MB of rows) comes from memory.
 #![allow(missing_docs, reason = "a program")]
 #![allow(clippy::print_stdout, reason = "a bench prints")]
 
@@ -15,28 +15,32 @@ fn main() {
     let levels = simd::Level::ALL.into_iter().filter(|level| level.is_available());
     if std::env::var_os("TRAWLWATCH_SIMD").is_none() {
         let me = std::env::current_exe().expect("a running program has a path");
+        let mut checks = Vec::new();
         for level in levels {
-            let status = std::process::Command::new(&me).env("TRAWLWATCH_SIMD", level.name()).status();
-            assert!(status.expect("starts").success(), "{}", level.name());
+            let run = std::process::Command::new(&me).env("TRAWLWATCH_SIMD", level.name()).output().expect("starts");
+            let lines = String::from_utf8_lossy(&run.stdout).into_owned();
+            print!("{lines}");
+            assert!(run.status.success(), "{}", level.name());
+            checks.push(
+                lines.lines().filter_map(|line| line.split("check=").nth(1).map(str::to_owned)).collect::<Vec<_>>(),
+            );
         }
+        assert!(checks.windows(2).all(|pair| pair[0] == pair[1]), "every level gives the same bits: {checks:?}");
         return;
     }
-    for (name, batch, rows) in [("in-cache", 512, 400_000), ("from-memory", 200_000, 400_000)] {
+    for (name, batch, rows) in [("in-cache", 512, 400_000), ("from-memory", 20_000, 400_000)] {
         let flows = flows(batch);
         let mut matrix = FeatureMatrix::new();
         features::compute(&flows, &mut matrix);
         let check = checksum(&matrix);
+        // Many short rounds and the best of them: on a machine that others use, a long round measures the others.
         let mut best = f64::INFINITY;
-        for _ in 0..5 {
+        for _ in 0..rows / batch * 3 {
             let start = Instant::now();
-            for _ in 0..rows / batch {
-                features::compute(std::hint::black_box(&flows), &mut matrix);
-            }
-            best = best.min(start.elapsed().as_secs_f64() / (rows / batch * batch) as f64 * 1e9);
+            features::compute(std::hint::black_box(&flows), &mut matrix);
+            best = best.min(start.elapsed().as_secs_f64() / batch as f64 * 1e9);
         }
         assert_eq!(check, checksum(&matrix), "the same rows give the same features");
-        let wanted = if batch == 512 { IN_CACHE } else { FROM_MEMORY };
-        assert_eq!(check, wanted, "{check:08x}: the bits that every level must give");
         println!(
             "features/compute  {:<8} {name:<11}  n={rows} x {FEATURE_COUNT}  {best:.1} ns/flow  {:.2} Mflow/s  check={check:08x}",
             simd::level().name(),
@@ -44,10 +48,6 @@ fn main() {
         );
     }
 }
-
-/// What every level must give.
-const IN_CACHE: u32 = 0;
-const FROM_MEMORY: u32 = 0;
 
 fn checksum(matrix: &FeatureMatrix) -> u32 {
     let mut row = [0.0; FEATURE_COUNT];

@@ -30,7 +30,10 @@ pub fn of(outcome: &Outcome, analyst: &Account, setting: &Setting) -> RunStats {
         flow_rows: outcome.flows.rows,
         windows: outcome.windows,
         drops: drops(outcome),
-        decode_errors: rejects(RejectClass::Damaged).chain(rejects(RejectClass::Unknown)).chain(rejects(RejectClass::CutShort)).collect(),
+        decode_errors: rejects(RejectClass::Damaged)
+            .chain(rejects(RejectClass::Unknown))
+            .chain(rejects(RejectClass::CutShort))
+            .collect(),
         limits,
         files: outcome.files.iter().map(file).collect(),
         populations: setting.populations.iter().map(|(_, spec)| spec.name.clone()).collect(),
@@ -67,7 +70,12 @@ fn file(report: &crate::capture::FileReport) -> FileStats {
         path: report.path.to_string(),
         frames: report.frames,
         bytes: report.bytes,
-        faults: report.faults.met().filter(|(kind, _)| kind.cost() == FaultCost::Damage).map(|(kind, n)| (kind.name(), n)).collect(),
+        faults: report
+            .faults
+            .met()
+            .filter(|(kind, _)| kind.cost() == FaultCost::Damage)
+            .map(|(kind, n)| (kind.name(), n))
+            .collect(),
         first_fault: report.first_fault.clone(),
     }
 }

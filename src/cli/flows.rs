@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::options::{ConfigFile, Flows, FlowFormatWord, Shared};
+use super::options::{ConfigFile, FlowFormatWord, Flows, Shared};
 use super::setting::{Setting, flow_format_of};
 use super::talk::Talk;
 use super::{Status, analysis, options};

@@ -77,12 +77,24 @@ impl Measures {
         let small = log_ramp(self.record_bytes, 1_048_576.0, 65_536.0).min(log_ramp(self.record_bytes, 24.0, 96.0));
         let beside = |of: fn(&Measures) -> f64| bulk.beside(of);
         vec![
-            Reason::number("subscribers_distinct", self.subscribers as f64, "subscribers", log_ramp(self.subscribers as f64, 4.0, 24.0), 0.15)
-                .beside(beside(|m| m.subscribers as f64)),
+            Reason::number(
+                "subscribers_distinct",
+                self.subscribers as f64,
+                "subscribers",
+                log_ramp(self.subscribers as f64, 4.0, 24.0),
+                0.15,
+            )
+            .beside(beside(|m| m.subscribers as f64)),
             Reason::number("upload_share", self.upload_share, "ratio", ramp(self.upload_share, 0.5, 0.75), 0.3)
                 .beside(beside(|m| m.upload_share)),
-            Reason::number("record_dispersion", self.record_dispersion, "ratio", ramp(self.record_dispersion, 0.55, 0.2), 0.25)
-                .beside(beside(|m| m.record_dispersion)),
+            Reason::number(
+                "record_dispersion",
+                self.record_dispersion,
+                "ratio",
+                ramp(self.record_dispersion, 0.55, 0.2),
+                0.25,
+            )
+            .beside(beside(|m| m.record_dispersion)),
             Reason::number("gap_spread", self.gap_spread.unwrap_or(f64::NAN), "ratio", timed, 0.2)
                 .beside(beside(|m| m.gap_spread.unwrap_or(f64::NAN))),
             Reason::number("record_bytes", self.record_bytes, "bytes", small, 0.05).beside(beside(|m| m.record_bytes)),
@@ -101,9 +113,9 @@ struct Bulk {
 impl Bulk {
     /// Every address with enough subscribers to be popular at all.
     fn of(scene: &Scene<'_>, groups: &[Group<'_>]) -> Self {
-        let popular = groups.iter().filter(|group| {
-            group.level == Level::Address && group.whole.subscribers.count() >= BULK_SUBSCRIBERS_MIN
-        });
+        let popular = groups
+            .iter()
+            .filter(|group| group.level == Level::Address && group.whole.subscribers.count() >= BULK_SUBSCRIBERS_MIN);
         let measures: Vec<Measures> =
             popular.map(|group| Measures::of(&group.whole, scene.active(group.population))).collect();
         let mut bulk = Self { measures, scores: Vec::new() };
@@ -139,13 +151,12 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
         let (score, evidence) = weigh(measures.reasons(&bulk));
         let p_value = bulk.p_value(score, group.addresses.len()).min(1.0);
         if let Some(severity) = severity_of(score, p_value) {
-            findings.push(finding(scene, group, &measures, Finding {
-                severity,
-                score,
-                p_value,
-                evidence,
-                ..blank(scene, group)
-            }));
+            findings.push(finding(
+                scene,
+                group,
+                &measures,
+                Finding { severity, score, p_value, evidence, ..blank(scene, group) },
+            ));
         }
     }
 }

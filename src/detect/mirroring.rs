@@ -43,7 +43,16 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
             let Some(receiver) = key.outer[1 - sender].outside().filter(|r| !r.is_special()) else { continue };
             let Some((ground, native)) = ground(scene, key, carrier, sender) else { continue };
             for (&population, subscribers) in &carrier.subscribers {
-                findings.push(copied(scene, (key, carrier), sender, receiver, population, subscribers.count(), ground, native));
+                findings.push(copied(
+                    scene,
+                    (key, carrier),
+                    sender,
+                    receiver,
+                    population,
+                    subscribers.count(),
+                    ground,
+                    native,
+                ));
             }
         }
     }
@@ -69,7 +78,8 @@ fn ground(
         .filter(|found| found.compared as f64 >= NATIVE_FLOWS_MIN)
         .map(|found| found.share);
     let copied = carrier.rows_copied[sender] as f64;
-    let two_sided = (carrier.rows_copied[0] + carrier.rows_copied[1] + carrier.rows_opposite + carrier.rows_mixed) as f64;
+    let two_sided =
+        (carrier.rows_copied[0] + carrier.rows_copied[1] + carrier.rows_opposite + carrier.rows_mixed) as f64;
     let one_way = carrier.packets[1 - sender] == 0;
     let is_copy = copied > 0.0 && copied / two_sided.max(1.0) >= COPIED_SHARE_MIN;
     let is_native = one_way && native.is_some_and(|share| share >= NATIVE_SHARE_MIN);
@@ -122,33 +132,40 @@ fn copied(
     };
     let ports: Vec<u16> = carrier.ports.by_count().into_iter().map(|(port, _)| port).filter(|p| *p != 0).collect();
     let source = key.outer[sender];
-    finish(scene, receiver, population, subscribers, carrier.seen, Finding {
-        severity,
-        score,
-        p_value: match ground {
-            Ground::OneSided => 0.1,
-            _ => 1.0 / (BENIGN_CARRIERS_TRIED + 1.0),
-        },
-        proto: if ports.is_empty() { kind_proto(key.kind) } else { "UDP" },
-        flows: carrier.flows,
-        packets: carrier.packets[sender],
-        bytes_up: carrier.bytes[sender],
-        bytes_down: carrier.bytes[1 - sender],
-        evidence,
-        headline: format!(
-            "Traffic of {} is copied to {receiver} inside {kind}",
-            words::counted(subscribers, "subscriber"),
-        ),
-        explanation: format!(
-            "{} sends {} of the population's packets ({} inner flows) wrapped in {kind} to {receiver}, which no register \
+    finish(
+        scene,
+        receiver,
+        population,
+        subscribers,
+        carrier.seen,
+        Finding {
+            severity,
+            score,
+            p_value: match ground {
+                Ground::OneSided => 0.1,
+                _ => 1.0 / (BENIGN_CARRIERS_TRIED + 1.0),
+            },
+            proto: if ports.is_empty() { kind_proto(key.kind) } else { "UDP" },
+            flows: carrier.flows,
+            packets: carrier.packets[sender],
+            bytes_up: carrier.bytes[sender],
+            bytes_down: carrier.bytes[1 - sender],
+            evidence,
+            headline: format!(
+                "Traffic of {} is copied to {receiver} inside {kind}",
+                words::counted(subscribers, "subscriber"),
+            ),
+            explanation: format!(
+                "{} sends {} of the population's packets ({} inner flows) wrapped in {kind} to {receiver}, which no register \
              entry allows. {ground_words} Look at the sender's configuration for a monitor session, a packet capture or \
              a tunnel to {receiver}, find out who set it up and when, save the configuration, and remove it.",
-            device(source.outside()),
-            words::bytes(carrier.bytes[sender]),
-            carrier.flows,
-        ),
-        ..blank(ports)
-    })
+                device(source.outside()),
+                words::bytes(carrier.bytes[sender]),
+                carrier.flows,
+            ),
+            ..blank(ports)
+        },
+    )
 }
 
 fn told(
@@ -166,35 +183,39 @@ fn told(
         crate::packet::columns::ExportKind::Sflow => "sFlow",
     };
     let totals = export.totals;
-    finish(scene, receiver, population, subscribers, export.seen, Finding {
-        severity: Severity::High,
-        score: 0.9,
-        p_value: 1.0 / (BENIGN_CARRIERS_TRIED + 1.0),
-        proto: "UDP",
-        flows: 1,
-        packets: totals.datagrams,
-        bytes_up: totals.bytes,
-        bytes_down: 0,
-        evidence: vec![
-            words::evidence("export", EvidenceValue::Text(kind.to_owned()), "protocol", 0.3),
-            number("records", totals.records as f64, "records", 0.3),
-            number("datagrams", totals.datagrams as f64, "datagrams", 0.2),
-            number("ends_distinct", export.ends.count() as f64, "addresses", 0.2),
-        ],
-        headline: format!(
-            "{kind} tells {receiver} who {} talk to",
-            words::counted(subscribers, "subscriber"),
-        ),
-        explanation: format!(
-            "{} exports flow records of the population ({} records in {} datagrams) to {receiver}, which no register entry \
+    finish(
+        scene,
+        receiver,
+        population,
+        subscribers,
+        export.seen,
+        Finding {
+            severity: Severity::High,
+            score: 0.9,
+            p_value: 1.0 / (BENIGN_CARRIERS_TRIED + 1.0),
+            proto: "UDP",
+            flows: 1,
+            packets: totals.datagrams,
+            bytes_up: totals.bytes,
+            bytes_down: 0,
+            evidence: vec![
+                words::evidence("export", EvidenceValue::Text(kind.to_owned()), "protocol", 0.3),
+                number("records", totals.records as f64, "records", 0.3),
+                number("datagrams", totals.datagrams as f64, "datagrams", 0.2),
+                number("ends_distinct", export.ends.count() as f64, "addresses", 0.2),
+            ],
+            headline: format!("{kind} tells {receiver} who {} talk to", words::counted(subscribers, "subscriber"),),
+            explanation: format!(
+                "{} exports flow records of the population ({} records in {} datagrams) to {receiver}, which no register entry \
              allows: who talked to whom, when and how much. Look at the exporter's configuration for the collector \
              {receiver}, find out who set it up, and remove it or register the receiver in the policy.",
-            device(key.exporter.outside()),
-            totals.records,
-            totals.datagrams,
-        ),
-        ..blank(vec![key.port])
-    })
+                device(key.exporter.outside()),
+                totals.records,
+                totals.datagrams,
+            ),
+            ..blank(vec![key.port])
+        },
+    )
 }
 
 /// What every finding of this technique has.
@@ -280,7 +301,9 @@ fn kind_word(kind: TunnelKind) -> &'static str {
 
 fn kind_proto(kind: TunnelKind) -> &'static str {
     match kind {
-        TunnelKind::Gre | TunnelKind::ErspanI | TunnelKind::ErspanII | TunnelKind::ErspanIII | TunnelKind::Pptp => "GRE",
+        TunnelKind::Gre | TunnelKind::ErspanI | TunnelKind::ErspanII | TunnelKind::ErspanIII | TunnelKind::Pptp => {
+            "GRE"
+        }
         TunnelKind::Rpcap => "TCP",
         _ => "IP",
     }

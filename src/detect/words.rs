@@ -62,7 +62,9 @@ mod tests {
 
     #[test]
     fn people_read_these() {
-        for (n, wanted) in [(0, "0 bytes"), (999, "999 bytes"), (2048, "2.0 KiB"), (5 << 30, "5.0 GiB"), (3 << 40, "3.0 TiB")] {
+        for (n, wanted) in
+            [(0, "0 bytes"), (999, "999 bytes"), (2048, "2.0 KiB"), (5 << 30, "5.0 GiB"), (3 << 40, "3.0 TiB")]
+        {
             assert_eq!(bytes(n), wanted);
         }
         for (s, wanted) in [(0.2, "200 ms"), (60.0, "60 s"), (600.0, "10 min"), (14_400.0, "4.0 h")] {

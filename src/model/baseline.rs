@@ -65,6 +65,7 @@ impl Baseline {
     /// From the profiles of all collectors, all of one width. Values that are not numbers count as ordinary.
     pub fn of_bulk<R: AsRef<[f32]>>(rows: &[R]) -> Self {
         let width = rows.first().map_or(0, |row| row.as_ref().len());
+        assert!(rows.iter().all(|row| row.as_ref().len() == width), "all profiles come from one register");
         let column = |i: usize| rows.iter().map(move |row| row.as_ref()[i]);
         let scaler = Scaler::fit((0..width).map(|i| column(i).collect()));
         let distances: Vec<f64> = rows.iter().map(|row| distance(&scaler, row.as_ref())).collect();

@@ -99,7 +99,7 @@ impl<'a> Reader<'a> {
                 self.progress.frames.store(count, Ordering::Relaxed);
                 self.progress.bytes.store(captures.progress().bytes_read, Ordering::Relaxed);
             }
-        };
+        }
         self.progress.frames.store(count, Ordering::Relaxed);
         self.progress.bytes.store(captures.progress().bytes_read, Ordering::Relaxed);
         self.seen.frames = count;

@@ -28,7 +28,8 @@ impl Default for Timings {
             flow_seconds: 0.0,
             summary_seconds: 0.0,
             // 1 µs to 1 h at two significant digits: 22 KiB.
-            batch_us: Histogram::new_with_bounds(1, 3_600_000_000, 2).unwrap_or_else(|_| unreachable!("constant bounds")),
+            batch_us: Histogram::new_with_bounds(1, 3_600_000_000, 2)
+                .unwrap_or_else(|_| unreachable!("constant bounds")),
         }
     }
 }

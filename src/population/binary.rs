@@ -93,8 +93,7 @@ impl Summary {
             return Err(BinaryError::Checksum { found, computed });
         }
         let refused = |reason: &str| BinaryError::Body { reason: reason.to_owned() };
-        let (summary, rest) =
-            postcard::take_from_bytes::<Self>(body).map_err(|error| refused(&error.to_string()))?;
+        let (summary, rest) = postcard::take_from_bytes::<Self>(body).map_err(|error| refused(&error.to_string()))?;
         match (rest.is_empty(), summary.is_ordered()) {
             (true, true) => Ok(summary),
             (false, _) => Err(refused("bytes are left over")),
@@ -136,9 +135,20 @@ pub(super) mod form {
     }
 
     /// Three histograms of sizes and times, one of gaps up to 2²⁷ ms, nine small sets.
-    pub const COLLECTOR_BYTES: usize = SHORT + ADDRESS + TOTALS + SEEN + DISTINCT + 5 * LONG + 3 * histogram(2)
-        + (SHORT + (28 - 3) * 16 * (SHORT + WORD)) + 3 * 2 * LONG + 9 * SET
-        + SHORT + CODEWORDS_MAX as usize * (SHORT + WORD) + LONG + SERIES;
+    pub const COLLECTOR_BYTES: usize = SHORT
+        + ADDRESS
+        + TOTALS
+        + SEEN
+        + DISTINCT
+        + 5 * LONG
+        + 3 * histogram(2)
+        + (SHORT + (28 - 3) * 16 * (SHORT + WORD))
+        + 3 * 2 * LONG
+        + 9 * SET
+        + SHORT
+        + CODEWORDS_MAX as usize * (SHORT + WORD)
+        + LONG
+        + SERIES;
     pub const PAIR_BYTES: usize = SHORT + 2 * ADDRESS + TOTALS + 2 * SEEN + 4 * LONG;
     pub const SUBSCRIBER_BYTES: usize = SHORT + ADDRESS + TOTALS + SEEN + DISTINCT;
     pub const INJECTION_BYTES: usize = PARTY + LONG + LONG + DISTINCT;
@@ -151,8 +161,15 @@ pub(super) mod form {
     pub const ONCE_BYTES: usize = 4096 + WINDOWS_MAX * LONG + NATIVE_SAMPLE * LONG + CONFLICTS_KEPT * CONFLICT_BYTES;
 
     pub fn carrier_bytes(populations: usize) -> usize {
-        1 + 2 * PARTY + 16 * LONG + SEEN + WORD + populations * (SHORT + DISTINCT) + DISTINCT + SHORT
-            + CARRIER_SAMPLE * LONG + 3 * SET
+        1 + 2 * PARTY
+            + 16 * LONG
+            + SEEN
+            + WORD
+            + populations * (SHORT + DISTINCT)
+            + DISTINCT
+            + SHORT
+            + CARRIER_SAMPLE * LONG
+            + 3 * SET
     }
 
     pub fn export_bytes(populations: usize) -> usize {

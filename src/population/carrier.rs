@@ -148,8 +148,23 @@ impl CarrierSummary {
 impl Merge for CarrierSummary {
     fn merge(&mut self, other: Self) {
         let Self {
-            rows, flows, packets, bytes, rows_copied, packets_copied, bytes_copied, rows_one_sided, rows_opposite,
-            rows_mixed, seen, subscribers, ends, tuples, ports, ids, depths,
+            rows,
+            flows,
+            packets,
+            bytes,
+            rows_copied,
+            packets_copied,
+            bytes_copied,
+            rows_one_sided,
+            rows_opposite,
+            rows_mixed,
+            seen,
+            subscribers,
+            ends,
+            tuples,
+            ports,
+            ids,
+            depths,
         } = other;
         count(&mut self.rows, rows);
         count(&mut self.flows, flows);

@@ -188,10 +188,33 @@ impl Merge for CollectorSummary {
     fn merge(&mut self, other: Self) {
         // Taken apart, so that a new field cannot be forgotten.
         let Self {
-            totals, seen, subscribers, rows_answered, rows_one_way, flows_by_collector, rows_carried, rows_named,
-            upload_sizes, download_sizes, durations_ms, pair_gaps_ms, upload_size_entropy, upload_gap_cv, turns,
-            protocols, services, apps, names, domains, ja4, server_fingerprints, issuers, certificate_keys,
-            codewords, codewords_other, series,
+            totals,
+            seen,
+            subscribers,
+            rows_answered,
+            rows_one_way,
+            flows_by_collector,
+            rows_carried,
+            rows_named,
+            upload_sizes,
+            download_sizes,
+            durations_ms,
+            pair_gaps_ms,
+            upload_size_entropy,
+            upload_gap_cv,
+            turns,
+            protocols,
+            services,
+            apps,
+            names,
+            domains,
+            ja4,
+            server_fingerprints,
+            issuers,
+            certificate_keys,
+            codewords,
+            codewords_other,
+            series,
         } = other;
         self.totals.merge(totals);
         self.seen.merge(seen);

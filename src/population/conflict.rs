@@ -83,7 +83,10 @@ impl ConflictRecord {
 
     /// A conflict between parties that are already safe to keep.
     pub(super) fn of(
-        conflict: &SegmentConflict, server: Party, victim: Address, population: Option<PopulationIndex>,
+        conflict: &SegmentConflict,
+        server: Party,
+        victim: Address,
+        population: Option<PopulationIndex>,
     ) -> Self {
         Self {
             ts: conflict.versions[0].ts,

@@ -37,8 +37,7 @@ impl SubscriberIdentity for &Pseudonymiser {
 }
 
 /// An address of 2001:db8::/32 (documentation, RFC 3849) whose hash tells keys apart without telling anything of them.
-const MARKED: Address =
-    Address([0x20, 0x01, 0x0d, 0xb8, b'k', b'e', b'y', b' ', b'm', b'a', b'r', b'k', 0, 0, 0, 1]);
+const MARKED: Address = Address([0x20, 0x01, 0x0d, 0xb8, b'k', b'e', b'y', b' ', b'm', b'a', b'r', b'k', 0, 0, 0, 1]);
 
 /// A number that differs between keys, never zero: summaries under different keys do not merge.
 pub fn mark(identity: &mut impl SubscriberIdentity) -> u64 {
@@ -66,9 +65,7 @@ impl Party {
     /// The party behind an address.
     pub fn of(address: Address, populations: &Populations, identity: &mut impl SubscriberIdentity) -> Self {
         match populations.of(address) {
-            Some(population) => {
-                Self::Subscriber(population, identity.pseudonym(populations.subscriber_of(address)))
-            }
+            Some(population) => Self::Subscriber(population, identity.pseudonym(populations.subscriber_of(address))),
             None => Self::Outside(address),
         }
     }

@@ -50,7 +50,9 @@ pub enum PopulationsError {
         name: String,
     },
     /// One prefix in two populations: the longest match would have two answers.
-    #[error("prefix {prefix} belongs to both {first:?} and {second:?}; keep it in one, or give one of them a longer prefix")]
+    #[error(
+        "prefix {prefix} belongs to both {first:?} and {second:?}; keep it in one, or give one of them a longer prefix"
+    )]
     SamePrefix {
         /// The prefix.
         prefix: IpNet,
@@ -198,9 +200,9 @@ impl<T: Number> Ranges<T> {
     fn of(mut declared: Vec<Declared<T>>, specs: &[PopulationSpec]) -> Result<Self, PopulationsError> {
         // A parent comes before its children: same start, longer first.
         declared.sort_by(|a, b| a.first.cmp(&b.first).then(b.last.cmp(&a.last)).then(a.index.cmp(&b.index)));
-        let twice = declared.windows(2).find(|two| {
-            (two[0].first, two[0].last) == (two[1].first, two[1].last) && two[0].index != two[1].index
-        });
+        let twice = declared
+            .windows(2)
+            .find(|two| (two[0].first, two[0].last) == (two[1].first, two[1].last) && two[0].index != two[1].index);
         if let Some([first, second]) = twice {
             let name = |index: PopulationIndex| specs[usize::from(index.0)].name.clone();
             let (first_name, second_name) = (name(first.index), name(second.index));

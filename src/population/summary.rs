@@ -202,8 +202,24 @@ impl Summary {
         self.rollup(class);
         other.rollup(class);
         let Self {
-            basis: _, class: _, span, windows, seen, roles, populations, collectors, pairs, subscribers, carriers,
-            native, exports, conflicts, injections, answers, resolvers, texts,
+            basis: _,
+            class: _,
+            span,
+            windows,
+            seen,
+            roles,
+            populations,
+            collectors,
+            pairs,
+            subscribers,
+            carriers,
+            native,
+            exports,
+            conflicts,
+            injections,
+            answers,
+            resolvers,
+            texts,
         } = other;
         self.basis = basis;
         self.span.merge(span);

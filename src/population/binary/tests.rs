@@ -70,7 +70,13 @@ fn hostile_traffic_stays_within_the_bound() {
         .collect();
     rows.extend((0..20_000u32).map(|n| {
         let [_, b, c, d] = n.to_be_bytes();
-        row(Address::v4([10, b, c, d]), Address::v4([203, 0, 113, 7]), u64::from(n % 300), 1u64 << (n % 63), u64::from(n))
+        row(
+            Address::v4([10, b, c, d]),
+            Address::v4([203, 0, 113, 7]),
+            u64::from(n % 300),
+            1u64 << (n % 63),
+            u64::from(n),
+        )
     }));
     let mut summary = summary_of(&rows, &limits);
     let before = summary.to_bytes().len();

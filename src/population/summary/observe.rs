@@ -19,7 +19,9 @@ impl Summary {
     /// # Panics
     /// As [`Self::add_rows`].
     pub fn add_observations<I: SubscriberIdentity>(
-        &mut self, observations: &[Observation], cx: &mut AddContext<'_, I>,
+        &mut self,
+        observations: &[Observation],
+        cx: &mut AddContext<'_, I>,
     ) {
         if observations.is_empty() {
             return;
@@ -39,7 +41,10 @@ impl Summary {
     /// # Panics
     /// As [`Self::add_rows`].
     pub fn add_conflict<I: SubscriberIdentity>(
-        &mut self, conflict: &SegmentConflict, community_id: Option<Box<str>>, cx: &mut AddContext<'_, I>,
+        &mut self,
+        conflict: &SegmentConflict,
+        community_id: Option<Box<str>>,
+        cx: &mut AddContext<'_, I>,
     ) {
         self.rest_on(cx);
         let real = cx.populations.subscriber_of(conflict.receiver);

@@ -6,9 +6,7 @@ use super::{AddContext, Summary};
 use crate::flow::row::{ConnState, FlowColumns, SIZE_BINS};
 use crate::packet::facts::{AppFacts, AppProtocol};
 use crate::population::carrier::{self, CarrierKey};
-use crate::population::collector::{
-    CODEWORDS_MAX, CollectorKey, CollectorSummary, GAP_MS_MAX, Service, ServiceAt,
-};
+use crate::population::collector::{CODEWORDS_MAX, CollectorKey, CollectorSummary, GAP_MS_MAX, Service, ServiceAt};
 use crate::population::identity::{Party, SubscriberIdentity, keyed_tuple};
 use crate::population::pair::{PairKey, SubscriberKey};
 use crate::population::populations::PopulationIndex;
@@ -41,7 +39,10 @@ impl Summary {
     /// # Panics
     /// Where `codewords` has another length, or the summary was begun under another policy or key: both are the caller's.
     pub fn add_rows<I: SubscriberIdentity>(
-        &mut self, rows: &FlowColumns, codewords: &[u16], cx: &mut AddContext<'_, I>,
+        &mut self,
+        rows: &FlowColumns,
+        codewords: &[u16],
+        cx: &mut AddContext<'_, I>,
     ) {
         assert!(codewords.is_empty() || codewords.len() == rows.len(), "one codeword a row, or none");
         if rows.is_empty() {
@@ -55,7 +56,12 @@ impl Summary {
     }
 
     fn add_row<I: SubscriberIdentity>(
-        &mut self, rows: &FlowColumns, i: usize, codeword: Option<u16>, range: &SlotRange, cx: &mut AddContext<'_, I>,
+        &mut self,
+        rows: &FlowColumns,
+        i: usize,
+        codeword: Option<u16>,
+        range: &SlotRange,
+        cx: &mut AddContext<'_, I>,
     ) {
         let seen = Seen::between(rows.ts_first[i], rows.ts_last[i]);
         self.seen.merge(seen);
@@ -97,7 +103,11 @@ impl Summary {
     }
 
     fn add_exchange<I: SubscriberIdentity>(
-        &mut self, x: &Exchange<'_>, ends: [Address; 2], range: &SlotRange, cx: &mut AddContext<'_, I>,
+        &mut self,
+        x: &Exchange<'_>,
+        ends: [Address; 2],
+        range: &SlotRange,
+        cx: &mut AddContext<'_, I>,
     ) {
         let real = cx.populations.subscriber_of(ends[x.up.index()]);
         let address = ends[x.up.other().index()];
@@ -141,7 +151,11 @@ impl Summary {
     }
 
     fn add_carrier<I: SubscriberIdentity>(
-        &mut self, rows: &FlowColumns, i: usize, ends: [Address; 2], cx: &mut AddContext<'_, I>,
+        &mut self,
+        rows: &FlowColumns,
+        i: usize,
+        ends: [Address; 2],
+        cx: &mut AddContext<'_, I>,
     ) {
         let Some(carrier) = &rows.carrier[i] else { return };
         let outer = carrier.outer.map(|address| Party::of(address, cx.populations, cx.identity));

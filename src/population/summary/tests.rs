@@ -92,14 +92,20 @@ fn any_address() -> impl Strategy<Value = Address> {
 }
 
 fn any_facts() -> impl Strategy<Value = AppFacts> {
-    let name = prop_oneof!["[a-c]\\.[a-z]\\.example\\.(com|org)", "[a-z]{1,8}", Just("10.20.30.40".to_owned()), ".{0,300}"];
+    let name =
+        prop_oneof!["[a-c]\\.[a-z]\\.example\\.(com|org)", "[a-z]{1,8}", Just("10.20.30.40".to_owned()), ".{0,300}"];
     (name, 0u8..4, any::<bool>()).prop_map(|(name, kind, certified)| AppFacts {
         protocol: [None, Some(AppProtocol::Tls), Some(AppProtocol::Dns), Some(AppProtocol::Http)][usize::from(kind)],
         ja4: Some(format!("t13d1516h2_8daaf6152771_{:012x}", name.len()).into()),
         server_name: Some(name.into()),
         server_fingerprint: Some(u64::from(kind)),
         certificate: certified.then(|| {
-            Box::new(CertificateFacts { issuer: "CN=x".into(), issuer_hash: 5, key_hash: 6, ..CertificateFacts::default() })
+            Box::new(CertificateFacts {
+                issuer: "CN=x".into(),
+                issuer_hash: 5,
+                key_hash: 6,
+                ..CertificateFacts::default()
+            })
         }),
         ..AppFacts::default()
     })
@@ -123,29 +129,31 @@ fn any_carrier() -> impl Strategy<Value = CarrierRow> {
 fn any_row() -> impl Strategy<Value = FlowRow> {
     let numbers = (0u64..310, prop_oneof![0u64..2000, any::<u64>()], 0u64..100_000, any::<u16>(), any::<u64>());
     let rare = (prop::option::weighted(0.3, any_facts()), prop::option::weighted(0.2, any_carrier()), any::<bool>());
-    (any_address(), any_address(), numbers, rare).prop_map(|(a, b, (second, up, down, port, odd), (facts, carrier, first))| {
-        let mut row = row(a, b, second, up, down);
-        row.key.ports[usize::from(row.orig_end) ^ 1] = port;
-        row.key.protocol = [6, 17, 1, 50][(odd % 4) as usize];
-        row.row_number = u32::from(!first);
-        row.tuple_hash = odd;
-        row.pair_gap = DurationNs(odd >> 10);
-        row.turns = odd as u32;
-        row.state = if odd % 3 == 0 { ConnState::OTH } else { ConnState::SF };
-        row.sides[0].gap_square_sum_s2 = f32::from_bits(odd as u32);
-        row.sides[1].packets = (odd % 5) as u32;
-        if odd % 50 == 0 {
-            row.ts_last = TimestampNs(odd);
-        }
-        row.facts = facts.map(Arc::new);
-        row.carrier = carrier;
-        row
-    })
+    (any_address(), any_address(), numbers, rare).prop_map(
+        |(a, b, (second, up, down, port, odd), (facts, carrier, first))| {
+            let mut row = row(a, b, second, up, down);
+            row.key.ports[usize::from(row.orig_end) ^ 1] = port;
+            row.key.protocol = [6, 17, 1, 50][(odd % 4) as usize];
+            row.row_number = u32::from(!first);
+            row.tuple_hash = odd;
+            row.pair_gap = DurationNs(odd >> 10);
+            row.turns = odd as u32;
+            row.state = if odd % 3 == 0 { ConnState::OTH } else { ConnState::SF };
+            row.sides[0].gap_square_sum_s2 = f32::from_bits(odd as u32);
+            row.sides[1].packets = (odd % 5) as u32;
+            if odd % 50 == 0 {
+                row.ts_last = TimestampNs(odd);
+            }
+            row.facts = facts.map(Arc::new);
+            row.carrier = carrier;
+            row
+        },
+    )
 }
 
 fn any_observation() -> impl Strategy<Value = Observation> {
-    let lookup = (any_address(), any_address(), any_address(), "[a-d]\\.example\\.net", prop::option::of(0u8..4)).prop_map(
-        |(client, resolver, answer, name, rcode)| {
+    let lookup = (any_address(), any_address(), any_address(), "[a-d]\\.example\\.net", prop::option::of(0u8..4))
+        .prop_map(|(client, resolver, answer, name, rcode)| {
             Observation::Lookup(Box::new(NameLookup {
                 ts: window().start,
                 client,
@@ -158,8 +166,7 @@ fn any_observation() -> impl Strategy<Value = Observation> {
                 ttl_s: 60,
                 message_bytes: 80,
             }))
-        },
-    );
+        });
     let export = (any_address(), any_address(), prop::collection::vec((any_address(), any_address()), 0..5)).prop_map(
         |(exporter, receiver, endpoints)| {
             Observation::Export(Box::new(ExportDatagram {
@@ -357,7 +364,10 @@ fn small(most: usize) -> SummaryLimits {
 #[test]
 fn one_exchange_is_counted_in_full() {
     let (subscriber, far) = (Address::v4([10, 0, 0, 7]), Address::v4([203, 0, 113, 7]));
-    let summary = summary_of(&[row(subscriber, far, 10, 1000, 200), row(far, subscriber, 70, 5, 9000)], &SummaryLimits::default());
+    let summary = summary_of(
+        &[row(subscriber, far, 10, 1000, 200), row(far, subscriber, 70, 5, 9000)],
+        &SummaryLimits::default(),
+    );
     let key = CollectorKey { population: PopulationIndex(0), address: far };
     let collector = summary.collectors.of(&key).expect("the far party");
     assert_eq!((collector.totals.bytes_up(), collector.totals.bytes_down()), (10_000, 205));
@@ -442,11 +452,8 @@ fn different_grounds_do_not_merge() {
     let mut elsewhere = Summary::new(window());
     let mut cx = AddContext { populations: &private, identity: &mut same_key, limits: &limits };
     elsewhere.add_rows(&columns, &[], &mut cx);
-    let table = [
-        (keyed, "pseudonym keys"),
-        (elsewhere, "populations"),
-        (Summary::new(window()).with_codebook(8), "codebooks"),
-    ];
+    let table =
+        [(keyed, "pseudonym keys"), (elsewhere, "populations"), (Summary::new(window()).with_codebook(8), "codebooks")];
     for (theirs, what) in table {
         let mut sum = mine.clone();
         let error = sum.merge(theirs).expect_err("refused");
