@@ -227,6 +227,11 @@ pub(crate) fn summary_of(rows: &[FlowRow], limits: &SummaryLimits) -> Summary {
     filled(&facts, limits)
 }
 
+/// Summaries of anything at all.
+pub(crate) fn any_summary(most: usize) -> impl Strategy<Value = Summary> {
+    facts(most).prop_map(|facts| filled(&facts, &SummaryLimits::default()))
+}
+
 fn filled(facts: &[Fact], limits: &SummaryLimits) -> Summary {
     let (populations, mut identity) = (populations(), TurnedOver(1));
     let mut cx = AddContext { populations: &populations, identity: &mut identity, limits };
