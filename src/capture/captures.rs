@@ -33,7 +33,8 @@ pub struct Progress {
     pub bytes_total: Option<u64>,
 }
 
-/// The inputs of a run.
+/// The inputs of a run. Plain files are mapped: one that is cut by another process while it is read ends this process
+/// with SIGBUS, as it does every reader of maps; one that grows is read to its new end.
 pub struct Captures {
     sources: Vec<Source>,
     maps: Arc<[Mmap]>,
@@ -189,8 +190,10 @@ fn refusal(opened: &mut Opened, compression: Compression, path: &InputPath) -> O
     let path = path.clone();
     let head = opened.head(SNIFF_BYTES);
     let head = &head[..head.len().min(SNIFF_BYTES)];
-    match sniff::container(head) {
-        Err(stranger) if !head.is_empty() => {
+    let (is_empty, is_short, stranger) = (head.is_empty(), head.len() < SNIFF_BYTES, sniff::container(head).err());
+    match (opened.failure(), stranger) {
+        (Some(source), _) if is_short => OpenError::Unreadable { path, source },
+        (_, Some(stranger)) if !is_empty => {
             let what = match compression {
                 Compression::Plain => stranger.what.to_owned(),
                 Compression::Gzip => format!("{}, compressed with gzip", stranger.what),
@@ -198,10 +201,7 @@ fn refusal(opened: &mut Opened, compression: Compression, path: &InputPath) -> O
             };
             OpenError::NotACapture { path, what, cure: stranger.cure }
         }
-        _ => match opened.failure() {
-            Some(source) => OpenError::Unreadable { path, source },
-            None => OpenError::Empty { path },
-        },
+        _ => OpenError::Empty { path },
     }
 }
 

@@ -208,6 +208,9 @@ flow_columns! {
         payload_packets: u32,
         /// Distinct payload bytes by TCP sequence numbers (Zeek's orig_bytes); equals `payload_bytes` for other protocols.
         stream_bytes: u64,
+        /// Payload bytes of this row that the side sent in its first turn: before its peer spoke again. For TLS and QUIC that
+        /// is the handshake's flight, which is no data that anyone collects. Zero in rows after the opening.
+        opening_bytes: u32,
         /// Sum of squares of payload sizes, bytes².
         size_square_sum: u64,
         /// Smallest payload of a packet with payload, bytes.

@@ -23,7 +23,23 @@ pub enum AppProtocol {
     Ssh,
 }
 
+/// Which of the protocols that share the DNS message format a flow speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DnsKind {
+    /// DNS proper: its messages are look-ups, and become [`NameLookup`]s.
+    #[default]
+    Unicast,
+    /// Multicast DNS (RFC 6762): neighbours talk among themselves, no resolver is asked.
+    Mdns,
+    /// LLMNR (RFC 4795): likewise.
+    Llmnr,
+}
+
 impl AppProtocol {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; 5] = [Self::Dns, Self::Tls, Self::Quic, Self::Http, Self::Ssh];
+
     /// The name in EVE's `app_proto`.
     pub fn name(self) -> &'static str {
         match self {
@@ -39,14 +55,17 @@ impl AppProtocol {
 /// What is known of one flow's application, in the order in which it becomes known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AppFacts {
-    /// The protocol, once its bytes prove it.
+    /// The protocol, once its bytes prove it: the innermost where one opens the way for another (CONNECT, then TLS).
     pub protocol: Option<AppProtocol>,
-    /// The name that the client asks for: TLS or QUIC SNI, HTTP Host (lower case, no port), first DNS query name.
+    /// The name that the client asks for: TLS or QUIC SNI, else HTTP Host (lower case, no port), else the name that it
+    /// gave a proxy, or the first DNS query name.
     pub server_name: Option<Box<str>>,
     /// First ALPN that the client offers, or the one the server chose once known.
     pub alpn: Option<Box<str>>,
     /// JA4 of the client hello (FoxIO, BSD-3-Clause), 36 characters.
     pub ja4: Option<Box<str>>,
+    /// JA4 of the second client hello, where the server asked for one (HelloRetryRequest, RFC 8446 section 4.1.4).
+    pub ja4_retry: Option<Box<str>>,
     /// TLS version as negotiated (0x0303 is TLS 1.2, 0x0304 TLS 1.3); as offered until the server answers.
     pub tls_version: Option<u16>,
     /// Cipher suite that the server chose.
@@ -57,13 +76,16 @@ pub struct AppFacts {
     pub certificate: Option<Box<CertificateFacts>>,
     /// HTTP method of the first request.
     pub http_method: Option<Box<str>>,
-    /// HTTP path of the first request, its query cut off, at most 255 bytes.
+    /// HTTP path of the first request, at most 255 bytes: cut off before its query, fragment or parameters (`?`, `#`,
+    /// `;`), and without scheme, credentials and host where it names them. Of CONNECT: host and port.
     pub http_path: Option<Box<str>>,
     /// HTTP status of the first answer.
     pub http_status: Option<u16>,
     /// SSH identification strings, client's and server's (RFC 4253 section 4.2).
     pub ssh_banners: [Option<Box<str>>; 2],
-    /// DNS queries and answers seen in the flow.
+    /// Whether the flow's DNS messages are look-ups.
+    pub dns_kind: DnsKind,
+    /// DNS queries seen in the flow.
     pub dns_queries: u32,
     /// DNS responses seen in the flow.
     pub dns_answers: u32,
@@ -84,7 +106,8 @@ pub struct CertificateFacts {
     pub issuer_hash: u64,
 }
 
-/// One DNS message that matters: a response, or a query that was never answered.
+/// One DNS message: a response, or a query (`rcode` tells). A question that was answered gives both; two different
+/// answers to it give two.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NameLookup {
     /// When the message was captured.
@@ -93,7 +116,8 @@ pub struct NameLookup {
     pub client: Address,
     /// Whom it asked.
     pub resolver: Address,
-    /// Name asked for, lower case, no trailing dot.
+    /// Name asked for, lower case, no trailing dot (the root is `.`), bytes that are not printable as `\xNN`. Past
+    /// [`NAME_BYTES_MAX`] its beginning is left out, not its domain.
     pub name: Box<str>,
     /// Query type (1 A, 28 AAAA …).
     pub qtype: u16,
@@ -105,6 +129,6 @@ pub struct NameLookup {
     pub answers: Vec<Address>,
     /// Smallest TTL of those, seconds.
     pub ttl_s: u32,
-    /// Bytes of the whole message.
+    /// Bytes of the whole message, as far as captured (TCP: as its length prefix says).
     pub message_bytes: u16,
 }

@@ -8,17 +8,24 @@
 //! Bounds: every limit stands in [`ParserLimits`] with a default and a count in [`RejectCounts`].
 //! Time: the packets' own. Not here: flows, streams, applications.
 
+pub mod app;
 pub mod columns;
 pub mod facts;
 pub mod reject;
 
+mod export;
 mod layer;
 mod link;
 mod net;
 mod parser;
+mod rows;
 mod shard;
 mod transport;
+mod tunnel;
+mod tunnels;
 
+pub use export::{ENDPOINTS_MAX, ExportLimits};
+pub use net::fragments::FragmentLimits;
 pub use parser::{ChecksumCheck, Parser, ParserLimits};
 pub use reject::{Reject, RejectClass, RejectCounts};
 pub use shard::shard_addresses;

@@ -52,6 +52,8 @@ rejects! {
     NotIp = "not-ip", Ordinary;
     /// The same inside a tunnel.
     InnerNotIp = "inner-not-ip", Ordinary;
+    /// A tunnel's port or protocol number whose content is no tunnel's: the bytes stay payload.
+    InnerDoubted = "inner-doubted", Ordinary;
     /// 802.11, MACsec or PPP payload that is encrypted or compressed, so that no IP header can be read.
     Opaque = "opaque-link-payload", Ordinary;
     /// A fragment that waits for the rest of its datagram.

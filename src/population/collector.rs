@@ -117,9 +117,9 @@ pub struct CollectorSummary {
     pub rows_carried: u64,
     /// Rows with a name that the client asked this collector for.
     pub rows_named: u64,
-    /// Payload bytes from the subscriber by row, rows without any left out.
+    /// Data bytes from the subscriber by row (see [`Totals::data_bytes`]), rows without any left out.
     pub upload_sizes: LogHistogram<SIZE_BITS>,
-    /// Payload bytes to the subscriber by row, rows without any left out.
+    /// Data bytes to the subscriber by row, rows without any left out.
     pub download_sizes: LogHistogram<SIZE_BITS>,
     /// Duration of rows, milliseconds.
     pub durations_ms: LogHistogram<SIZE_BITS>,

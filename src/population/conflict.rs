@@ -14,7 +14,7 @@ use super::populations::PopulationIndex;
 use super::sketch::{Distinct, Merge};
 use super::table::Weighed;
 use super::totals::count;
-use crate::flow::observation::{SegmentConflict, SegmentVersion};
+use crate::flow::observation::{SegmentConflict, SegmentVersion, is_injection_like};
 use crate::units::{Address, DurationNs, TimestampNs};
 
 /// Conflicts kept with all their fields: the first by time, file and frame.
@@ -76,6 +76,11 @@ pub struct ConflictRecord {
 }
 
 impl ConflictRecord {
+    /// See [`SegmentConflict::is_injection_like`].
+    pub fn is_injection_like(&self) -> bool {
+        is_injection_like(self.differing_bytes, self.delta, self.stream_offset, self.ttl_difference)
+    }
+
     /// A conflict between parties that are already safe to keep.
     pub(super) fn of(
         conflict: &SegmentConflict,

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::sketch::Merge;
 use crate::flow::row::FlowColumns;
+use crate::packet::facts::{AppFacts, AppProtocol};
 use crate::units::Side;
 
 /// Which way, seen from the subscriber.
@@ -29,6 +30,9 @@ pub struct Totals {
     pub packets: [u64; 2],
     /// Transport payload bytes as sent, retransmissions counted again.
     pub payload_bytes: [u64; 2],
+    /// The same without the first flight of either side where TLS or QUIC is proved: hellos and certificates are nobody's
+    /// data, and on short flows they are most of the bytes.
+    pub data_bytes: [u64; 2],
     /// Bytes of IP packets by their headers.
     pub ip_bytes: [u64; 2],
 }
@@ -38,11 +42,17 @@ impl Totals {
     #[inline]
     pub fn of_row(rows: &FlowColumns, i: usize, up: Side) -> Self {
         let [up, down] = [&rows.sides[up.index()], &rows.sides[up.other().index()]];
+        let is_encrypted = |facts: &AppFacts| matches!(facts.protocol, Some(AppProtocol::Tls | AppProtocol::Quic));
+        let data = match rows.facts[i].as_deref().is_some_and(is_encrypted) {
+            true => [up, down].map(|side| side.payload_bytes[i].saturating_sub(side.opening_bytes[i].into())),
+            false => [up.payload_bytes[i], down.payload_bytes[i]],
+        };
         Self {
             rows: 1,
             flows: u64::from(rows.row_number[i] == 0),
             packets: [up.packets[i].into(), down.packets[i].into()],
             payload_bytes: [up.payload_bytes[i], down.payload_bytes[i]],
+            data_bytes: data,
             ip_bytes: [up.ip_bytes[i], down.ip_bytes[i]],
         }
     }
@@ -76,6 +86,7 @@ impl Merge for Totals {
         for way in 0..2 {
             self.packets[way] = self.packets[way].saturating_add(other.packets[way]);
             self.payload_bytes[way] = self.payload_bytes[way].saturating_add(other.payload_bytes[way]);
+            self.data_bytes[way] = self.data_bytes[way].saturating_add(other.data_bytes[way]);
             self.ip_bytes[way] = self.ip_bytes[way].saturating_add(other.ip_bytes[way]);
         }
     }

@@ -10,6 +10,11 @@ pub fn eve_time(ts: TimestampNs) -> String {
     instant(ts).strftime("%Y-%m-%dT%H:%M:%S%.6f+0000").to_string()
 }
 
+/// `2026-03-01T12:00:00.000000000Z`: RFC 3339, UTC, nanoseconds.
+pub fn full_time(ts: TimestampNs) -> String {
+    instant(ts).strftime("%Y-%m-%dT%H:%M:%S%.9fZ").to_string()
+}
+
 /// `2026-03-01 12:00:00`: UTC, whole seconds, for people.
 pub fn plain_time(ts: TimestampNs) -> String {
     instant(ts).strftime("%Y-%m-%d %H:%M:%S").to_string()
@@ -43,18 +48,7 @@ pub fn length(duration: DurationNs) -> String {
 
 /// `512 B`, `12.3 MiB`.
 pub fn bytes(n: u64) -> String {
-    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
-    if n < 1024 {
-        return format!("{n} B");
-    }
-    let mut value = n as f64 / 1024.0;
-    let mut unit = 0;
-    // 1023.95 would round to 1024.0.
-    while value >= 1023.95 && unit + 1 < UNITS.len() {
-        value /= 1024.0;
-        unit += 1;
-    }
-    format!("{value:.1} {}", UNITS[unit])
+    crate::policy::size::show(n)
 }
 
 /// `1,234,567`.
@@ -138,10 +132,6 @@ mod tests {
 
     #[test]
     fn figures_are_short() {
-        let sizes = [(0, "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (1_048_575, "1.0 MiB"), (u64::MAX, "16.0 EiB")];
-        for (n, wanted) in sizes {
-            assert_eq!(bytes(n), wanted);
-        }
         for (n, wanted) in [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")] {
             assert_eq!(count(n), wanted);
         }

@@ -127,13 +127,18 @@ fn record_at(reader: &PcapReader, window: &[u8], at: usize) -> Option<Record> {
     Some(reader.record(window.get(at..)?.first_chunk()?))
 }
 
-/// Whether believable records follow each other from `at` on.
+/// Whether believable records follow each other from `at` on. Before the end of the file one whole record will do that
+/// ends with it, or two whole ones and a cut one.
 fn chain(reader: &PcapReader, window: &[u8], at: usize) -> Guess {
     let mut next = at;
     let mut before: Option<u32> = None;
-    for _ in 0..CHAIN {
+    for whole in 0..CHAIN {
+        let wanted = next - at + RECORD_FIELDS_BYTES;
         let Some(record) = record_at(reader, window, next) else {
-            return Guess::YesAtEnd(next - at + RECORD_FIELDS_BYTES);
+            return match next == window.len() || (whole > 1 && next < window.len()) {
+                true => Guess::YesAtEnd(wanted),
+                false => Guess::NoAtEnd(wanted),
+            };
         };
         let near = before.is_none_or(|before| before.abs_diff(record.seconds) <= APART_S_MAX);
         if !near || !reader.is_plausible(&record) {

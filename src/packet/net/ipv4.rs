@@ -2,6 +2,8 @@
 //! In: a layer whose first nibble is 4. Out: an `IpPacket`.
 //! Bounds: header 20 to 60 bytes. Not here: options' meaning, reassembly.
 
+use etherparse::checksum::Sum16BitWords;
+
 use super::{Fragment, IpPacket, LengthClaim, More};
 use crate::packet::layer::Layer;
 use crate::packet::reject::Reject;
@@ -13,8 +15,8 @@ pub(crate) const HEADER_BYTES_MIN: u32 = 20;
 const MORE_FRAGMENTS: u16 = 0x2000;
 const OFFSET_MASK: u16 = 0x1fff;
 
-#[inline]
-pub(super) fn read<'a>(layer: Layer<'a>) -> Result<IpPacket<'a>, Reject> {
+#[inline(always)]
+pub(in crate::packet) fn read<'a>(layer: Layer<'a>) -> Result<IpPacket<'a>, Reject> {
     let Some(head) = layer.bytes.first_chunk::<20>() else {
         return Err(if layer.wire < HEADER_BYTES_MIN { Reject::BadHeaderLength } else { Reject::TruncatedNetwork });
     };
@@ -57,4 +59,9 @@ pub(super) fn read<'a>(layer: Layer<'a>) -> Result<IpPacket<'a>, Reject> {
 
 pub(super) fn addresses(layer: Layer<'_>) -> Option<(Address, Address)> {
     Some((Address::v4(layer.array(12)?), Address::v4(layer.array(16)?)))
+}
+
+/// Whether the header's checksum is right (RFC 1071): all words with it sum to all ones.
+pub(super) fn header_sum_holds(header: &[u8]) -> bool {
+    Sum16BitWords::new().add_slice(header).ones_complement() == 0
 }

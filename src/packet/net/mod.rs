@@ -21,7 +21,6 @@ pub(crate) mod protocol {
     pub const GRE: u8 = 47;
     pub const ICMPV6: u8 = 58;
     pub const NO_NEXT_HEADER: u8 = 59;
-    pub const ETHER_IP: u8 = 97;
     pub const L2TP: u8 = 115;
     pub const SCTP: u8 = 132;
     pub const MPLS_IN_IP: u8 = 137;
@@ -47,7 +46,7 @@ pub(crate) struct IpPacket<'a> {
     pub fragment: Option<Fragment>,
     /// How the header's length stands to the bytes that were on the wire.
     pub length: LengthClaim,
-    /// IPv4 header checksum holds, where it was looked at; always for IPv6.
+    /// All IP headers together.
     pub header_bytes: u32,
 }
 
@@ -93,10 +92,78 @@ pub(crate) fn read<'a>(layer: Layer<'a>) -> Result<IpPacket<'a>, Reject> {
 }
 
 /// The address pair (source, destination) that `read` would give, where it gives any.
+#[inline]
 pub(crate) fn addresses(layer: Layer<'_>) -> Option<(Address, Address)> {
     match layer.u8(0)? >> 4 {
         4 => ipv4::addresses(layer),
         6 => ipv6::addresses(layer),
         _ => None,
+    }
+}
+
+/// Whether a layer begins with an IP header that holds together and fits: enough to believe a tunnel on its own port.
+pub(crate) fn is_plausible(layer: Layer<'_>) -> bool {
+    match Claim::of(layer) {
+        Some(claim) => claim.bytes == 0 || claim.bytes <= layer.wire,
+        None => false,
+    }
+}
+
+/// The same where a mirror may have cut the packet: its length may reach past what is there.
+pub(crate) fn is_plausible_cut(layer: Layer<'_>) -> bool {
+    Claim::of(layer).is_some()
+}
+
+/// A cut packet with its true length back.
+pub(crate) fn uncut(layer: Layer<'_>) -> Layer<'_> {
+    let claimed = Claim::of(layer).map_or(0, |claim| claim.bytes);
+    Layer { wire: layer.wire.max(claimed), ..layer }
+}
+
+/// Whether it is an IP packet beyond doubt: it fills the layer but for padding, and its checksum holds (IPv4), or it
+/// leads to a header that can be (IPv6).
+pub(crate) fn is_certain(layer: Layer<'_>) -> bool {
+    let Some(claim) = Claim::of(layer) else { return false };
+    if claim.bytes == 0 || claim.bytes > layer.wire || layer.wire - claim.bytes > PADDING_MAX {
+        return false;
+    }
+    match claim.version {
+        4 => layer.bytes.get(..claim.header_bytes as usize).is_some_and(ipv4::header_sum_holds),
+        _ => match ipv6::read(layer) {
+            Ok(ip) => ip.fragment.is_some() || matches!(ip.protocol, 4 | 6 | 17 | 41 | 47 | 50 | 58 | 59 | 132),
+            Err(_) => false,
+        },
+    }
+}
+
+/// Bytes that may follow a packet in its frame: Ethernet pads a 20-byte packet to 46, and a trailer may come on top.
+const PADDING_MAX: u32 = 32;
+
+/// What an IP header claims of its lengths, where they can be.
+struct Claim {
+    version: u8,
+    header_bytes: u32,
+    /// Whole packet; 0 where left open.
+    bytes: u32,
+}
+
+impl Claim {
+    fn of(layer: Layer<'_>) -> Option<Self> {
+        let first = layer.u8(0)?;
+        match first >> 4 {
+            4 if layer.bytes.len() >= 20 => {
+                let (header_bytes, bytes) = (u32::from(first & 0x0f) * 4, u32::from(layer.be16(2)?));
+                let honest = header_bytes >= ipv4::HEADER_BYTES_MIN
+                    && header_bytes <= layer.wire
+                    && (bytes == 0 || bytes >= header_bytes);
+                honest.then_some(Self { version: 4, header_bytes, bytes })
+            }
+            6 if layer.bytes.len() >= 40 => {
+                let payload = u32::from(layer.be16(4)?);
+                let bytes = if payload == 0 { 0 } else { payload + ipv6::HEADER_BYTES };
+                Some(Self { version: 6, header_bytes: ipv6::HEADER_BYTES, bytes })
+            }
+            _ => None,
+        }
     }
 }

@@ -7,7 +7,7 @@ use etherparse::PacketBuilder;
 use super::*;
 use crate::capture::frame::{Frame, LinkType};
 use crate::packet::shard_addresses;
-use crate::units::Address;
+use crate::units::{Address, TimestampNs};
 
 pub(crate) fn batch_of(link: u16, frames: &[&[u8]]) -> FrameBatch {
     let mut batch = FrameBatch::new(Arc::from(Vec::new()));

@@ -184,11 +184,10 @@ impl CollectorSummary {
         count(&mut self.rows_one_way, u64::from(upward.packets[i] == 0 || downward.packets[i] == 0));
         count(&mut self.flows_by_collector, if up == Side::Resp { x.totals.flows } else { 0 });
         count(&mut self.rows_carried, u64::from(rows.carrier[i].is_some()));
-        if upward.payload_bytes[i] > 0 {
-            self.upload_sizes.add(upward.payload_bytes[i]);
-        }
-        if downward.payload_bytes[i] > 0 {
-            self.download_sizes.add(downward.payload_bytes[i]);
+        for (sizes, bytes) in [&mut self.upload_sizes, &mut self.download_sizes].into_iter().zip(x.totals.data_bytes) {
+            if bytes > 0 {
+                sizes.add(bytes);
+            }
         }
         self.durations_ms.add(x.seen.length().0 / 1_000_000);
         let gap = rows.pair_gap[i];

@@ -1,0 +1,68 @@
+# Trawlwatch: what a person types. `make` alone says what there is.
+# Needs nothing but make, and says (or, as root on Debian, installs) what else is missing: .ci/prepare.
+
+SHELL := /bin/sh
+# A rustup that was installed a minute ago is not in the path of this shell yet.
+export PATH := $(PATH):$(HOME)/.cargo/bin
+
+CARGO ?= cargo
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+DEMO_CAPTURE := captures/demo.pcap.zst
+DEMO_POLICY := captures/demo.policy.toml
+# What depends on how vectors are dispatched, and is run again with the scalar code.
+SIMD_TESTS := simd:: features:: model:: population::
+# Benches read this: a second or two each, to see that they run and that their answers are right.
+BENCH_SMOKE := TRAWLWATCH_BENCH=smoke
+
+.DEFAULT_GOAL := help
+.PHONY: help prepare demo build test test-native test-scalar bench bench-smoke lint lint-format lint-clippy lint-docs
+
+help: ## this list
+	@printf 'make TARGET, where TARGET is\n'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 16
+
+prepare: ## look for a C compiler, libpcap and Rust; install or name what is missing
+	@.ci/prepare
+
+build: prepare ## the program, optimised, in $CARGO_TARGET_DIR or target/
+	$(CARGO) build --release --locked
+
+demo: build ## build, then read the demonstration capture and print its findings
+	@echo
+	@echo '$$ trawlwatch replay $(DEMO_CAPTURE) --policy $(DEMO_POLICY)'
+	@$(TARGET)/release/trawlwatch replay $(DEMO_CAPTURE) --policy $(DEMO_POLICY); status=$$?; \
+	case $$status in \
+	0) echo 'demo: nothing was found, and the demonstration holds two operations: this build is broken' >&2; exit 1;; \
+	1) ;; \
+	*) exit $$status;; \
+	esac
+
+test: test-native test-scalar ## every test; what uses vectors also with the scalar code
+
+test-native: prepare
+	@if $(CARGO) nextest --version >/dev/null 2>&1; \
+	then set -x; $(CARGO) nextest run --locked && $(CARGO) test --locked --doc; \
+	else set -x; $(CARGO) test --locked; fi
+
+test-scalar: prepare
+	@export TRAWLWATCH_SIMD=scalar; \
+	if $(CARGO) nextest --version >/dev/null 2>&1; \
+	then set -x; $(CARGO) nextest run --locked --lib --no-tests=pass $(SIMD_TESTS); \
+	else set -x; $(CARGO) test --locked --lib -- $(SIMD_TESTS); fi
+
+bench: prepare ## every bench, at full size; one line a stage
+	$(CARGO) bench --locked --bench '*'
+
+bench-smoke: prepare ## every bench, at a small size, to see that the answers are right
+	$(BENCH_SMOKE) $(CARGO) bench --locked --bench '*'
+
+lint: lint-format lint-clippy lint-docs ## formatting, clippy and documentation, warnings as errors
+
+lint-format: prepare
+	$(CARGO) fmt --check
+
+lint-clippy: prepare
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+
+lint-docs: prepare
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --no-deps --document-private-items

@@ -1,0 +1,58 @@
+//! Arrival: one packet with what belongs to it, while its bytes are at hand.
+//! In: columns and frames. Out: the row, its frame, its tunnel, its payload. An index that leads nowhere gives nothing.
+
+use super::segments::add_sum;
+use crate::capture::frame::{FrameBatch, FrameRef};
+use crate::packet::columns::{NO_TUNNEL, PacketColumns, PacketRow, TunnelRef};
+
+/// TCP header lengths in 32-bit words (RFC 9293 section 3.1).
+const TCP_WORDS: std::ops::RangeInclusive<usize> = 5..=15;
+
+/// One packet of a batch.
+pub(super) struct Arrival<'a> {
+    pub(super) row: PacketRow,
+    pub(super) frame: Option<&'a FrameRef>,
+    pub(super) tunnel: Option<&'a TunnelRef>,
+    /// The frame's bytes, or the reassembled ones: what the payload's place refers to.
+    bytes: &'a [u8],
+}
+
+impl<'a> Arrival<'a> {
+    pub(super) fn of(packets: &'a PacketColumns, frames: &'a FrameBatch, i: usize) -> Self {
+        let row = packets.row(i);
+        let frame = frames.frames().get(row.frame as usize);
+        let tunnel = (row.tunnel != NO_TUNNEL).then(|| packets.tunnels.get(usize::from(row.tunnel))).flatten();
+        let bytes = match row.payload.reassembled {
+            true => packets.scratch.as_slice(),
+            false => frame.map_or(&[][..], |frame| frames.bytes(frame)),
+        };
+        Self { row, frame, tunnel, bytes }
+    }
+
+    /// The captured payload.
+    pub(super) fn payload(&self) -> &'a [u8] {
+        let place = self.row.payload;
+        let len = place.captured.min(self.row.payload_bytes) as usize;
+        let start = place.offset as usize;
+        start.checked_add(len).and_then(|end| self.bytes.get(start..end)).unwrap_or_default()
+    }
+
+    /// The checksum of TCP pseudo-header and header: with the payload it makes 0xffff (RFC 9293 section 3.1). The header is
+    /// found backwards from the payload, by its length field and its sequence number.
+    pub(super) fn header_sum(&self) -> Option<u16> {
+        let (row, end) = (&self.row, self.row.payload.offset as usize);
+        let header = TCP_WORDS.filter_map(|words| self.bytes.get(end.checked_sub(words * 4)?..end)).find(|header| {
+            usize::from(header[12] >> 4) * 4 == header.len() && header[4..8] == row.tcp_seq.to_be_bytes()
+        })?;
+        let length = row.payload_bytes.saturating_add(header.len() as u32);
+        let mut sum = add_sum(0, header);
+        for address in &row.key.addresses {
+            sum = match address.as_v4().filter(|_| row.key.version == 4) {
+                Some(octets) => add_sum(sum, &octets),
+                None => add_sum(sum, &address.0),
+            };
+        }
+        sum = add_sum(sum, &length.to_be_bytes());
+        Some(add_sum(sum, &[0, row.key.protocol]))
+    }
+}

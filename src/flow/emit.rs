@@ -1,0 +1,112 @@
+//! From a record to a row.
+//! In: a living flow and why it is handed on. Out: one [`FlowRow`], and a record ready for its next row.
+
+use std::hash::Hasher;
+
+use siphasher::sip::SipHasher13;
+
+use super::observation::Observation;
+use super::orient::{TCP, UDP};
+use super::record::{ColdFlow, HotFlow};
+use super::row::{ConnState, FlowColumns, FlowRow, RowEnd};
+use super::tcp::{self, Spoke};
+use crate::packet::columns::FlowKey;
+use crate::units::{DurationNs, Side, TimestampNs};
+
+/// The fixed key of [`tuple_hash`]: part of what rows promise, never to be changed.
+const TUPLE_HASH_KEY: (u64, u64) = (0x7472_6177_6c77_6174, 0x6368_2d74_7570_6c65);
+
+/// Where rows and observations go.
+pub(super) struct Sink<'a> {
+    pub(super) rows: &'a mut FlowColumns,
+    pub(super) observations: &'a mut Vec<Observation>,
+}
+
+/// `row_end` of a flow whose row has no packet yet: the next packet opens it.
+pub(super) const NO_ROW: TimestampNs = TimestampNs::ZERO;
+
+/// Takes a row out of a flow and clears its totals for the next.
+pub(super) fn take_row(hot: &mut HotFlow, cold: &mut ColdFlow, end: RowEnd) -> FlowRow {
+    let state = state(hot, cold);
+    let sides = Side::BOTH.map(|side| {
+        let s = side.index();
+        let stream = (hot.key.protocol == TCP).then(|| {
+            let told = std::mem::replace(&mut cold.stream_told[s], hot.sides[s].stream_bytes);
+            hot.sides[s].stream_bytes.saturating_sub(told)
+        });
+        std::mem::take(&mut cold.totals[s]).row(stream)
+    });
+    let row = FlowRow {
+        key: hot.key,
+        orig_end: hot.orig_end,
+        orig_by: hot.orig_by,
+        tuple_hash: tuple_hash(&hot.key),
+        flow_start: hot.flow_start,
+        ts_first: hot.row_start,
+        ts_last: hot.ts_last,
+        ts_open_last: hot.ts_open_last,
+        row_number: hot.row_number,
+        end,
+        state,
+        history: cold.history.letters,
+        pair_gap: std::mem::take(&mut cold.pair_gap),
+        rtt_syn_ack: cold.rtt_syn_ack,
+        turns: std::mem::take(&mut hot.turns),
+        bursts: std::mem::take(&mut hot.bursts),
+        active: std::mem::replace(&mut hot.active, DurationNs::ZERO),
+        carrier: cold.carrier.as_deref_mut().map(|carrier| {
+            let row = *carrier;
+            (carrier.packets, carrier.bytes) = ([[0; 2]; 2], [[0; 2]; 2]);
+            row
+        }),
+        facts: cold.reading.facts.clone(),
+        first_frame: cold.first_frame,
+        sides,
+    };
+    hot.row_number = hot.row_number.saturating_add(1);
+    hot.row_end = NO_ROW;
+    row
+}
+
+fn state(hot: &HotFlow, cold: &ColdFlow) -> ConnState {
+    let spoke = hot.sides.each_ref().map(|side| side.spoke == Spoke::Yes);
+    match (hot.key.protocol, spoke) {
+        (TCP, _) => tcp::conn_state(&hot.sides, &cold.history),
+        (UDP, [true, true]) => ConnState::SF,
+        (UDP, [true, false]) => ConnState::S0,
+        (UDP, [false, true]) => ConnState::SHR,
+        _ => ConnState::OTH,
+    }
+}
+
+/// Hash of a key without its tunnel context: SipHash-1-3 over addresses, ports (big-endian), protocol and version.
+pub(super) fn tuple_hash(key: &FlowKey) -> u64 {
+    let mut hasher = SipHasher13::new_with_keys(TUPLE_HASH_KEY.0, TUPLE_HASH_KEY.1);
+    let mut bytes = [0; 38];
+    bytes[..16].copy_from_slice(&key.addresses[0].0);
+    bytes[16..32].copy_from_slice(&key.addresses[1].0);
+    bytes[32..34].copy_from_slice(&key.ports[0].to_be_bytes());
+    bytes[34..36].copy_from_slice(&key.ports[1].to_be_bytes());
+    (bytes[36], bytes[37]) = (key.protocol, key.version);
+    hasher.write(&bytes);
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::Address;
+
+    #[test]
+    fn the_tuple_hash_is_fixed_and_blind_to_tunnels() {
+        let key = FlowKey {
+            addresses: [Address::v4([10, 0, 0, 1]), Address::v4([10, 0, 0, 2])],
+            ports: [1000, 443],
+            context: 0,
+            protocol: TCP,
+            version: 4,
+        };
+        assert_eq!(tuple_hash(&key), tuple_hash(&FlowKey { context: 7, ..key }));
+        assert_ne!(tuple_hash(&key), tuple_hash(&FlowKey { ports: [1001, 443], ..key }));
+    }
+}

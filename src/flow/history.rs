@@ -1,0 +1,142 @@
+//! History: a flow's events as letters, with Zeek's meanings (upper case for the originator, lower for the responder).
+//! In: events. Out: at most [`HISTORY_BYTES`] letters. Source: the `history` field of Zeek's conn.log.
+//! S SYN, H SYN+ACK, A pure ACK, D payload, F FIN, R RST, I FIN+RST, Q SYN with FIN or RST: once a side, and S, H, F, R
+//! again when their sequence number is new. C wrong checksum, G gap, T retransmission, W zero window: at the 1st, 10th,
+//! 100th … time. ^ direction turned round.
+
+use super::row::HISTORY_BYTES;
+use crate::units::Side;
+
+/// Events that are noted once a side: bits of [`Seen`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Once {
+    Syn = 1,
+    Fin = 2,
+    Rst = 4,
+    FinRst = 8,
+    Payload = 16,
+    Ack = 32,
+    ManyFlags = 64,
+}
+
+/// Events that are noted at every power of ten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
+pub(super) enum Scaled {
+    Checksum = 0,
+    Gap = 1,
+    Retransmission = 2,
+    ZeroWindow = 3,
+}
+
+const SCALED_LETTERS: [u8; 4] = *b"CGTW";
+
+/// Which of [`Once`] a side has shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Seen(u8);
+
+impl Seen {
+    /// Marks an event; true the first time.
+    pub(super) fn first(&mut self, event: Once) -> bool {
+        let bit = event as u8;
+        let first = self.0 & bit == 0;
+        self.0 |= bit;
+        first
+    }
+}
+
+/// The letters and what is needed to thin them out.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct History {
+    pub(super) letters: [u8; HISTORY_BYTES],
+    len: u8,
+    scaled: [[u32; 4]; 2],
+    /// Relative sequence number of the last SYN, FIN and RST of each side.
+    control: [[u32; 3]; 2],
+}
+
+impl History {
+    /// Writes a letter for a side; past the end nothing is written.
+    pub(super) fn note(&mut self, side: Side, letter: u8) {
+        if let Some(place) = self.letters.get_mut(usize::from(self.len)) {
+            *place = match side {
+                Side::Orig => letter,
+                Side::Resp => letter.to_ascii_lowercase(),
+            };
+            self.len += 1;
+        }
+    }
+
+    /// Writes the letter of a scaled event where its count has reached a power of ten.
+    pub(super) fn note_scaled(&mut self, side: Side, event: Scaled) {
+        let count = &mut self.scaled[side.index()][event as usize];
+        *count = count.saturating_add(1);
+        if count.is_power_of_ten() {
+            self.note(side, SCALED_LETTERS[event as usize]);
+        }
+    }
+
+    /// Notes SYN (0), FIN (1) or RST (2): the first time, and again at a new sequence number.
+    pub(super) fn note_control(&mut self, side: Side, which: usize, letter: u8, first: bool, at: u32) {
+        let last = &mut self.control[side.index()][which];
+        let moved = *last != at;
+        *last = at;
+        if first || moved {
+            self.note(side, letter);
+        }
+    }
+
+    /// Whether the letters say: a SYN, then a RST of the originator, and in between nothing that a handshake leaves.
+    pub(super) fn is_syn_then_reset(&self) -> bool {
+        let mut letters = self.letters[..usize::from(self.len)].iter().copied().skip_while(|&l| l == b'^');
+        letters.next() == Some(b'S') && letters.find(|l| b"HAFGIQR".contains(l)) == Some(b'R')
+    }
+}
+
+trait PowerOfTen {
+    fn is_power_of_ten(&self) -> bool;
+}
+
+impl PowerOfTen for u32 {
+    fn is_power_of_ten(&self) -> bool {
+        matches!(*self, 1 | 10 | 100 | 1_000 | 10_000 | 100_000 | 1_000_000 | 10_000_000 | 100_000_000 | 1_000_000_000)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(history: &History) -> String {
+        String::from_utf8_lossy(&history.letters[..usize::from(history.len)]).into_owned()
+    }
+
+    #[test]
+    fn scaled_letters_thin_out_and_the_end_holds() {
+        let mut history = History::default();
+        for _ in 0..100 {
+            history.note_scaled(Side::Resp, Scaled::Retransmission);
+        }
+        assert_eq!(text(&history), "ttt");
+        for _ in 0..100 {
+            history.note(Side::Orig, b'R');
+        }
+        assert_eq!(text(&history).len(), HISTORY_BYTES);
+    }
+
+    #[test]
+    fn a_refused_half_open_connection_is_told() {
+        for (letters, wanted) in
+            [("SR", true), ("^SDR", true), ("SAR", false), ("ShR", true), ("R", false), ("S", false)]
+        {
+            let mut history = History::default();
+            for letter in letters.bytes() {
+                history.note(Side::Orig, letter);
+                // Responder's letters are written in lower case by their bytes here.
+                history.letters[usize::from(history.len) - 1] = letter;
+            }
+            assert_eq!(history.is_syn_then_reset(), wanted, "{letters}");
+        }
+    }
+}

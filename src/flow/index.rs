@@ -1,0 +1,194 @@
+//! The index from flow keys to slots: open addressing over one array of words.
+//! In: a 32-bit tag of the key and a slot. Out: the slots that carry a tag, in probing order.
+//! Bounds: at most half full; grows by doubling, moving words only, never flows. Not here: keys and what a slot holds.
+
+use crate::packet::columns::FlowKey;
+
+/// Words at the start: one page.
+const BUCKETS_MIN: usize = 512;
+
+/// Tag and slot in one word, so that a miss costs one cache line: tag in the upper half, slot + 1 in the lower, 0 is free.
+#[derive(Debug)]
+pub(super) struct Index {
+    buckets: Vec<u64>,
+    live: usize,
+}
+
+/// A keyed tag of a flow key: three folded multiplications over its 42 bytes. Equal for both directions, because the key is.
+pub(super) fn tag(key: &FlowKey, secret: [u64; 2]) -> u32 {
+    let word = |address: usize, half: usize| {
+        let mut bytes = [0; 8];
+        bytes.copy_from_slice(&key.addresses[address].0[half * 8..half * 8 + 8]);
+        u64::from_le_bytes(bytes)
+    };
+    let rest = u64::from(key.ports[0]) | u64::from(key.ports[1]) << 16 | u64::from(key.context) << 32;
+    let kind = u64::from(key.protocol) | u64::from(key.version) << 8;
+    let first = fold(word(0, 0) ^ secret[0], word(0, 1) ^ secret[1]);
+    let second = fold(word(1, 0) ^ secret[1], word(1, 1) ^ secret[0].rotate_left(23));
+    let mixed = fold(first ^ rest, second ^ secret[0] ^ kind.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    (mixed ^ mixed >> 32) as u32
+}
+
+fn fold(a: u64, b: u64) -> u64 {
+    let product = u128::from(a) * u128::from(b);
+    (product as u64) ^ (product >> 64) as u64
+}
+
+impl Index {
+    pub(super) fn new() -> Self {
+        Self { buckets: vec![0; BUCKETS_MIN], live: 0 }
+    }
+
+    /// Starts bringing a tag's first bucket into the cache.
+    pub(super) fn prefetch(&self, tag: u32) {
+        super::prefetch::line(&self.buckets, self.home(tag));
+    }
+
+    /// The first slot under this tag: nearly always the one, and the caller compares keys.
+    pub(super) fn first(&self, tag: u32) -> Option<u32> {
+        self.find(tag, |_| true)
+    }
+
+    /// The slot under this tag that `is_it` recognises.
+    pub(super) fn find(&self, tag: u32, mut is_it: impl FnMut(u32) -> bool) -> Option<u32> {
+        let mask = self.mask();
+        let mut at = self.home(tag);
+        loop {
+            let word = self.buckets[at];
+            if word == 0 {
+                return None;
+            }
+            if (word >> 32) as u32 == tag && is_it(slot_of(word)) {
+                return Some(slot_of(word));
+            }
+            at = (at + 1) & mask;
+        }
+    }
+
+    /// Files a slot; the caller knows that its key is not there yet. Returns whether the array had to grow.
+    pub(super) fn insert(&mut self, tag: u32, slot: u32) -> bool {
+        let full = (self.live + 1) * 2 > self.buckets.len();
+        if full {
+            self.grow();
+        }
+        self.place(u64::from(tag) << 32 | u64::from(slot.wrapping_add(1)));
+        self.live += 1;
+        full
+    }
+
+    /// Takes a slot out and moves what it had pushed aside back towards home, so that no markers are left behind.
+    pub(super) fn remove(&mut self, tag: u32, slot: u32) {
+        let mask = self.mask();
+        let word = u64::from(tag) << 32 | u64::from(slot.wrapping_add(1));
+        let mut hole = self.home(tag);
+        while self.buckets[hole] != word {
+            assert!(self.buckets[hole] != 0, "a live flow is always in the index");
+            hole = (hole + 1) & mask;
+        }
+        let mut at = hole;
+        loop {
+            at = (at + 1) & mask;
+            let next = self.buckets[at];
+            if next == 0 {
+                break;
+            }
+            // A word may fill the hole unless its home lies between the hole and where it stands.
+            let from_home = at.wrapping_sub(self.home((next >> 32) as u32)) & mask;
+            if from_home >= (at.wrapping_sub(hole) & mask) {
+                self.buckets[hole] = next;
+                hole = at;
+            }
+        }
+        self.buckets[hole] = 0;
+        self.live -= 1;
+    }
+
+    fn mask(&self) -> usize {
+        self.buckets.len() - 1
+    }
+
+    fn home(&self, tag: u32) -> usize {
+        tag as usize & self.mask()
+    }
+
+    fn place(&mut self, word: u64) {
+        let mask = self.mask();
+        let mut at = self.home((word >> 32) as u32);
+        while self.buckets[at] != 0 {
+            at = (at + 1) & mask;
+        }
+        self.buckets[at] = word;
+    }
+
+    fn grow(&mut self) {
+        let doubled = vec![0; self.buckets.len() * 2];
+        let old = std::mem::replace(&mut self.buckets, doubled);
+        for word in old.into_iter().filter(|&word| word != 0) {
+            self.place(word);
+        }
+    }
+}
+
+fn slot_of(word: u64) -> u32 {
+    (word as u32).wrapping_sub(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::units::Address;
+
+    #[test]
+    fn the_tag_depends_on_every_part_of_the_key() {
+        let key = FlowKey {
+            addresses: [Address::v4([10, 0, 0, 1]), Address::v4([10, 0, 0, 2])],
+            ports: [1, 2],
+            context: 0,
+            protocol: 6,
+            version: 4,
+        };
+        let changed = [
+            FlowKey { addresses: [key.addresses[1], key.addresses[0]], ..key },
+            FlowKey { ports: [2, 1], ..key },
+            FlowKey { context: 1, ..key },
+            FlowKey { protocol: 17, ..key },
+            FlowKey { version: 6, ..key },
+        ];
+        let secret = [3, 5];
+        for other in changed {
+            assert_ne!(tag(&key, secret), tag(&other, secret), "{other:?}");
+        }
+        assert_ne!(tag(&key, secret), tag(&key, [3, 6]));
+    }
+
+    proptest! {
+        #[test]
+        fn an_index_is_a_map_from_tag_and_slot(steps in prop::collection::vec((any::<bool>(), 0u32..40, 0u32..600), 1..1500)) {
+            // Few tags, so that they collide; `slot` decides which of them it is under.
+            let mut index = Index::new();
+            let mut model = BTreeMap::new();
+            for (add, spread, slot) in steps {
+                let tag = spread.wrapping_mul(0x0800_0001);
+                if add && !model.contains_key(&slot) {
+                    index.insert(tag, slot);
+                    model.insert(slot, tag);
+                } else if let Some(tag) = model.remove(&slot) {
+                    index.remove(tag, slot);
+                }
+            }
+            for slot in 0..600u32 {
+                let wanted = model.get(&slot);
+                for spread in 0..40u32 {
+                    let tag = spread.wrapping_mul(0x0800_0001);
+                    let found = index.find(tag, |s| s == slot);
+                    prop_assert_eq!(found.is_some(), wanted == Some(&tag));
+                }
+            }
+            prop_assert_eq!(index.live, model.len());
+        }
+    }
+}

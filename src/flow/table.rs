@@ -1,0 +1,412 @@
+//! Flow table: packets in, ended flows and observations out.
+//! Bounds: `flows_max` living flows, taken as needed; a full table ends its least recently active flow and counts it.
+//! Time: moves by packet timestamps and `close_window` only. A flow's ending and its rows' borders depend on its own packets
+//! alone; noticing them earlier or later changes nothing that a row says.
+//! Not here: which worker owns a flow (`pipeline`), what a packet adds to its record (`record`, `tcp`).
+
+use super::app::{Appetite, Desk, Reading};
+use super::arrival::Arrival;
+use super::config::{ChecksumPolicy, FlowConfig};
+use super::counters::FlowCounters;
+use super::emit::{NO_ROW, Sink, take_row};
+use super::history::{History, Scaled};
+use super::index::{self, Index};
+use super::observation::Observation;
+use super::orient::{self, ICMP, ICMPV6, TCP, UDP};
+use super::pairs::Pairs;
+use super::prefetch;
+use super::record::{ColdFlow, HotFlow, Phase, Slot};
+use super::row::{FlowColumns, RowEnd};
+use super::segments::Evidence;
+use super::slab::Slab;
+use super::tcp::{self, Endpoint, Segment};
+use super::victims::Victims;
+use crate::capture::frame::{FrameBatch, FrameRef};
+use crate::packet::app::AppCounters;
+use crate::packet::columns::{FlowKey, PacketColumns, PacketRow};
+use crate::packet::facts::NameLookup;
+use crate::units::{DurationNs, Side, TimestampNs};
+
+/// Packets looked up together: 16 to 128 differ by under 10 %, one by one costs four times as much (`benches/table.rs`).
+const LOOKAHEAD: usize = 32;
+/// A full table looks for flows that are over before it ends a living one, once in this share of `flows_max` flows.
+const SWEEP_SHARE: u32 = 16;
+
+/// The living flows of one worker.
+#[derive(Debug)]
+pub struct FlowTable {
+    pub(super) config: FlowConfig,
+    index: Index,
+    pub(super) hot: Slab<HotFlow>,
+    pub(super) cold: Slab<ColdFlow>,
+    free: Vec<u32>,
+    live: u32,
+    pairs: Pairs,
+    pub(super) evidence: Evidence,
+    pub(super) desk: Desk,
+    /// DNS messages of the packet at hand.
+    pub(super) lookups: Vec<NameLookup>,
+    victims: Option<Victims>,
+    /// Flows that may begin before a full table is swept again.
+    sweep_credit: u32,
+    observations_left: u64,
+    pub(super) counters: FlowCounters,
+}
+
+/// Tags of the next packets and the slots they most likely belong to.
+struct Lookahead {
+    tags: [u32; LOOKAHEAD],
+    slots: [Option<u32>; LOOKAHEAD],
+}
+
+impl FlowTable {
+    /// An empty table.
+    pub fn new(config: FlowConfig) -> Self {
+        Self {
+            index: Index::new(),
+            hot: Slab::new(),
+            cold: Slab::new(),
+            free: Vec::new(),
+            live: 0,
+            pairs: Pairs::new(config.pairs_max, config.hash_key[0]),
+            evidence: Evidence::new(config.segments),
+            desk: Desk::new(config.app),
+            lookups: Vec::new(),
+            victims: None,
+            sweep_credit: 0,
+            observations_left: config.observations_max,
+            counters: FlowCounters::default(),
+            config,
+        }
+    }
+
+    /// Takes a batch of packets in their order. Rows that they end are appended to `rows`, what they prove to `observations`.
+    pub fn apply(
+        &mut self,
+        packets: &PacketColumns,
+        frames: &FrameBatch,
+        rows: &mut FlowColumns,
+        observations: &mut Vec<Observation>,
+    ) {
+        let mut sink = Sink { rows, observations };
+        for export in &packets.exports {
+            self.observe(Observation::Export(Box::new(export.clone())), &mut sink);
+        }
+        for start in (0..packets.len()).step_by(LOOKAHEAD) {
+            let end = packets.len().min(start + LOOKAHEAD);
+            let ahead = self.look_ahead(&packets.key[start..end]);
+            for i in start..end {
+                let arrival = Arrival::of(packets, frames, i);
+                self.packet(&arrival, ahead.tags[i - start], ahead.slots[i - start], &mut sink);
+            }
+        }
+    }
+
+    /// Says that every packet before `end` has come. Rows of windows that end by then are handed on, flows whose time is
+    /// up by then are ended. `end` is a window border; rows of a window that `end` cuts stay.
+    pub fn close_window(&mut self, end: TimestampNs, rows: &mut FlowColumns, observations: &mut Vec<Observation>) {
+        let mut sink = Sink { rows, observations };
+        self.observations_left = self.config.observations_max;
+        for slot in 0..self.hot.len() as u32 {
+            let hot = self.hot.at(slot);
+            if hot.slot == Slot::Free {
+                continue;
+            }
+            if hot.deadline <= end {
+                self.end_flow(slot, self.timeout_reason(slot), &mut sink);
+            } else if hot.row_end != NO_ROW && hot.row_end != TimestampNs::MAX && hot.row_end <= end {
+                self.hand_on_living(slot, &mut sink);
+            }
+        }
+        if self.live < self.config.flows_max / 2 {
+            self.victims = None;
+        }
+    }
+
+    /// Ends every flow: the input is over.
+    pub fn finish(&mut self, rows: &mut FlowColumns, observations: &mut Vec<Observation>) {
+        let mut sink = Sink { rows, observations };
+        self.observations_left = self.config.observations_max;
+        for slot in 0..self.hot.len() as u32 {
+            let hot = self.hot.at(slot);
+            if hot.slot == Slot::Live {
+                let end = if hot.phase == Phase::Over { RowEnd::Closed } else { RowEnd::EndOfInput };
+                self.end_flow(slot, end, &mut sink);
+            }
+        }
+        self.victims = None;
+    }
+
+    /// What was done so far.
+    pub fn counters(&self) -> FlowCounters {
+        let [segments_kept, segments_overwritten, conflicts_damaged] = self.evidence.counts();
+        let app_refused = self.desk.refused();
+        FlowCounters { segments_kept, segments_overwritten, conflicts_damaged, app_refused, ..self.counters }
+    }
+
+    /// What became of the application messages of flows that are over.
+    pub fn app_counters(&self) -> &AppCounters {
+        self.desk.counters()
+    }
+
+    /// Flows alive.
+    pub fn len(&self) -> usize {
+        self.live as usize
+    }
+
+    /// Whether no flow is alive.
+    pub fn is_empty(&self) -> bool {
+        self.live == 0
+    }
+
+    /// Finds where the next packets will look, in three passes that each touch what the pass before had brought near.
+    fn look_ahead(&self, keys: &[FlowKey]) -> Lookahead {
+        let mut ahead = Lookahead { tags: [0; LOOKAHEAD], slots: [None; LOOKAHEAD] };
+        for (tag, key) in ahead.tags.iter_mut().zip(keys) {
+            *tag = index::tag(key, self.config.hash_key);
+            self.index.prefetch(*tag);
+        }
+        for (slot, &tag) in ahead.slots.iter_mut().zip(&ahead.tags[..keys.len()]) {
+            *slot = self.index.first(tag);
+            if let Some(slot) = *slot {
+                prefetch::whole(self.hot.at(slot));
+                prefetch::whole(&self.cold.at(slot).totals);
+            }
+        }
+        ahead
+    }
+
+    fn packet(&mut self, arrival: &Arrival<'_>, tag: u32, guess: Option<u32>, sink: &mut Sink<'_>) {
+        let row = &arrival.row;
+        self.counters.packets += 1;
+        self.counters.ip_bytes += u64::from(row.ip_bytes);
+        self.counters.fragments += u64::from(row.is_fragment);
+        let slot = match self.locate(&row.key, tag, guess) {
+            None => self.begin(row, tag, sink),
+            Some(slot) => match self.ended_by(slot, row) {
+                None => slot,
+                Some(end) => {
+                    self.end_flow(slot, end, sink);
+                    self.begin(row, tag, sink)
+                }
+            },
+        };
+        if row.checksum_wrong && self.config.checksums == ChecksumPolicy::Drop {
+            return self.drop_packet(slot, row);
+        }
+        let hot = self.hot.at(slot);
+        if row.ts >= hot.row_end && hot.row_end != TimestampNs::MAX {
+            if hot.row_end != NO_ROW {
+                self.hand_on_living(slot, sink);
+            }
+            self.open_row(slot, row.ts, arrival.frame);
+        }
+        self.count(slot, arrival, sink);
+    }
+
+    fn locate(&self, key: &FlowKey, tag: u32, guess: Option<u32>) -> Option<u32> {
+        let is_it = |slot: u32| {
+            let hot = self.hot.at(slot);
+            hot.slot == Slot::Live && hot.key == *key
+        };
+        match guess {
+            Some(slot) if is_it(slot) => Some(slot),
+            _ => self.index.find(tag, is_it),
+        }
+    }
+
+    /// Why the flow in the slot is over before this packet, if it is.
+    fn ended_by(&self, slot: u32, row: &PacketRow) -> Option<RowEnd> {
+        let hot = self.hot.at(slot);
+        if row.ts >= hot.deadline {
+            return Some(self.timeout_reason(slot));
+        }
+        let anew = row.tcp_flags & tcp::SYN != 0
+            && row.key.protocol == TCP
+            && !row.is_fragment
+            && tcp::begins_anew(&hot.sides, &Segment::of(row));
+        anew.then_some(RowEnd::Closed)
+    }
+
+    fn timeout_reason(&self, slot: u32) -> RowEnd {
+        match self.hot.at(slot).phase {
+            Phase::Over => RowEnd::Closed,
+            Phase::Open => RowEnd::Idle,
+        }
+    }
+
+    /// A new flow, in a slot of its own.
+    fn begin(&mut self, row: &PacketRow, tag: u32, sink: &mut Sink<'_>) -> u32 {
+        if self.live >= self.config.flows_max.max(1) {
+            self.make_room(row.ts, sink);
+        }
+        let orientation = orient::of_first(row);
+        let (pair_gap, forgotten) = self.pairs.begin(&row.key, row.ts);
+        self.counters.pairs_forgotten += forgotten;
+        self.counters.flows += 1;
+        let mut history = History::default();
+        if orientation.orig_end != row.from & 1 {
+            history.note(Side::Orig, b'^');
+        }
+        let hot = HotFlow {
+            key: row.key,
+            tag,
+            deadline: row.ts.after(self.idle_timeout(row.key.protocol)),
+            ts_last: row.ts,
+            flow_start: row.ts,
+            ts_open_last: row.ts,
+            row_start: row.ts,
+            row_end: NO_ROW,
+            active: DurationNs::ZERO,
+            turns: 0,
+            bursts: 0,
+            row_number: 0,
+            generation: 0,
+            orig_end: orientation.orig_end,
+            orig_by: orientation.by,
+            slot: Slot::Live,
+            phase: Phase::Open,
+            talker: None,
+            opening: 0,
+            appetite: Appetite::Open,
+            sides: [Endpoint::default(); 2],
+        };
+        let cold = ColdFlow { history, pair_gap, ..ColdFlow::default() };
+        let slot = self.file(hot, cold);
+        self.counters.table_grown += u64::from(self.index.insert(tag, slot));
+        self.live += 1;
+        if let Some(victims) = &mut self.victims {
+            victims.add((row.ts, slot, self.hot.at(slot).generation));
+        }
+        slot
+    }
+
+    fn file(&mut self, mut hot: HotFlow, cold: ColdFlow) -> u32 {
+        match self.free.pop() {
+            Some(slot) => {
+                hot.generation = self.hot.at(slot).generation.wrapping_add(1);
+                *self.hot.at_mut(slot) = hot;
+                *self.cold.at_mut(slot) = cold;
+                slot
+            }
+            None => {
+                let slot = self.hot.len() as u32;
+                self.counters.table_grown += u64::from(self.hot.push(hot));
+                self.cold.push(cold);
+                slot
+            }
+        }
+    }
+
+    pub(super) fn idle_timeout(&self, protocol: u8) -> DurationNs {
+        let timeouts = &self.config.timeouts;
+        match protocol {
+            TCP => timeouts.tcp_handshake,
+            UDP => timeouts.udp_idle,
+            ICMP | ICMPV6 => timeouts.icmp_idle,
+            _ => timeouts.other_idle,
+        }
+    }
+
+    /// Ends one flow of a full table: all that are over by now, now and then; else the least recently active.
+    fn make_room(&mut self, now: TimestampNs, sink: &mut Sink<'_>) {
+        if self.sweep_credit == 0 {
+            self.sweep_credit = (self.config.flows_max / SWEEP_SHARE).max(1);
+            for slot in 0..self.hot.len() as u32 {
+                let hot = self.hot.at(slot);
+                if hot.slot == Slot::Live && hot.deadline <= now {
+                    self.end_flow(slot, self.timeout_reason(slot), sink);
+                }
+            }
+        }
+        self.sweep_credit -= 1;
+        if self.live < self.config.flows_max {
+            return;
+        }
+        let hot = &self.hot;
+        let living = |slot: u32| Some(hot.at(slot)).filter(|hot| hot.slot == Slot::Live);
+        let mut victims = match self.victims.take() {
+            Some(victims) if !victims.is_stale(hot.len()) => victims,
+            _ => {
+                let slots = (0..hot.len() as u32).filter_map(|s| living(s).map(|hot| (hot.ts_last, s, hot.generation)));
+                Victims::of(slots)
+            }
+        };
+        let victim = victims.take(|s, generation| living(s).filter(|h| h.generation == generation).map(|h| h.ts_last));
+        self.victims = Some(victims);
+        if let Some(slot) = victim {
+            self.end_flow(slot, RowEnd::Evicted, sink);
+        }
+    }
+
+    /// Hands on the last row of a flow and frees its slot. A flow whose packets have all been told leaves no further row.
+    fn end_flow(&mut self, slot: u32, end: RowEnd, sink: &mut Sink<'_>) {
+        let (hot, cold) = (self.hot.at_mut(slot), self.cold.at_mut(slot));
+        self.desk.close(&mut cold.reading);
+        if hot.row_end != NO_ROW || hot.row_number == 0 {
+            sink.rows.push(take_row(hot, cold, end));
+            self.counters.rows += 1;
+        }
+        hot.slot = Slot::Free;
+        cold.carrier = None;
+        cold.reading = Reading::default();
+        self.index.remove(hot.tag, slot);
+        self.free.push(slot);
+        self.live -= 1;
+        match end {
+            RowEnd::Idle => self.counters.ended_idle += 1,
+            RowEnd::Closed => self.counters.ended_closed += 1,
+            RowEnd::Evicted => self.counters.evicted += 1,
+            RowEnd::EndOfInput => self.counters.ended_input += 1,
+            RowEnd::Window | RowEnd::Active => {}
+        }
+    }
+
+    /// Hands on a row of a flow that lives on.
+    fn hand_on_living(&mut self, slot: u32, sink: &mut Sink<'_>) {
+        let window_end = self.window_end(self.hot.at(slot).row_start);
+        let (hot, cold) = (self.hot.at_mut(slot), self.cold.at_mut(slot));
+        let end = if hot.row_end < window_end { RowEnd::Active } else { RowEnd::Window };
+        Desk::refresh(&mut cold.reading);
+        sink.rows.push(take_row(hot, cold, end));
+        self.counters.rows += 1;
+    }
+
+    fn window_end(&self, ts: TimestampNs) -> TimestampNs {
+        match self.config.window {
+            DurationNs::ZERO => TimestampNs::MAX,
+            window => ts.slot_start(window).after(window),
+        }
+    }
+
+    fn open_row(&mut self, slot: u32, ts: TimestampNs, frame: Option<&FrameRef>) {
+        let window_end = self.window_end(ts);
+        let active_end = match self.config.timeouts.active {
+            DurationNs::ZERO => TimestampNs::MAX,
+            active => ts.after(active),
+        };
+        let hot = self.hot.at_mut(slot);
+        hot.row_start = ts;
+        hot.row_end = window_end.min(active_end);
+        self.cold.at_mut(slot).first_frame = frame.map_or((0, 0), |frame| (frame.file, frame.number));
+    }
+
+    fn drop_packet(&mut self, slot: u32, row: &PacketRow) {
+        let side = self.hot.at(slot).side_of(row);
+        self.cold.at_mut(slot).history.note_scaled(side, Scaled::Checksum);
+        self.counters.checksum_dropped += 1;
+        self.counters.checksum_dropped_bytes += u64::from(row.ip_bytes);
+    }
+
+    /// Hands on an observation, as long as the window's share lasts.
+    pub(super) fn observe(&mut self, observation: Observation, sink: &mut Sink<'_>) {
+        match self.observations_left.checked_sub(1) {
+            Some(left) => {
+                self.observations_left = left;
+                self.counters.observations += 1;
+                sink.observations.push(observation);
+            }
+            None => self.counters.observations_dropped += 1,
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! JA4: a client hello as 36 characters.
+//! In: a whole client hello. Out: `a_b_c` as FoxIO's public specification of JA4 has it (technical_details/JA4.md,
+//! BSD-3-Clause): transport, version, SNI, counts, ALPN; a hash of the sorted cipher suites; a hash of the sorted
+//! extensions and the signature algorithms in their order. GREASE (RFC 8701) is left out everywhere.
+//! Bounds: the hello's own. Not here: the other fingerprints of that family, whose licence is another.
+
+use std::fmt::Write as _;
+
+use sha2::{Digest, Sha256};
+
+use super::client_hello::{ClientHello, EXT_ALPN, EXT_SERVER_NAME};
+use super::{Transport, is_grease};
+
+/// What stands for the hash of an empty list.
+const NO_HASH: &str = "000000000000";
+
+/// The fingerprint of a hello.
+pub(super) fn ja4(hello: &ClientHello<'_>, transport: Transport) -> Box<str> {
+    let ciphers: Vec<u16> = hello.ciphers().filter(|c| !is_grease(*c)).collect();
+    let extensions: Vec<u16> = hello.extension_types().filter(|e| !is_grease(*e)).collect();
+    let letter = match transport {
+        Transport::Tls => 't',
+        Transport::Quic => 'q',
+        Transport::Dtls => 'd',
+    };
+    let domain = if extensions.contains(&EXT_SERVER_NAME) { 'd' } else { 'i' };
+    let version = version_code(hello.version(transport));
+    let [first, last] = alpn_characters(hello.alpn_first());
+    let (cipher_count, extension_count) = (ciphers.len().min(99), extensions.len().min(99));
+    let mut text = String::with_capacity(36);
+    // Writing to a String cannot fail.
+    let _ = write!(text, "{letter}{version}{domain}{cipher_count:02}{extension_count:02}{first}{last}");
+    let sorted = |mut list: Vec<u16>| {
+        list.sort_unstable();
+        hex_list(list.into_iter())
+    };
+    let cipher_list = sorted(ciphers);
+    let extension_list = sorted(extensions.into_iter().filter(|e| !matches!(*e, EXT_SERVER_NAME | EXT_ALPN)).collect());
+    let algorithms = hex_list(hello.signature_algorithms().filter(|a| !is_grease(*a)));
+    let tail = match (extension_list.is_empty(), algorithms.is_empty()) {
+        (true, _) => String::new(),
+        (false, true) => extension_list,
+        (false, false) => extension_list + "_" + &algorithms,
+    };
+    text.push('_');
+    push_hash(&mut text, &cipher_list);
+    text.push('_');
+    push_hash(&mut text, &tail);
+    text.into_boxed_str()
+}
+
+fn version_code(version: u16) -> &'static str {
+    match version {
+        0x0304 => "13",
+        0x0303 => "12",
+        0x0302 => "11",
+        0x0301 => "10",
+        0x0300 => "s3",
+        0x0002 => "s2",
+        0xfeff => "d1",
+        0xfefd => "d2",
+        0xfefc => "d3",
+        _ => "00",
+    }
+}
+
+/// First and last character of the first ALPN id; of its hexadecimal form where either is not alphanumeric.
+fn alpn_characters(id: Option<&[u8]>) -> [char; 2] {
+    let Some((first, last)) = id.and_then(|id| Some((*id.first()?, *id.last()?))) else { return ['0', '0'] };
+    if first.is_ascii_alphanumeric() && last.is_ascii_alphanumeric() {
+        return [char::from(first), char::from(last)];
+    }
+    let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('0');
+    [digit(first >> 4), digit(last & 15)]
+}
+
+/// Four lower-case hexadecimal digits each, commas between.
+fn hex_list(list: impl Iterator<Item = u16>) -> String {
+    let mut text = String::new();
+    for value in list {
+        let comma = if text.is_empty() { "" } else { "," };
+        let _ = write!(text, "{comma}{value:04x}");
+    }
+    text
+}
+
+/// The first twelve hexadecimal digits of SHA-256.
+fn push_hash(text: &mut String, list: &str) {
+    if list.is_empty() {
+        return text.push_str(NO_HASH);
+    }
+    for byte in &Sha256::digest(list.as_bytes())[..6] {
+        let _ = write!(text, "{byte:02x}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn alpn_by_the_specification() {
+        type Row = (&'static str, Option<&'static [u8]>, [char; 2]);
+        let table: &[Row] = &[
+            ("none", None, ['0', '0']),
+            ("empty", Some(b""), ['0', '0']),
+            ("h2", Some(b"h2"), ['h', '2']),
+            ("http/1.1", Some(b"http/1.1"), ['h', '1']),
+            ("one character", Some(b"x"), ['x', 'x']),
+            ("AB", Some(&[0xab]), ['a', 'b']),
+            ("AB CD", Some(&[0xab, 0xcd]), ['a', 'd']),
+            ("30 AB", Some(&[0x30, 0xab]), ['3', 'b']),
+            ("30 31 AB CD", Some(&[0x30, 0x31, 0xab, 0xcd]), ['3', 'd']),
+            ("30 AB CD 31", Some(&[0x30, 0xab, 0xcd, 0x31]), ['0', '1']),
+        ];
+        for (name, id, wanted) in table {
+            assert_eq!(alpn_characters(*id), *wanted, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_lists_of_the_specification_hash_as_it_says() {
+        let mut text = String::new();
+        push_hash(&mut text, "002f,0035,009c,009d,1301,1302,1303,c013,c014,c02b,c02c,c02f,c030,cca8,cca9");
+        push_hash(&mut text, "0005,000a,000b,000d,0012,0015,0017,001b,0023,002b,002d,0033,4469,ff01");
+        push_hash(&mut text, "");
+        assert_eq!(text, "8daaf61527716d807ffa2a79000000000000");
+    }
+}
