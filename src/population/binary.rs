@@ -125,7 +125,7 @@ pub(super) mod form {
     const ADDRESS: usize = 16;
     /// Variant, population, address.
     const PARTY: usize = 1 + SHORT + ADDRESS;
-    const TOTALS: usize = 8 * LONG;
+    const TOTALS: usize = 10 * LONG;
     const SEEN: usize = 2 * LONG;
     /// Eight members of a small set, the length and the others.
     const SET: usize = 1 + 8 * 2 * LONG + LONG;
