@@ -160,7 +160,8 @@ const CERTIFICATES: &[(&str, u16, &str, &str, u64)] = &[
     (
         "conformance/ndpi/ndpi__imap-starttls.pcap",
         49640,
-        "CN=TeleSec ServerPass DE-1,STREET=Untere Industriestr. 20,L=Netphen,postalCode=57250,ST=NRW,OU=T-Systems Trust Center,O=T-Systems International GmbH,C=DE",
+        "CN=TeleSec ServerPass DE-1,STREET=Untere Industriestr. 20,L=Netphen,postalCode=57250,ST=NRW,\
+         OU=T-Systems Trust Center,O=T-Systems International GmbH,C=DE",
         "imap.gmx.net",
         0xe263_1fc9_7a1d_6272,
     ),

@@ -62,7 +62,7 @@ pub fn findings(
         model: setting.model.as_ref(),
         limits: &limits,
     });
-    let outcome = run(opened, setting, flows, talk, |window| Ok(analyst.window(window.summary)?))?;
+    let outcome = run(opened, setting, RowsWanted::None, flows, talk, |window| Ok(analyst.window(window.summary)?))?;
     let (mut findings, counted) = analyst.finish()?;
     findings.iter_mut().for_each(|finding| setting.policy.judge(finding));
     let stats = account_of(&outcome, &counted, setting, talk);
@@ -74,10 +74,24 @@ pub fn findings(
 pub fn flows(files: &[PathBuf], setting: &Setting, target: FlowTarget<'_>, talk: &Talk) -> anyhow::Result<Report> {
     let opened = open(files, setting, talk)?;
     let some_refused = opened.some_refused;
-    let outcome = run(opened, setting, Some(target), talk, |_| Ok(()))?;
+    let outcome = run(opened, setting, RowsWanted::All, Some(target), talk, |_| Ok(()))?;
     let stats = account_of(&outcome, &Account::default(), setting, talk);
     let lossy = some_refused || stats.is_lossy();
     Ok(Report { findings: Vec::new(), stats, reveal: Reveal::Nothing, lossy })
+}
+
+/// Runs captures through the pipeline, window by window; whether part of the input was damaged or lost.
+pub fn windows(
+    files: &[PathBuf],
+    setting: &Setting,
+    rows: RowsWanted,
+    talk: &Talk,
+    each_window: impl FnMut(ClosedWindow) -> anyhow::Result<()>,
+) -> anyhow::Result<bool> {
+    let opened = open(files, setting, talk)?;
+    let some_refused = opened.some_refused;
+    let outcome = run(opened, setting, rows, None, talk, each_window)?;
+    Ok(some_refused || account_of(&outcome, &Account::default(), setting, talk).is_lossy())
 }
 
 /// Opens the captures; those that cannot be read are said, and the run goes on with the others.
@@ -102,6 +116,7 @@ fn open(files: &[PathBuf], setting: &Setting, talk: &Talk) -> anyhow::Result<Ope
 fn run(
     opened: Opened,
     setting: &Setting,
+    rows: RowsWanted,
     flows: Option<FlowTarget<'_>>,
     talk: &Talk,
     mut each_window: impl FnMut(ClosedWindow) -> anyhow::Result<()>,
@@ -113,7 +128,7 @@ fn run(
     let grid = Codebook::grid();
     let quantiser = setting.model.as_ref().map_or(&grid, |model| model.codebook());
     let shared = Shared { populations: &setting.populations, pseudonymiser: &pseudonymiser, quantiser };
-    let rows = if sink.is_some() { RowsWanted::All } else { RowsWanted::None };
+    let rows = if sink.is_some() { RowsWanted::All } else { rows };
     let config = setting.pipeline(rows, opened.seed);
     let bar = talk.progress(opened.captures.progress().bytes_total);
     let outcome = with_bar(&bar, |progress| {

@@ -10,6 +10,7 @@ mod output;
 pub mod replay;
 mod setting;
 mod talk;
+pub mod train;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -91,6 +92,7 @@ pub struct Global {
 enum Verb {
     Replay(replay::Args),
     Flows(flows::Args),
+    Train(train::Args),
 }
 
 /// Parses the command line, runs the verb, returns the exit status.
@@ -125,6 +127,10 @@ fn run(cli: Cli, talk: &Talk) -> anyhow::Result<Status> {
         Verb::Flows(args) => {
             let args = args.under(&file);
             if only_print { print_config(&args.in_force()?) } else { flows::run(args, talk) }
+        }
+        Verb::Train(args) => {
+            let args = args.under(&file);
+            if only_print { print_config(&args.in_force()?) } else { train::run(args, talk) }
         }
     }
 }

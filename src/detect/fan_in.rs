@@ -157,7 +157,9 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
         let measures = Measures::of(&group.whole, scene.active(group.of.population));
         let (score, mut evidence) = weigh(measures.reasons(&bulk));
         let p_value = p_value(&bulk, score, group, profile, scene.model.is_some());
-        evidence.extend(profile.map(|p| words::evidence("profile_outlier", EvidenceValue::Number(p.outlier), "times median", 0.0)));
+        evidence.extend(
+            profile.map(|p| words::evidence("profile_outlier", EvidenceValue::Number(p.outlier), "times median", 0.0)),
+        );
         if let Some(severity) = severity_of(score, p_value) {
             findings.push(finding(
                 scene,

@@ -208,10 +208,10 @@ fn told(
                 number("ends_distinct", export.ends.count() as f64, "addresses", 0.2),
             ],
             headline: format!(
-            "{kind} tells {receiver} whom {} {}",
-            words::counted(subscribers, "subscriber"),
-            if subscribers == 1 { "talks to" } else { "talk to" },
-        ),
+                "{kind} tells {receiver} whom {} {}",
+                words::counted(subscribers, "subscriber"),
+                if subscribers == 1 { "talks to" } else { "talk to" },
+            ),
             explanation: format!(
                 "{} exports flow records of the population ({} records in {} datagrams) to {receiver}, which no register entry \
              allows: who talked to whom, when and how much. Look at the exporter's configuration for the collector \

@@ -85,8 +85,11 @@ impl<'a> Scene<'a> {
         for level in [Level::Prefix, Level::Name, Level::Asn] {
             let several = roll_up(self.summary, level, |address| self.places.of(address).asn);
             let several = several.into_iter().filter(|(of, _)| of.addresses.len() > 1);
-            groups.extend(several.map(|(of, whole)| {
-                Group { key: of.label(self.summary), level, of, whole: Cow::Owned(whole) }
+            groups.extend(several.map(|(of, whole)| Group {
+                key: of.label(self.summary),
+                level,
+                of,
+                whole: Cow::Owned(whole),
             }));
         }
         groups
@@ -97,8 +100,10 @@ impl<'a> Scene<'a> {
     pub fn profile_scores(&self, groups: &[Group<'_>], subscribers_min: u64) -> Vec<Option<ProfileScore>> {
         let context = ProfileContext::new(self.summary);
         let is_judged = |group: &&Group<'_>| group.whole.subscribers.count() >= subscribers_min;
-        let profiles: Vec<Option<[f32; PROFILE_LEN]>> =
-            groups.iter().map(|group| Some(group).filter(is_judged).map(|g| profile_of(&g.of, &g.whole, &context))).collect();
+        let profiles: Vec<Option<[f32; PROFILE_LEN]>> = groups
+            .iter()
+            .map(|group| Some(group).filter(is_judged).map(|g| profile_of(&g.of, &g.whole, &context)))
+            .collect();
         if let Some(model) = self.model {
             return profiles.iter().map(|profile| profile.map(|profile| model.score_profile(&profile))).collect();
         }
