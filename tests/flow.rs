@@ -8,7 +8,8 @@ use trawlwatch::capture::frame::{Frame, FrameBatch, LinkType};
 use trawlwatch::flow::observation::Observation;
 use trawlwatch::flow::row::{ConnState, FlowColumns, FlowRow, OrigBy, RowEnd, SideRow};
 use trawlwatch::flow::{ChecksumPolicy, FlowConfig, FlowCounters, FlowTable};
-use trawlwatch::packet::columns::{FlowKey, NO_TUNNEL, PacketColumns, PacketRow};
+use trawlwatch::packet::columns::{FlowKey, NO_TUNNEL, PacketColumns, PacketRow, PayloadPlace};
+use trawlwatch::packet::facts::AppProtocol;
 use trawlwatch::units::{Address, DurationNs, TimestampNs};
 
 const FIN: u8 = 1;
@@ -283,6 +284,106 @@ fn wrong_checksums_count_or_do_not() {
     assert_eq!((out.counters.checksum_dropped, out.counters.checksum_dropped_bytes), (1, 50));
 }
 
+/// Runs TCP and UDP packets whose payloads are given, each in a frame of its own.
+fn run_payloads(config: FlowConfig, list: &[(PacketRow, &[u8])]) -> Outcome {
+    let mut batch = FrameBatch::new(Arc::from([]));
+    let mut columns = PacketColumns::default();
+    for (n, (row, payload)) in list.iter().enumerate() {
+        let number = n as u64 + 1;
+        let wire_bytes = payload.len() as u32;
+        batch.push(&Frame { ts: row.ts, link: LinkType(1), wire_bytes, number, file: 0, bytes: payload, mapped: None });
+        let payload = PayloadPlace { offset: 0, captured: wire_bytes, reassembled: false };
+        columns.push(PacketRow { frame: n as u32, payload, payload_bytes: wire_bytes, ..*row });
+    }
+    let mut table = FlowTable::new(config);
+    let (mut rows, mut observations) = (FlowColumns::default(), Vec::new());
+    table.apply(&columns, &batch, &mut rows, &mut observations);
+    table.finish(&mut rows, &mut observations);
+    Outcome { rows: (0..rows.len()).map(|i| rows.row(i)).collect(), observations, counters: table.counters() }
+}
+
+/// An established connection whose next segments come from the responder.
+fn opened() -> Vec<(PacketRow, &'static [u8])> {
+    vec![
+        (tcp(1, 0, SYN, 1000, 0, 0), b""),
+        (tcp(2, 1, SYN | ACK, 5000, 1001, 0), b""),
+        (tcp(3, 0, ACK, 1001, 5001, 0), b"GET / HTTP/1.1\r\nHost: www.example.org\r\n\r\n"),
+    ]
+}
+
+#[test]
+fn facts_and_lookups_leave_with_the_rows() {
+    let out = run_payloads(whole(), &opened());
+    let facts = out.rows[0].facts.as_ref().expect("facts");
+    assert_eq!((facts.protocol, facts.server_name.as_deref()), (Some(AppProtocol::Http), Some("www.example.org")));
+
+    let udp = packet(5, key(1, [5000, 53], UDP), 0, 0);
+    let query = b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x07example\x03org\x00\x00\x01\x00\x01";
+    let out = run_payloads(whole(), &[(udp, query)]);
+    let [Observation::Lookup(lookup)] = out.observations.as_slice() else { panic!("{:?}", out.observations) };
+    assert_eq!((&*lookup.name, lookup.client, lookup.rcode), ("example.org", Address::v4([10, 0, 0, 1]), None));
+
+    let mut none = whole();
+    none.app.states_max = 0;
+    assert_eq!(run_payloads(none, &opened()).rows[0].facts, None);
+    let few = FlowConfig { observations_max: 0, ..whole() };
+    let out = run_payloads(few, &[(udp, query)]);
+    assert_eq!((out.observations.len(), out.counters.observations_dropped), (0, 1));
+}
+
+#[test]
+fn a_shot_from_the_side_and_what_only_looks_like_one() {
+    let forged: &[u8] = b"HTTP/1.1 302 Found\r\nLocation: http://evil.example/\r\n\r\n";
+    let honest: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 5\r\n\r\nhello";
+    let answer =
+        |ts: u64, ttl: u8, payload: &'static [u8]| (PacketRow { ttl, ..tcp(ts, 1, ACK, 5001, 1045, 0) }, payload);
+    let garbage = |at: u32, payload: &'static [u8]| (tcp(30, 1, ACK, at, 1045, 0), payload);
+    let reset = (tcp(20, 1, RST, 5001, 0, 0), &b""[..]);
+    let new_syn = (tcp(20, 0, SYN, 900, 0, 0), &b""[..]);
+    let new_answer = (tcp(21, 1, SYN | ACK, 5000, 901, 0), &b""[..]);
+    let wrong = |(row, payload): (PacketRow, &'static [u8])| (PacketRow { checksum_wrong: true, ..row }, payload);
+    let cases: [(&str, Vec<(PacketRow, &[u8])>, usize); 10] = [
+        ("the forgery first", vec![answer(10, 64, forged), answer(30, 51, honest)], 1),
+        ("the forgery last", vec![answer(10, 51, honest), answer(30, 64, forged)], 1),
+        ("and the true one again", vec![answer(10, 64, forged), answer(30, 51, honest), answer(40, 51, honest)], 1),
+        ("every packet twice", vec![answer(10, 64, honest), answer(11, 63, honest)], 0),
+        ("cut otherwise", vec![answer(10, 64, honest), answer(30, 64, &honest[..20]), garbage(5021, &honest[20..])], 0),
+        ("a keep-alive of one made-up byte", vec![answer(10, 64, honest), garbage(5001, b"X")], 0),
+        ("before the stream", vec![answer(10, 64, honest), garbage(4000, forged)], 0),
+        ("after a reset", vec![answer(10, 64, honest), reset, answer(30, 51, forged)], 0),
+        ("another connection", vec![answer(10, 64, honest), new_syn, new_answer, answer(30, 51, forged)], 0),
+        ("damage", vec![answer(10, 64, honest), wrong(answer(30, 64, forged))], 0),
+    ];
+    for (name, segments, wanted) in cases {
+        let packets: Vec<_> = opened().into_iter().chain(segments).collect();
+        let out = run_payloads(whole(), &packets);
+        let shots: Vec<_> = out.observations.iter().filter(|o| matches!(o, Observation::SegmentConflict(_))).collect();
+        assert_eq!(shots.len(), wanted, "{name}: {shots:?}");
+        for shot in shots {
+            let Observation::SegmentConflict(shot) = shot else { continue };
+            assert!(shot.is_injection_like(), "{name}: {shot:?}");
+            assert_eq!(
+                (shot.stream_offset, shot.ttl_difference, shot.overlap_bytes),
+                (Some(0), 13, forged.len() as u32),
+                "{name}"
+            );
+        }
+    }
+}
+
+#[test]
+fn data_in_the_syn_is_no_conflict() {
+    // TCP Fast Open: the server took none of it, so the client sends it again after the handshake.
+    let packets = [
+        (tcp(1, 0, SYN, 1000, 0, 0), &b"GET / HTTP/1.1"[..]),
+        (tcp(2, 1, SYN | ACK, 5000, 1001, 0), &b""[..]),
+        (tcp(3, 0, ACK, 1001, 5001, 0), &b"GET / HTTP/1.1"[..]),
+    ];
+    let out = run_payloads(whole(), &packets);
+    assert!(out.observations.is_empty(), "{:?}", out.observations);
+    assert_eq!((out.rows[0].sides[0].stream_bytes, out.rows[0].sides[0].retransmissions), (14, 1));
+}
+
 // Laws.
 
 fn any_packet() -> impl Strategy<Value = PacketRow> {
@@ -460,7 +561,7 @@ proptest! {
             frame: n[0] % 6,
             ip_bytes: n[1],
             payload_bytes: n[2],
-            payload: trawlwatch::packet::columns::PayloadPlace { offset: n[3] % 100, captured: n[4] % 100, reassembled: flags[0] },
+            payload: PayloadPlace { offset: n[3] % 100, captured: n[4] % 100, reassembled: flags[0] },
             tcp_seq: n[3],
             tcp_ack: n[5],
             tcp_window: tunnel,

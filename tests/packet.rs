@@ -1,6 +1,8 @@
 //! The packet room against real captures: Zeek's connection logs and etherparse are the judges.
 //! In: the shared captures, found beside the project or named by `TRAWLWATCH_CAPTURES`; without them nothing is run.
 
+#![expect(clippy::print_stdout, reason = "a test that cannot run says so")]
+
 #[path = "packet/judge.rs"]
 mod judge;
 #[path = "packet/robust.rs"]
@@ -191,9 +193,11 @@ fn what_carries_no_packet_or_only_looks_like_a_tunnel_gives_no_inner_row() {
     }
 }
 
+type ExportCase = (&'static str, ExportKind, usize, u32, Option<(&'static str, &'static str)>);
+
 /// Flow exports: file, kind, datagrams, records, and one pair of end points that a record names.
 #[rustfmt::skip]
-const EXPORTS: &[(&str, ExportKind, usize, u32, Option<(&str, &str)>)] = &[
+const EXPORTS: &[ExportCase] = &[
     ("conformance/flow-export/pmacct__101-NFv9-CISCO-cust_primitives__traffic-00.pcap", ExportKind::NetflowV9, 40, 51, Some(("138.187.58.13", "138.187.57.33"))),
     ("conformance/flow-export/pmacct__102-NFv9-CISCO-f2rd-pretag-sampling-reload__traffic-00.pcap", ExportKind::NetflowV9, 25, 35, Some(("213.3.216.138", "213.3.216.137"))),
     ("conformance/flow-export/pmacct__110-IPFIXv10-NFv9-multiple-sources__traffic-00.pcap", ExportKind::Ipfix, 6, 12, Some(("10.231.65.56", "10.192.12.213"))),

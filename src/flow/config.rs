@@ -131,10 +131,12 @@ impl Default for SegmentBounds {
 pub struct AppBounds {
     /// Flows whose opening is being parsed at once. Zero parses none.
     pub states_max: u32,
+    /// Stream bytes given to the parsers of those.
+    pub bytes_max: usize,
 }
 
 impl Default for AppBounds {
     fn default() -> Self {
-        Self { states_max: 20_000 }
+        Self { states_max: 50_000, bytes_max: 64 << 20 }
     }
 }

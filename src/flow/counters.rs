@@ -62,7 +62,7 @@ flow_counters! {
     observations,
     /// Observations left out because the window had too many.
     observations_dropped,
-    /// Flows whose application was not looked at because too many were being parsed.
+    /// Flows whose application was not read because too many were being read.
     app_refused,
 }
 

@@ -5,17 +5,22 @@ use std::hash::Hasher;
 
 use siphasher::sip::SipHasher13;
 
+use super::observation::Observation;
+use super::orient::{TCP, UDP};
 use super::record::{ColdFlow, HotFlow};
-use super::row::{ConnState, FlowRow, RowEnd};
+use super::row::{ConnState, FlowColumns, FlowRow, RowEnd};
 use super::tcp::{self, Spoke};
 use crate::packet::columns::FlowKey;
 use crate::units::{DurationNs, Side, TimestampNs};
 
-const TCP: u8 = 6;
-const UDP: u8 = 17;
-
 /// The fixed key of [`tuple_hash`]: part of what rows promise, never to be changed.
 const TUPLE_HASH_KEY: (u64, u64) = (0x7472_6177_6c77_6174, 0x6368_2d74_7570_6c65);
+
+/// Where rows and observations go.
+pub(super) struct Sink<'a> {
+    pub(super) rows: &'a mut FlowColumns,
+    pub(super) observations: &'a mut Vec<Observation>,
+}
 
 /// `row_end` of a flow whose row has no packet yet: the next packet opens it.
 pub(super) const NO_ROW: TimestampNs = TimestampNs::ZERO;
@@ -54,7 +59,7 @@ pub(super) fn take_row(hot: &mut HotFlow, cold: &mut ColdFlow, end: RowEnd) -> F
             (carrier.packets, carrier.bytes) = ([[0; 2]; 2], [[0; 2]; 2]);
             row
         }),
-        facts: cold.facts.clone(),
+        facts: cold.reading.facts.clone(),
         first_frame: cold.first_frame,
         sides,
     };

@@ -10,8 +10,10 @@ pub mod community_id;
 pub mod observation;
 pub mod row;
 
+mod app;
 mod arrival;
 mod config;
+mod count;
 mod counters;
 mod emit;
 mod history;

@@ -8,8 +8,11 @@ use super::tcp::{ACK, SYN};
 use crate::packet::columns::{EndIndex, PacketRow};
 use crate::units::Address;
 
-const TCP: u8 = 6;
-const UDP: u8 = 17;
+/// IP protocol numbers (IANA).
+pub(super) const ICMP: u8 = 1;
+pub(super) const TCP: u8 = 6;
+pub(super) const UDP: u8 = 17;
+pub(super) const ICMPV6: u8 = 58;
 const SCTP: u8 = 132;
 
 /// Ports that services listen on, sorted: IANA's well-known names that are met in practice, with what analysers such as

@@ -2,13 +2,11 @@
 //! Bounds: [`HotFlow`] is four cache lines, [`SideTotals`] two that every packet of the side touches and one for its
 //! beginning. Side tables hang off [`ColdFlow`] by pointer and exist only where something was seen.
 
-use std::sync::Arc;
-
+use super::app::{Appetite, Reading};
 use super::history::History;
 use super::row::{CarrierRow, FIRST_PACKETS, GAP_BINS, OrigBy, SIZE_BINS, SideRow};
 use super::tcp::Endpoint;
-use crate::packet::columns::{EndIndex, FlowKey};
-use crate::packet::facts::AppFacts;
+use crate::packet::columns::{EndIndex, FlowKey, PacketRow};
 use crate::units::{DurationNs, Side, TimestampNs};
 
 /// Whether a slot holds a flow.
@@ -61,7 +59,16 @@ pub(super) struct HotFlow {
     pub(super) talker: Option<Side>,
     /// Turns since the flow began, as far as [`OPENING_TURNS`] and one more.
     pub(super) opening: u8,
+    /// Whether the application parser still wants payload.
+    pub(super) appetite: Appetite,
     pub(super) sides: [Endpoint; 2],
+}
+
+impl HotFlow {
+    /// The side that sent a packet of this flow.
+    pub(super) fn side_of(&self, row: &PacketRow) -> Side {
+        if row.from & 1 == self.orig_end { Side::Orig } else { Side::Resp }
+    }
 }
 
 /// The rest of a flow.
@@ -76,7 +83,7 @@ pub(super) struct ColdFlow {
     pub(super) pair_gap: DurationNs,
     pub(super) first_frame: (u16, u64),
     pub(super) carrier: Option<Box<CarrierRow>>,
-    pub(super) facts: Option<Arc<AppFacts>>,
+    pub(super) reading: Reading,
 }
 
 /// One side's totals within a row, in the order in which packets need them.

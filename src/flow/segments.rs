@@ -163,7 +163,7 @@ impl Evidence {
             let number = next.checked_sub(1)?;
             let record = *self.record(number)?;
             next = record.previous;
-            (now.since(record.ts) <= self.bounds.age_max).then_some(record)
+            (apart(now, record.ts) <= self.bounds.age_max).then_some(record)
         })
         .take(self.bounds.compared_max)
     }
@@ -220,7 +220,7 @@ impl Evidence {
             overlap_bytes: u32::try_from(end.saturating_sub(at)).unwrap_or(u32::MAX),
             differing_bytes,
             ttl_usual: record.ttl_usual,
-            delta: seen.ts.since(record.ts),
+            delta: apart(seen.ts, record.ts),
         })
     }
 
@@ -243,7 +243,7 @@ impl Evidence {
         let place = (self.records_kept % self.bounds.records_max as u64) as usize;
         match self.records.get_mut(place) {
             Some(old) => {
-                self.overwritten += u64::from(seen.ts.since(old.ts) < self.bounds.age_max);
+                self.overwritten += u64::from(apart(seen.ts, old.ts) < self.bounds.age_max);
                 *old = record;
             }
             None => self.records.push(record),
@@ -283,6 +283,11 @@ impl SegmentBounds {
         let bound = if seen.at <= self.opening_bytes { self.whole_bytes } else { self.prefix_bytes };
         seen.payload.len().min(bound).min(self.bytes_max).min(usize::from(u16::MAX))
     }
+}
+
+/// Time between two packets, whichever way the clock went.
+fn apart(a: TimestampNs, b: TimestampNs) -> DurationNs {
+    DurationNs(a.0.abs_diff(b.0))
 }
 
 /// Adds bytes to a ones' complement sum (RFC 1071); all but the last piece of a sum have even lengths.

@@ -4,60 +4,53 @@
 //! alone; noticing them earlier or later changes nothing that a row says.
 //! Not here: which worker owns a flow (`pipeline`), what a packet adds to its record (`record`, `tcp`).
 
+use super::app::{Appetite, Desk, Reading};
 use super::arrival::Arrival;
 use super::config::{ChecksumPolicy, FlowConfig};
 use super::counters::FlowCounters;
-use super::emit::{NO_ROW, take_row};
+use super::emit::{NO_ROW, Sink, take_row};
 use super::history::{History, Scaled};
 use super::index::{self, Index};
-use super::observation::{Observation, SegmentConflict};
-use super::orient;
+use super::observation::Observation;
+use super::orient::{self, ICMP, ICMPV6, TCP, UDP};
 use super::pairs::Pairs;
 use super::prefetch;
-use super::record::{ColdFlow, HotFlow, OPENING_TURNS, Phase, Slot};
-use super::row::{CarrierRow, FlowColumns, RowEnd};
-use super::segments::{Conflict, Evidence, Ground, Sighting};
+use super::record::{ColdFlow, HotFlow, Phase, Slot};
+use super::row::{FlowColumns, RowEnd};
+use super::segments::Evidence;
 use super::slab::Slab;
-use super::tcp::{self, End, Endpoint, Order, Segment, Spoke, Step};
+use super::tcp::{self, Endpoint, Segment};
 use super::victims::Victims;
 use crate::capture::frame::{FrameBatch, FrameRef};
-use crate::packet::columns::{FlowKey, PacketColumns, PacketRow, TunnelRef};
+use crate::packet::app::AppCounters;
+use crate::packet::columns::{FlowKey, PacketColumns, PacketRow};
+use crate::packet::facts::NameLookup;
 use crate::units::{DurationNs, Side, TimestampNs};
-
-const ICMP: u8 = 1;
-const TCP: u8 = 6;
-const UDP: u8 = 17;
-const ICMPV6: u8 = 58;
 
 /// Packets looked up together: 16 to 128 differ by under 10 %, one by one costs four times as much (`benches/table.rs`).
 const LOOKAHEAD: usize = 32;
-/// Packets of a flow less than this apart are one burst.
-const BURST_GAP: DurationNs = DurationNs::from_secs(1);
 /// A full table looks for flows that are over before it ends a living one, once in this share of `flows_max` flows.
 const SWEEP_SHARE: u32 = 16;
 
 /// The living flows of one worker.
 #[derive(Debug)]
 pub struct FlowTable {
-    config: FlowConfig,
+    pub(super) config: FlowConfig,
     index: Index,
-    hot: Slab<HotFlow>,
-    cold: Slab<ColdFlow>,
+    pub(super) hot: Slab<HotFlow>,
+    pub(super) cold: Slab<ColdFlow>,
     free: Vec<u32>,
     live: u32,
     pairs: Pairs,
-    evidence: Evidence,
+    pub(super) evidence: Evidence,
+    pub(super) desk: Desk,
+    /// DNS messages of the packet at hand.
+    pub(super) lookups: Vec<NameLookup>,
     victims: Option<Victims>,
     /// Flows that may begin before a full table is swept again.
     sweep_credit: u32,
     observations_left: u64,
-    counters: FlowCounters,
-}
-
-/// Where rows and observations go.
-struct Sink<'a> {
-    rows: &'a mut FlowColumns,
-    observations: &'a mut Vec<Observation>,
+    pub(super) counters: FlowCounters,
 }
 
 /// Tags of the next packets and the slots they most likely belong to.
@@ -77,6 +70,8 @@ impl FlowTable {
             live: 0,
             pairs: Pairs::new(config.pairs_max, config.hash_key[0]),
             evidence: Evidence::new(config.segments),
+            desk: Desk::new(config.app),
+            lookups: Vec::new(),
             victims: None,
             sweep_credit: 0,
             observations_left: config.observations_max,
@@ -145,7 +140,13 @@ impl FlowTable {
     /// What was done so far.
     pub fn counters(&self) -> FlowCounters {
         let [segments_kept, segments_overwritten, conflicts_damaged] = self.evidence.counts();
-        FlowCounters { segments_kept, segments_overwritten, conflicts_damaged, ..self.counters }
+        let app_refused = self.desk.refused();
+        FlowCounters { segments_kept, segments_overwritten, conflicts_damaged, app_refused, ..self.counters }
+    }
+
+    /// What became of the application messages of flows that are over.
+    pub fn app_counters(&self) -> &AppCounters {
+        self.desk.counters()
     }
 
     /// Flows alive.
@@ -220,7 +221,10 @@ impl FlowTable {
         if row.ts >= hot.deadline {
             return Some(self.timeout_reason(slot));
         }
-        let anew = row.tcp_flags & tcp::SYN != 0 && is_tcp(row) && tcp::begins_anew(&hot.sides, &segment(row));
+        let anew = row.tcp_flags & tcp::SYN != 0
+            && row.key.protocol == TCP
+            && !row.is_fragment
+            && tcp::begins_anew(&hot.sides, &Segment::of(row));
         anew.then_some(RowEnd::Closed)
     }
 
@@ -264,6 +268,7 @@ impl FlowTable {
             phase: Phase::Open,
             talker: None,
             opening: 0,
+            appetite: Appetite::Open,
             sides: [Endpoint::default(); 2],
         };
         let cold = ColdFlow { history, pair_gap, ..ColdFlow::default() };
@@ -293,7 +298,7 @@ impl FlowTable {
         }
     }
 
-    fn idle_timeout(&self, protocol: u8) -> DurationNs {
+    pub(super) fn idle_timeout(&self, protocol: u8) -> DurationNs {
         let timeouts = &self.config.timeouts;
         match protocol {
             TCP => timeouts.tcp_handshake,
@@ -337,12 +342,14 @@ impl FlowTable {
     /// Hands on the last row of a flow and frees its slot. A flow whose packets have all been told leaves no further row.
     fn end_flow(&mut self, slot: u32, end: RowEnd, sink: &mut Sink<'_>) {
         let (hot, cold) = (self.hot.at_mut(slot), self.cold.at_mut(slot));
+        self.desk.close(&mut cold.reading);
         if hot.row_end != NO_ROW || hot.row_number == 0 {
             sink.rows.push(take_row(hot, cold, end));
             self.counters.rows += 1;
         }
         hot.slot = Slot::Free;
-        (cold.carrier, cold.facts) = (None, None);
+        cold.carrier = None;
+        cold.reading = Reading::default();
         self.index.remove(hot.tag, slot);
         self.free.push(slot);
         self.live -= 1;
@@ -360,6 +367,7 @@ impl FlowTable {
         let window_end = self.window_end(self.hot.at(slot).row_start);
         let (hot, cold) = (self.hot.at_mut(slot), self.cold.at_mut(slot));
         let end = if hot.row_end < window_end { RowEnd::Active } else { RowEnd::Window };
+        Desk::refresh(&mut cold.reading);
         sink.rows.push(take_row(hot, cold, end));
         self.counters.rows += 1;
     }
@@ -384,170 +392,14 @@ impl FlowTable {
     }
 
     fn drop_packet(&mut self, slot: u32, row: &PacketRow) {
-        let side = side_of(self.hot.at(slot), row);
+        let side = self.hot.at(slot).side_of(row);
         self.cold.at_mut(slot).history.note_scaled(side, Scaled::Checksum);
         self.counters.checksum_dropped += 1;
         self.counters.checksum_dropped_bytes += u64::from(row.ip_bytes);
     }
 
-    /// Adds a packet to its flow.
-    fn count(&mut self, slot: u32, arrival: &Arrival<'_>, sink: &mut Sink<'_>) {
-        let row = &arrival.row;
-        let (hot, cold) = (self.hot.at_mut(slot), self.cold.at_mut(slot));
-        let side = side_of(hot, row);
-        let s = side.index();
-        let totals = &mut cold.totals[s];
-        count_time(hot, side, row.ts, |gap| totals.gap(gap));
-        totals.packet(row.ip_bytes, row.ttl);
-        totals.payload(row.payload_bytes);
-        let ttl_usual = hot.sides[s].note_ttl(row.ttl);
-        hot.sides[s].spoke = Spoke::Yes;
-        if row.payload_bytes > 0 && hot.talker != Some(side) {
-            hot.talker = Some(side);
-            hot.turns = hot.turns.saturating_add(1);
-            hot.opening = hot.opening.saturating_add(1).min(OPENING_TURNS + 1);
-        }
-        if hot.opening <= OPENING_TURNS {
-            totals.opening(row.payload_bytes);
-        }
-        if let Some(tunnel) = arrival.tunnel {
-            count_carrier(cold, side, row, tunnel);
-        }
-        if row.checksum_wrong {
-            cold.history.note_scaled(side, Scaled::Checksum);
-        }
-        match row.key.protocol {
-            TCP if !row.is_fragment => {
-                let step = self.count_tcp(slot, side, row);
-                if row.payload_bytes > 0 {
-                    self.witness(slot, side, arrival, &step, ttl_usual, sink);
-                }
-            }
-            protocol => {
-                if protocol == UDP {
-                    tcp::note_datagram(&mut hot.sides[s], side, &mut cold.history);
-                }
-                hot.ts_open_last = hot.ts_last;
-                let idle = self.idle_timeout(protocol);
-                let hot = self.hot.at_mut(slot);
-                hot.deadline = hot.ts_last.after(idle);
-            }
-        }
-    }
-
-    fn count_tcp(&mut self, slot: u32, side: Side, row: &PacketRow) -> Step {
-        let timeouts = self.config.timeouts;
-        let (hot, cold) = (self.hot.at_mut(slot), self.cold.at_mut(slot));
-        let totals = &mut cold.totals[side.index()];
-        totals.tcp(row.tcp_flags, row.tcp_window, row.payload_bytes);
-        match (side, row.tcp_flags & (tcp::SYN | tcp::ACK)) {
-            (Side::Orig, tcp::SYN) => cold.syn_ts = Some(row.ts),
-            (Side::Resp, flags) if flags == tcp::SYN | tcp::ACK && cold.rtt_syn_ack == DurationNs::ZERO => {
-                cold.rtt_syn_ack = cold.syn_ts.map_or(DurationNs::ZERO, |syn| row.ts.since(syn));
-            }
-            _ => {}
-        }
-        if tcp::is_any_side_open(&hot.sides) {
-            hot.ts_open_last = hot.ts_open_last.max(row.ts);
-        }
-        let step = tcp::advance(&mut hot.sides, side, &segment(row), &mut cold.history);
-        totals.step(&step);
-        if hot.phase == Phase::Over {
-            return step;
-        }
-        hot.deadline = if step.over {
-            hot.phase = Phase::Over;
-            hot.ts_open_last.after(timeouts.tcp_close)
-        } else if tcp::is_attempt(&hot.sides) {
-            hot.flow_start.after(timeouts.tcp_attempt)
-        } else if tcp::is_past_handshake(&hot.sides) {
-            hot.ts_last.after(timeouts.tcp_idle)
-        } else {
-            hot.ts_last.after(timeouts.tcp_handshake)
-        };
-        step
-    }
-
-    /// Compares a TCP payload with what its side sent before. What follows a RST of its sender, lies before its stream or
-    /// is known to be damaged proves nothing.
-    fn witness(
-        &mut self,
-        slot: u32,
-        side: Side,
-        arrival: &Arrival<'_>,
-        step: &Step,
-        ttl_usual: Option<u8>,
-        sink: &mut Sink<'_>,
-    ) {
-        let (row, Some(frame)) = (&arrival.row, arrival.frame) else { return };
-        let own = &mut self.hot.at_mut(slot).sides[side.index()];
-        let payload = arrival.payload();
-        let at = match u64::try_from(step.payload_at) {
-            Ok(at) if at > 0 && own.state != End::Reset && !row.checksum_wrong && !payload.is_empty() => at,
-            _ => return,
-        };
-        let seen = Sighting {
-            at,
-            payload,
-            payload_bytes: row.payload_bytes,
-            ts: row.ts,
-            ttl: row.ttl,
-            ttl_usual,
-            header_sum: arrival.header_sum(),
-            frame: frame.number,
-        };
-        let ground = match step.order {
-            Order::Next | Order::Ahead => Ground::New,
-            Order::Late | Order::Repeat => Ground::Trodden,
-        };
-        let mut found = Vec::new();
-        self.evidence.take(&mut own.evidence, &seen, ground, |conflict| found.push(conflict));
-        if !found.is_empty() {
-            self.tell_conflicts(slot, side, arrival, frame.file, &found, sink);
-        }
-    }
-
-    fn tell_conflicts(
-        &mut self,
-        slot: u32,
-        side: Side,
-        arrival: &Arrival<'_>,
-        file: u16,
-        found: &[Conflict],
-        sink: &mut Sink<'_>,
-    ) {
-        let row = &arrival.row;
-        let (from, to) = (usize::from(row.from & 1), usize::from(row.from & 1 ^ 1));
-        for conflict in found {
-            self.counters.conflicts += 1;
-            let own = &mut self.hot.at_mut(slot).sides[side.index()];
-            if own.conflicts >= self.config.segments.conflicts_per_side_max {
-                self.counters.conflicts_untold += 1;
-                continue;
-            }
-            own.conflicts += 1;
-            let offset = u32::try_from(conflict.at - 1).ok().filter(|_| own.is_anchored());
-            let [first, second] = conflict.versions;
-            let told = SegmentConflict {
-                key: row.key,
-                file,
-                sender: row.key.addresses[from],
-                sender_port: row.key.ports[from],
-                receiver: row.key.addresses[to],
-                receiver_port: row.key.ports[to],
-                versions: conflict.versions,
-                delta: conflict.delta,
-                overlap_bytes: conflict.overlap_bytes,
-                differing_bytes: conflict.differing_bytes,
-                stream_offset: offset,
-                ttl_difference: first.ttl.abs_diff(second.ttl),
-                sender_ttl_usual: conflict.ttl_usual,
-            };
-            self.observe(Observation::SegmentConflict(Box::new(told)), sink);
-        }
-    }
-
-    fn observe(&mut self, observation: Observation, sink: &mut Sink<'_>) {
+    /// Hands on an observation, as long as the window's share lasts.
+    pub(super) fn observe(&mut self, observation: Observation, sink: &mut Sink<'_>) {
         match self.observations_left.checked_sub(1) {
             Some(left) => {
                 self.observations_left = left;
@@ -557,61 +409,4 @@ impl FlowTable {
             None => self.counters.observations_dropped += 1,
         }
     }
-}
-
-fn is_tcp(row: &PacketRow) -> bool {
-    row.key.protocol == TCP && !row.is_fragment
-}
-
-fn segment(row: &PacketRow) -> Segment {
-    Segment {
-        seq: row.tcp_seq,
-        ack: row.tcp_ack,
-        window: row.tcp_window,
-        flags: row.tcp_flags,
-        payload_bytes: row.payload_bytes,
-    }
-}
-
-fn side_of(hot: &HotFlow, row: &PacketRow) -> Side {
-    if row.from & 1 == hot.orig_end { Side::Orig } else { Side::Resp }
-}
-
-/// Moves the flow's clocks: bursts and silence of both sides together, gaps of the side on its own.
-fn count_time(hot: &mut HotFlow, side: Side, ts: TimestampNs, mut gap_of_side: impl FnMut(DurationNs)) {
-    if hot.sides.iter().all(|side| side.spoke == Spoke::No) {
-        hot.bursts = 1;
-    } else {
-        match ts.since(hot.ts_last) {
-            gap if gap < BURST_GAP => hot.active = DurationNs(hot.active.0.saturating_add(gap.0)),
-            _ => hot.bursts = hot.bursts.saturating_add(1),
-        }
-    }
-    let own = &mut hot.sides[side.index()];
-    if own.spoke == Spoke::Yes {
-        gap_of_side(ts.since(own.ts_last));
-    }
-    own.ts_last = own.ts_last.max(ts);
-    hot.ts_last = hot.ts_last.max(ts);
-}
-
-fn count_carrier(cold: &mut ColdFlow, side: Side, row: &PacketRow, tunnel: &TunnelRef) {
-    let carrier = cold.carrier.get_or_insert_with(|| {
-        let mut outer = [tunnel.outer_source, tunnel.outer_destination];
-        outer.sort_unstable();
-        Box::new(CarrierRow {
-            kind: tunnel.kind,
-            outer,
-            port: tunnel.outer_port,
-            id: tunnel.id,
-            depth: tunnel.depth,
-            packets: [[0; 2]; 2],
-            bytes: [[0; 2]; 2],
-        })
-    });
-    let outer_sender = usize::from(tunnel.outer_source == carrier.outer[1]);
-    let packets = &mut carrier.packets[side.index()][outer_sender];
-    *packets = packets.saturating_add(1);
-    let bytes = &mut carrier.bytes[side.index()][outer_sender];
-    *bytes = bytes.saturating_add(u64::from(row.ip_bytes));
 }

@@ -6,7 +6,7 @@
 
 use super::history::{History, Once, Scaled, Seen};
 use super::row::ConnState;
-use crate::packet::columns::TcpFlags;
+use crate::packet::columns::{PacketRow, TcpFlags};
 use crate::units::{Side, TimestampNs};
 
 pub(super) const FIN: TcpFlags = 1;
@@ -105,6 +105,17 @@ pub(super) struct Segment {
 }
 
 impl Segment {
+    /// From a packet's columns.
+    pub(super) fn of(row: &PacketRow) -> Self {
+        Self {
+            seq: row.tcp_seq,
+            ack: row.tcp_ack,
+            window: row.tcp_window,
+            flags: row.tcp_flags,
+            payload_bytes: row.payload_bytes,
+        }
+    }
+
     fn has(&self, flag: TcpFlags) -> bool {
         self.flags & flag != 0
     }

@@ -1,0 +1,249 @@
+//! Counting: what one packet adds to its flow.
+//! In: an arrival and its flow's slot. Out: totals, clocks, TCP states, deadlines, evidence; conflicts as observations.
+
+use super::app::{Appetite, Passage};
+use super::arrival::Arrival;
+use super::emit::Sink;
+use super::history::Scaled;
+use super::observation::{Observation, SegmentConflict};
+use super::orient::{TCP, UDP};
+use super::record::{ColdFlow, HotFlow, OPENING_TURNS, Phase};
+use super::row::CarrierRow;
+use super::segments::{Conflict, Ground, Sighting};
+use super::table::FlowTable;
+use super::tcp::{self, End, Order, Segment, Spoke, Step};
+use crate::packet::app::AppContext;
+use crate::packet::columns::{PacketRow, TunnelRef};
+use crate::units::{DurationNs, Side, TimestampNs};
+
+/// Packets of a flow less than this apart are one burst.
+const BURST_GAP: DurationNs = DurationNs::from_secs(1);
+
+impl FlowTable {
+    /// Adds a packet to its flow.
+    pub(super) fn count(&mut self, slot: u32, arrival: &Arrival<'_>, sink: &mut Sink<'_>) {
+        let row = &arrival.row;
+        let (hot, cold) = (self.hot.at_mut(slot), self.cold.at_mut(slot));
+        let side = hot.side_of(row);
+        let s = side.index();
+        let totals = &mut cold.totals[s];
+        count_time(hot, side, row.ts, |gap| totals.gap(gap));
+        totals.packet(row.ip_bytes, row.ttl);
+        totals.payload(row.payload_bytes);
+        let ttl_usual = hot.sides[s].note_ttl(row.ttl);
+        hot.sides[s].spoke = Spoke::Yes;
+        if row.payload_bytes > 0 && hot.talker != Some(side) {
+            hot.talker = Some(side);
+            hot.turns = hot.turns.saturating_add(1);
+            hot.opening = hot.opening.saturating_add(1).min(OPENING_TURNS + 1);
+        }
+        if hot.opening <= OPENING_TURNS {
+            totals.opening(row.payload_bytes);
+        }
+        if let Some(tunnel) = arrival.tunnel {
+            count_carrier(cold, side, row, tunnel);
+        }
+        if row.checksum_wrong {
+            cold.history.note_scaled(side, Scaled::Checksum);
+        }
+        match row.key.protocol {
+            TCP if !row.is_fragment => {
+                let step = self.count_tcp(slot, side, row);
+                if row.payload_bytes > 0 {
+                    self.witness(slot, side, arrival, &step, ttl_usual, sink);
+                    // The first payload byte has relative number 1; what lies before is no part of the stream.
+                    if step.payload_at > 0 {
+                        self.read_app(slot, side, arrival, (step.payload_at - 1) as u32, sink);
+                    }
+                }
+            }
+            protocol => {
+                if protocol == UDP {
+                    tcp::note_datagram(&mut hot.sides[s], side, &mut cold.history);
+                }
+                hot.ts_open_last = hot.ts_last;
+                let idle = self.idle_timeout(protocol);
+                let hot = self.hot.at_mut(slot);
+                hot.deadline = hot.ts_last.after(idle);
+                if protocol == UDP && !row.is_fragment {
+                    self.read_app(slot, side, arrival, 0, sink);
+                }
+            }
+        }
+    }
+
+    fn count_tcp(&mut self, slot: u32, side: Side, row: &PacketRow) -> Step {
+        let timeouts = self.config.timeouts;
+        let (hot, cold) = (self.hot.at_mut(slot), self.cold.at_mut(slot));
+        let totals = &mut cold.totals[side.index()];
+        totals.tcp(row.tcp_flags, row.tcp_window, row.payload_bytes);
+        match (side, row.tcp_flags & (tcp::SYN | tcp::ACK)) {
+            (Side::Orig, tcp::SYN) => cold.syn_ts = Some(row.ts),
+            (Side::Resp, flags) if flags == tcp::SYN | tcp::ACK && cold.rtt_syn_ack == DurationNs::ZERO => {
+                cold.rtt_syn_ack = cold.syn_ts.map_or(DurationNs::ZERO, |syn| row.ts.since(syn));
+            }
+            _ => {}
+        }
+        if tcp::is_any_side_open(&hot.sides) {
+            hot.ts_open_last = hot.ts_open_last.max(row.ts);
+        }
+        let step = tcp::advance(&mut hot.sides, side, &Segment::of(row), &mut cold.history);
+        totals.step(&step);
+        if hot.phase == Phase::Over {
+            return step;
+        }
+        hot.deadline = if step.over {
+            hot.phase = Phase::Over;
+            hot.ts_open_last.after(timeouts.tcp_close)
+        } else if tcp::is_attempt(&hot.sides) {
+            hot.flow_start.after(timeouts.tcp_attempt)
+        } else if tcp::is_past_handshake(&hot.sides) {
+            hot.ts_last.after(timeouts.tcp_idle)
+        } else {
+            hot.ts_last.after(timeouts.tcp_handshake)
+        };
+        step
+    }
+
+    /// Compares a TCP payload with what its side sent before. What follows a RST of its sender, lies before its stream or
+    /// is known to be damaged proves nothing.
+    fn witness(
+        &mut self,
+        slot: u32,
+        side: Side,
+        arrival: &Arrival<'_>,
+        step: &Step,
+        ttl_usual: Option<u8>,
+        sink: &mut Sink<'_>,
+    ) {
+        let (row, Some(frame)) = (&arrival.row, arrival.frame) else { return };
+        let own = &mut self.hot.at_mut(slot).sides[side.index()];
+        let payload = arrival.payload();
+        let at = match u64::try_from(step.payload_at) {
+            Ok(at) if at > 0 && own.state != End::Reset && !row.checksum_wrong && !payload.is_empty() => at,
+            _ => return,
+        };
+        let seen = Sighting {
+            at,
+            payload,
+            payload_bytes: row.payload_bytes,
+            ts: row.ts,
+            ttl: row.ttl,
+            ttl_usual,
+            header_sum: arrival.header_sum(),
+            frame: frame.number,
+        };
+        let ground = match step.order {
+            Order::Next | Order::Ahead => Ground::New,
+            Order::Late | Order::Repeat => Ground::Trodden,
+        };
+        let mut found = Vec::new();
+        self.evidence.take(&mut own.evidence, &seen, ground, |conflict| found.push(conflict));
+        if !found.is_empty() {
+            self.tell_conflicts(slot, side, arrival, frame.file, &found, sink);
+        }
+    }
+
+    /// Lets the application parser see a payload, and hands on the DNS messages in it.
+    fn read_app(&mut self, slot: u32, side: Side, arrival: &Arrival<'_>, offset: u32, sink: &mut Sink<'_>) {
+        let payload = arrival.payload();
+        if payload.is_empty() || self.hot.at(slot).appetite == Appetite::Sated {
+            return;
+        }
+        let (key, orig) = (&arrival.row.key, usize::from(self.hot.at(slot).orig_end & 1));
+        let passage = Passage {
+            protocol: key.protocol,
+            ports: [key.ports[orig], key.ports[orig ^ 1]],
+            side,
+            offset,
+            payload,
+            context: AppContext { ts: arrival.row.ts, orig: key.addresses[orig], resp: key.addresses[orig ^ 1] },
+        };
+        let mut lookups = std::mem::take(&mut self.lookups);
+        let appetite = self.desk.read(&mut self.cold.at_mut(slot).reading, &passage, &mut lookups);
+        self.hot.at_mut(slot).appetite = appetite;
+        for lookup in lookups.drain(..) {
+            self.observe(Observation::Lookup(Box::new(lookup)), sink);
+        }
+        self.lookups = lookups;
+    }
+
+    fn tell_conflicts(
+        &mut self,
+        slot: u32,
+        side: Side,
+        arrival: &Arrival<'_>,
+        file: u16,
+        found: &[Conflict],
+        sink: &mut Sink<'_>,
+    ) {
+        let row = &arrival.row;
+        let (from, to) = (usize::from(row.from & 1), usize::from(row.from & 1 ^ 1));
+        for conflict in found {
+            self.counters.conflicts += 1;
+            let own = &mut self.hot.at_mut(slot).sides[side.index()];
+            if own.conflicts >= self.config.segments.conflicts_per_side_max {
+                self.counters.conflicts_untold += 1;
+                continue;
+            }
+            own.conflicts += 1;
+            let offset = u32::try_from(conflict.at - 1).ok().filter(|_| own.is_anchored());
+            let [first, second] = conflict.versions;
+            let told = SegmentConflict {
+                key: row.key,
+                file,
+                sender: row.key.addresses[from],
+                sender_port: row.key.ports[from],
+                receiver: row.key.addresses[to],
+                receiver_port: row.key.ports[to],
+                versions: conflict.versions,
+                delta: conflict.delta,
+                overlap_bytes: conflict.overlap_bytes,
+                differing_bytes: conflict.differing_bytes,
+                stream_offset: offset,
+                ttl_difference: first.ttl.abs_diff(second.ttl),
+                sender_ttl_usual: conflict.ttl_usual,
+            };
+            self.observe(Observation::SegmentConflict(Box::new(told)), sink);
+        }
+    }
+}
+
+/// Moves the flow's clocks: bursts and silence of both sides together, gaps of the side on its own.
+fn count_time(hot: &mut HotFlow, side: Side, ts: TimestampNs, mut gap_of_side: impl FnMut(DurationNs)) {
+    if hot.sides.iter().all(|side| side.spoke == Spoke::No) {
+        hot.bursts = 1;
+    } else {
+        match ts.since(hot.ts_last) {
+            gap if gap < BURST_GAP => hot.active = DurationNs(hot.active.0.saturating_add(gap.0)),
+            _ => hot.bursts = hot.bursts.saturating_add(1),
+        }
+    }
+    let own = &mut hot.sides[side.index()];
+    if own.spoke == Spoke::Yes {
+        gap_of_side(ts.since(own.ts_last));
+    }
+    own.ts_last = own.ts_last.max(ts);
+    hot.ts_last = hot.ts_last.max(ts);
+}
+
+fn count_carrier(cold: &mut ColdFlow, side: Side, row: &PacketRow, tunnel: &TunnelRef) {
+    let carrier = cold.carrier.get_or_insert_with(|| {
+        let mut outer = [tunnel.outer_source, tunnel.outer_destination];
+        outer.sort_unstable();
+        Box::new(CarrierRow {
+            kind: tunnel.kind,
+            outer,
+            port: tunnel.outer_port,
+            id: tunnel.id,
+            depth: tunnel.depth,
+            packets: [[0; 2]; 2],
+            bytes: [[0; 2]; 2],
+        })
+    });
+    let outer_sender = usize::from(tunnel.outer_source == carrier.outer[1]);
+    let packets = &mut carrier.packets[side.index()][outer_sender];
+    *packets = packets.saturating_add(1);
+    let bytes = &mut carrier.bytes[side.index()][outer_sender];
+    *bytes = bytes.saturating_add(u64::from(row.ip_bytes));
+}
