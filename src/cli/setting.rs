@@ -13,6 +13,7 @@ use crate::packet::ParserLimits;
 use crate::pipeline::{self, Config, RowsWanted};
 use crate::policy::Policy;
 use crate::population::places::Places;
+use crate::population::profile::profile_set_hash;
 use crate::population::{PopulationSpec, Populations, SummaryLimits};
 use crate::privacy::{Key, KeyError};
 use crate::report::flows::FlowFormat;
@@ -67,7 +68,7 @@ impl Setting {
         Ok(Self {
             populations: populations(&policy, shared.population.as_deref().unwrap_or_default())?,
             places: Places::open(shared.geo.as_deref().unwrap_or_default())?,
-            model: shared.model.as_deref().map(|path| Model::load(path, 0)).transpose()?,
+            model: shared.model.as_deref().map(|path| Model::load(path, profile_set_hash())).transpose()?,
             key: key(shared, talk)?,
             reveal: shared.reveal.is_some(),
             policy,

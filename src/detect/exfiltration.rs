@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 
 use super::finding::{CollectorIdentity, Finding, PopulationShare, Severity, Technique, Verdict};
-use super::scene::{Group, Level, Scene, app_of, proto_of};
+use super::scene::{Group, Scene, app_of, proto_of};
 use super::weigh::{Reason, log_ramp, ramp, severity_of, weigh};
 use super::words;
 use crate::population::SubscriberKey;
@@ -56,8 +56,8 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
 /// Who sent how much to the group.
 fn senders(scene: &Scene<'_>, group: &Group<'_>) -> BTreeMap<Address, Sent> {
     let mut senders: BTreeMap<Address, Sent> = BTreeMap::new();
-    for address in &group.addresses {
-        for (key, pair) in scene.pairs_of(group.population, *address) {
+    for address in &group.of.addresses {
+        for (key, pair) in scene.pairs_of(group.of.population, *address) {
             let sent = senders.entry(key.subscriber).or_default();
             sent.up += pair.totals.data_bytes[0];
             sent.down += pair.totals.data_bytes[1];
@@ -96,7 +96,7 @@ impl Bulk {
 
 fn judge(scene: &Scene<'_>, group: &Group<'_>, subscriber: Address, sent: Sent, bulk: &Bulk) -> Option<Finding> {
     let (up, down) = (sent.up as f64, sent.down as f64);
-    let population = group.population;
+    let population = group.of.population;
     // 98 % of what is usual: with few pairs the largest is the one that is judged, so it does not stand in its own light.
     let usual = bulk.quantile(0.98).filter(|usual| *usual < up).unwrap_or(0.0).max(USUAL_BYTES_UP);
     let all = scene.summary.subscribers.of(&SubscriberKey { population, subscriber });
@@ -121,7 +121,7 @@ fn judge(scene: &Scene<'_>, group: &Group<'_>, subscriber: Address, sent: Sent, 
 /// Other subscribers that send the same party, or the domain that it serves, a good part of what they exchange with it.
 fn others(scene: &Scene<'_>, group: &Group<'_>, subscriber: Address) -> u64 {
     let senders_to = |addresses: &[Address]| {
-        let pairs = addresses.iter().flat_map(|address| scene.pairs_of(group.population, *address));
+        let pairs = addresses.iter().flat_map(|address| scene.pairs_of(group.of.population, *address));
         let mut senders: Vec<Address> = pairs
             .filter(|(key, pair)| key.subscriber != subscriber && pair.totals.data_bytes[0] >= 64 << 10)
             .map(|(key, _)| key.subscriber)
@@ -130,11 +130,11 @@ fn others(scene: &Scene<'_>, group: &Group<'_>, subscriber: Address) -> u64 {
         senders.dedup();
         senders.len() as u64
     };
-    let Some(domain) = scene.domain_of(&group.whole) else { return senders_to(&group.addresses) };
+    let Some(domain) = scene.domain_of(&group.whole) else { return senders_to(&group.of.addresses) };
     let same_domain: Vec<Address> = (scene.collectors().iter())
-        .filter(|(key, one)| key.population == group.population && scene.domain_of(one) == Some(domain))
+        .filter(|(key, one)| key.population == group.of.population && scene.domain_of(one) == Some(domain))
         .map(|(key, _)| key.address)
-        .chain(group.addresses.iter().copied())
+        .chain(group.of.addresses.iter().copied())
         .collect();
     senders_to(&same_domain)
 }
@@ -149,11 +149,7 @@ fn described(
 ) -> Finding {
     let (whole, seen) = (&group.whole, span_of(scene, group, subscriber));
     let collector: CollectorIdentity = scene.identity(group);
-    let first = group.addresses.first().copied().unwrap_or_default();
-    let who = match group.level {
-        Level::Address => words::party(first, &collector.names),
-        Level::Prefix | Level::Domain => format!("{} ({} addresses)", group.key, group.addresses.len()),
-    };
+    let who = group.spoken(&collector.names);
     let hours = seen.length().as_secs_f64();
     let headline = format!("One inside host sent {} to {who}", words::bytes(sent.up));
     let explanation = format!(
@@ -174,9 +170,9 @@ fn described(
         collector,
         population: PopulationShare {
             subscribers: 1,
-            coverage: scene.coverage(group.population, 1),
+            coverage: scene.coverage(group.of.population, 1),
             sample: vec![subscriber],
-            ..scene.population(group.population)
+            ..scene.population(group.of.population)
         },
         start: seen.first,
         end: seen.last,
@@ -198,8 +194,8 @@ fn described(
 /// First and last packet between the host and the group.
 fn span_of(scene: &Scene<'_>, group: &Group<'_>, subscriber: Address) -> Seen {
     let mut seen = Seen::default();
-    for address in &group.addresses {
-        for (key, pair) in scene.pairs_of(group.population, *address) {
+    for address in &group.of.addresses {
+        for (key, pair) in scene.pairs_of(group.of.population, *address) {
             if key.subscriber == subscriber {
                 seen.merge(pair.seen);
             }

@@ -5,11 +5,13 @@
 //! between them is. Answered traffic only, so that a flood with forged senders is no collection.
 //! The trivial baseline that it must beat: the plain count of distinct sources.
 
-use super::finding::{Finding, PopulationShare, Technique, Verdict};
-use super::scene::{Group, Level, Scene, app_of, proto_of};
+use super::finding::{EvidenceValue, Finding, PopulationShare, Technique, Verdict};
+use super::scene::{Group, Scene, app_of, proto_of};
 use super::weigh::{Reason, log_ramp, ramp, severity_of, weigh};
 use super::words;
+use crate::model::ProfileScore;
 use crate::population::collector::CollectorSummary;
+use crate::population::groups::Level;
 
 /// Fewest subscribers that make a fan-in; also keeps groups above the k of privacy.
 pub const SUBSCRIBERS_MIN: u64 = 8;
@@ -117,7 +119,7 @@ impl Bulk {
             .iter()
             .filter(|group| group.level == Level::Address && group.whole.subscribers.count() >= BULK_SUBSCRIBERS_MIN);
         let measures: Vec<Measures> =
-            popular.map(|group| Measures::of(&group.whole, scene.active(group.population))).collect();
+            popular.map(|group| Measures::of(&group.whole, scene.active(group.of.population))).collect();
         let mut bulk = Self { measures, scores: Vec::new() };
         bulk.scores = bulk.measures.iter().map(|m| weigh(m.reasons(&bulk)).0).collect();
         bulk
@@ -145,11 +147,17 @@ impl Bulk {
 /// See the file's header.
 pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
     let groups = scene.groups();
+    if groups.iter().all(|group| group.whole.subscribers.count() < SUBSCRIBERS_MIN) {
+        return;
+    }
     let bulk = Bulk::of(scene, &groups);
-    for group in groups.iter().filter(|group| group.whole.subscribers.count() >= SUBSCRIBERS_MIN) {
-        let measures = Measures::of(&group.whole, scene.active(group.population));
-        let (score, evidence) = weigh(measures.reasons(&bulk));
-        let p_value = bulk.p_value(score, group.addresses.len()).min(1.0);
+    let profiles = scene.profile_scores(&groups, BULK_SUBSCRIBERS_MIN);
+    let popular = groups.iter().zip(profiles).filter(|(group, _)| group.whole.subscribers.count() >= SUBSCRIBERS_MIN);
+    for (group, profile) in popular {
+        let measures = Measures::of(&group.whole, scene.active(group.of.population));
+        let (score, mut evidence) = weigh(measures.reasons(&bulk));
+        let p_value = p_value(&bulk, score, group, profile, scene.model.is_some());
+        evidence.extend(profile.map(|p| words::evidence("profile_outlier", EvidenceValue::Number(p.outlier), "times median", 0.0)));
         if let Some(severity) = severity_of(score, p_value) {
             findings.push(finding(
                 scene,
@@ -161,11 +169,20 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
     }
 }
 
+/// By the trained model's calibration where there is one, else by how many of the capture's own popular collectors score
+/// as high.
+fn p_value(bulk: &Bulk, score: f64, group: &Group<'_>, profile: Option<ProfileScore>, is_trained: bool) -> f64 {
+    match profile.filter(|_| is_trained) {
+        Some(profile) => profile.p_value,
+        None => bulk.p_value(score, group.of.addresses.len()).min(1.0),
+    }
+}
+
 /// All that does not depend on the score.
 fn blank(scene: &Scene<'_>, group: &Group<'_>) -> Finding {
     let (whole, seen) = (&group.whole, group.whole.seen);
-    let mut sample: Vec<_> = (group.addresses.iter())
-        .flat_map(|address| scene.pairs_of(group.population, *address).iter().take(SAMPLE))
+    let mut sample: Vec<_> = (group.of.addresses.iter())
+        .flat_map(|address| scene.pairs_of(group.of.population, *address).iter().take(SAMPLE))
         .map(|(key, _)| key.subscriber)
         .collect();
     sample.sort_unstable();
@@ -180,9 +197,9 @@ fn blank(scene: &Scene<'_>, group: &Group<'_>) -> Finding {
         collector: scene.identity(group),
         population: PopulationShare {
             subscribers,
-            coverage: scene.coverage(group.population, subscribers),
+            coverage: scene.coverage(group.of.population, subscribers),
             sample,
-            ..scene.population(group.population)
+            ..scene.population(group.of.population)
         },
         start: seen.first,
         end: seen.last,
@@ -202,12 +219,7 @@ fn blank(scene: &Scene<'_>, group: &Group<'_>) -> Finding {
 }
 
 fn finding(scene: &Scene<'_>, group: &Group<'_>, measures: &Measures, mut finding: Finding) -> Finding {
-    let first = group.addresses.first().copied().unwrap_or_default();
-    let who = match group.level {
-        Level::Address => words::party(first, &finding.collector.names),
-        Level::Prefix => format!("{} ({} addresses)", group.key, group.addresses.len()),
-        Level::Domain => format!("{} ({} addresses)", group.key, group.addresses.len()),
-    };
+    let who = group.spoken(&finding.collector.names);
     finding.headline =
         format!("{} each send small, alike records to {who}", words::counted(measures.subscribers, "subscriber"));
     let rhythm = match (measures.gap_s, measures.gap_spread) {
@@ -223,7 +235,7 @@ fn finding(scene: &Scene<'_>, group: &Group<'_>, measures: &Measures, mut findin
          these devices does this (the names and ports tell), ask its maker for the legal basis, and either register the \
          collector in the policy or block it.",
         measures.subscribers,
-        scene.active(group.population),
+        scene.active(group.of.population),
         100.0 * measures.coverage,
         words::bytes(measures.record_bytes as u64),
         100.0 * measures.upload_share,

@@ -132,11 +132,11 @@ fn evidence(shots: &[&ConflictRecord]) -> Vec<Evidence> {
         )
     };
     let mut evidence: Vec<Evidence> = (shots.iter().take(CONFLICTS_SHOWN))
-        .map(|shot| words::evidence("conflicting_segments", EvidenceValue::Text(text(shot)), "frames", weight))
+        .map(|shot| words::evidence("conflicting_segments", EvidenceValue::Text(text(shot)), "", weight))
         .collect();
     let most = |of: fn(&ConflictRecord) -> f64| shots.iter().map(|shot| of(shot)).fold(0.0, f64::max);
     for (feature, value, unit, weight) in [
-        ("conflicts", shots.len() as f64, "conflicts", 0.2),
+        ("conflicts", shots.len() as f64, "", 0.2),
         ("ttl_difference_max", most(|shot| f64::from(shot.ttl_difference)), "hops", 0.15),
         ("differing_bytes_max", most(|shot| f64::from(shot.differing_bytes)), "bytes", 0.15),
     ] {

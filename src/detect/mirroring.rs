@@ -89,6 +89,9 @@ fn ground(
     match key.kind {
         TunnelKind::ErspanI | TunnelKind::ErspanII | TunnelKind::ErspanIII => Some((Ground::Nature, native)),
         TunnelKind::Tzsp | TunnelKind::Hep | TunnelKind::Rpcap => Some((Ground::Nature, native)),
+        // What gives a population its access, or was made to cross networks, is one-sided on every asymmetric path.
+        TunnelKind::GtpU | TunnelKind::L2tp | TunnelKind::Pptp | TunnelKind::Teredo | TunnelKind::SixInFour => None,
+        TunnelKind::Ayiya => None,
         _ if one_way && carrier.rows_one_sided[sender] > 0 => Some((Ground::OneSided, native)),
         _ => None,
     }
@@ -204,7 +207,11 @@ fn told(
                 number("datagrams", totals.datagrams as f64, "datagrams", 0.2),
                 number("ends_distinct", export.ends.count() as f64, "addresses", 0.2),
             ],
-            headline: format!("{kind} tells {receiver} who {} talk to", words::counted(subscribers, "subscriber"),),
+            headline: format!(
+            "{kind} tells {receiver} whom {} {}",
+            words::counted(subscribers, "subscriber"),
+            if subscribers == 1 { "talks to" } else { "talk to" },
+        ),
             explanation: format!(
                 "{} exports flow records of the population ({} records in {} datagrams) to {receiver}, which no register entry \
              allows: who talked to whom, when and how much. Look at the exporter's configuration for the collector \

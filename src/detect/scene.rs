@@ -2,16 +2,17 @@
 //! In: a summary of a window, an hour or a day. Out: collectors judged alone and together, their pairs, names, places.
 //! Bounds: those of the summary; groups are made of its collectors, so there are never more than three times as many.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::finding::{CollectorIdentity, PopulationShare};
 use super::words;
-use crate::model::Model;
+use crate::model::{Baseline, Model, ProfileScore};
 use crate::population::collector::{CollectorKey, CollectorSummary, Service, ServiceAt};
-use crate::population::conflict::network_of;
+use crate::population::groups::{CollectorGroup, Level, roll_up};
 use crate::population::identity::Party;
 use crate::population::places::Places;
-use crate::population::sketch::Merge;
+use crate::population::profile::{PROFILE_LEN, ProfileContext, profile_of};
 use crate::population::texts::TextId;
 use crate::population::{PairKey, PairSummary, PopulationIndex, Populations, Summary};
 use crate::units::Address;
@@ -37,29 +38,26 @@ pub struct Scene<'a> {
     pairs: Vec<(&'a PairKey, &'a PairSummary)>,
 }
 
-/// How far addresses are taken together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
-    /// One address.
-    Address,
-    /// A /24 or /48.
-    Prefix,
-    /// Addresses that serve one registrable domain.
-    Domain,
-}
-
 /// One collector, at one level.
 pub struct Group<'a> {
-    /// The population it is judged for.
-    pub population: PopulationIndex,
-    /// The level.
-    pub level: Level,
     /// What stays the same when it is found again.
     pub key: String,
-    /// Its addresses, ascending.
-    pub addresses: Vec<Address>,
+    /// The level.
+    pub level: Level,
+    /// Whose data, and which addresses.
+    pub of: CollectorGroup,
     /// All of them as one.
-    pub whole: std::borrow::Cow<'a, CollectorSummary>,
+    pub whole: Cow<'a, CollectorSummary>,
+}
+
+impl Group<'_> {
+    /// The group as a person would name it.
+    pub fn spoken(&self, names: &[String]) -> String {
+        match (self.level, self.of.addresses.first()) {
+            (Level::Address, Some(address)) => words::party(*address, names),
+            _ => format!("{} ({} addresses)", self.key, self.of.addresses.len()),
+        }
+    }
 }
 
 impl<'a> Scene<'a> {
@@ -74,44 +72,40 @@ impl<'a> Scene<'a> {
         Self { summary, populations, places, model, collectors, pairs: summary.pairs.sorted() }
     }
 
-    /// Every collector alone, every /24 or /48 with at least two of them, and every domain with at least two.
+    /// Every collector alone, and every /24 or /48, registrable domain and autonomous system that holds at least two.
     pub fn groups(&self) -> Vec<Group<'a>> {
         let mut groups: Vec<Group<'a>> = (self.collectors.iter())
             .map(|&(key, one)| Group {
-                population: key.population,
-                level: Level::Address,
                 key: key.address.to_string(),
-                addresses: vec![key.address],
-                whole: std::borrow::Cow::Borrowed(one),
+                level: Level::Address,
+                of: CollectorGroup::of(*key),
+                whole: Cow::Borrowed(one),
             })
             .collect();
-        let prefix = |key: &CollectorKey, _: &CollectorSummary| Some(words::prefix(network_of(key.address)));
-        let domain = |_: &CollectorKey, one: &CollectorSummary| self.domain_of(one).map(str::to_owned);
-        groups.extend(self.together(Level::Prefix, prefix));
-        groups.extend(self.together(Level::Domain, domain));
+        for level in [Level::Prefix, Level::Name, Level::Asn] {
+            let several = roll_up(self.summary, level, |address| self.places.of(address).asn);
+            let several = several.into_iter().filter(|(of, _)| of.addresses.len() > 1);
+            groups.extend(several.map(|(of, whole)| {
+                Group { key: of.label(self.summary), level, of, whole: Cow::Owned(whole) }
+            }));
+        }
         groups
     }
 
-    fn together(
-        &self,
-        level: Level,
-        key_of: impl Fn(&CollectorKey, &CollectorSummary) -> Option<String>,
-    ) -> Vec<Group<'a>> {
-        let mut members: BTreeMap<(PopulationIndex, String), Vec<usize>> = BTreeMap::new();
-        for (at, (key, one)) in self.collectors.iter().enumerate() {
-            if let Some(name) = key_of(key, one) {
-                members.entry((key.population, name)).or_default().push(at);
-            }
+    /// How far the profile of each group lies from the ordinary ones: by the trained model, else by this summary's own
+    /// collectors of at least `subscribers_min` subscribers. In the order of `groups`; none where one has too few.
+    pub fn profile_scores(&self, groups: &[Group<'_>], subscribers_min: u64) -> Vec<Option<ProfileScore>> {
+        let context = ProfileContext::new(self.summary);
+        let is_judged = |group: &&Group<'_>| group.whole.subscribers.count() >= subscribers_min;
+        let profiles: Vec<Option<[f32; PROFILE_LEN]>> =
+            groups.iter().map(|group| Some(group).filter(is_judged).map(|g| profile_of(&g.of, &g.whole, &context))).collect();
+        if let Some(model) = self.model {
+            return profiles.iter().map(|profile| profile.map(|profile| model.score_profile(&profile))).collect();
         }
-        let several = members.into_iter().filter(|(_, members)| members.len() > 1);
-        several
-            .map(|((population, key), members)| {
-                let mut whole = CollectorSummary::default();
-                members.iter().for_each(|&at| whole.merge(self.collectors[at].1.clone()));
-                let addresses = members.iter().map(|&at| self.collectors[at].0.address).collect();
-                Group { population, level, key, addresses, whole: std::borrow::Cow::Owned(whole) }
-            })
-            .collect()
+        let alone = groups.iter().zip(&profiles).filter(|(group, _)| group.level == Level::Address);
+        let bulk: Vec<[f32; PROFILE_LEN]> = alone.filter_map(|(_, profile)| *profile).collect();
+        let baseline = Baseline::of_bulk(&bulk);
+        profiles.iter().map(|profile| profile.map(|profile| baseline.score(&profile))).collect()
     }
 
     /// The registrable domain that nearly all named rows of a collector ask for.
@@ -189,16 +183,16 @@ impl<'a> Scene<'a> {
         let mut ports: Vec<u16> = at_collector.map(|(service, _)| service.port).filter(|port| *port != 0).collect();
         ports.dedup();
         ports.truncate(PORTS_SHOWN);
-        let prefixes: BTreeSet<String> = group.addresses.iter().map(|a| words::prefix(*a)).collect();
-        let place = group.addresses.first().map(|a| self.places.of(*a)).unwrap_or_default();
+        let prefixes: BTreeSet<String> = group.of.addresses.iter().map(|a| words::prefix(*a)).collect();
+        let place = group.of.addresses.first().map(|a| self.places.of(*a)).unwrap_or_default();
         CollectorIdentity {
             collector_key: group.key.clone(),
-            addresses: group.addresses.clone(),
+            addresses: group.of.addresses.clone(),
             ports,
             prefix: (prefixes.len() == 1).then(|| prefixes.into_iter().next()).flatten(),
             asn: place.asn,
             country: place.country,
-            names: self.names_of(&group.addresses),
+            names: self.names_of(&group.of.addresses),
         }
     }
 }

@@ -132,6 +132,7 @@ impl<'a, Q: Quantiser> Worker<'a, Q> {
                 return;
             }
         }
+        self.parser.finish();
         let totals =
             Totals { rejects: self.parser.rejects().clone(), flows: self.table.counters(), timings: self.timings };
         let _gone = replies.send(Reply::End(Box::new(totals)));

@@ -83,7 +83,9 @@ fn check(frames: &[(u16, u32, &[u8])]) -> (PacketColumns, RejectCounts) {
 
 proptest! {
     #[test]
-    fn byte_soup_never_panics(link in prop::sample::select(LINKS), bytes in prop::collection::vec(any::<u8>(), 0..400), more in 0u32..2000) {
+    fn byte_soup_never_panics(
+        link in prop::sample::select(LINKS), bytes in prop::collection::vec(any::<u8>(), 0..400), more in 0u32..2000,
+    ) {
         let wire = bytes.len() as u32 + more;
         check(&[(link, wire, &bytes)]);
     }

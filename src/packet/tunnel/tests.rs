@@ -80,6 +80,9 @@ fn every_wrapping_gives_its_inner_packet() {
     let (ip, ethernet) = (inner(), inner_ethernet());
     let wifi = [&[0x08, 1, 0, 0], &[1u8; 18][..], &[0x10, 0, 0xaa, 0xaa, 3, 0, 0, 0, 8, 0]].concat();
     let hep2: &[u8] = &[2, 16, 2, 17, 3, 232, 7, 208, 10, 0, 0, 9, 10, 0, 0, 5, 1, 0, 0, 0, 2, 0, 0, 0, 9, 0, 0, 0];
+    let platform: &[u8] =
+        &[0x10, 0, 0x22, 0xeb, 0, 0, 0, 1, 0x20, 1, 0, 100, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0];
+    let l2tp: &[u8] = &[0x0a, 2, 0, 1, 0, 2, 0, 0, 0, 0, 0, 2, 9, 9, 0x21];
     let hep1: &[u8] = &[1, 16, 2, 17, 3, 232, 7, 208, 10, 0, 0, 9, 10, 0, 0, 5];
     #[rustfmt::skip]
     let table: &[(&str, TunnelKind, u32, Vec<u8>)] = &[
@@ -94,7 +97,7 @@ fn every_wrapping_gives_its_inner_packet() {
         ("TZSP", TunnelKind::Tzsp, 0, udp(37008, &[&[1, 0, 0, 1, 0, 0, 10, 1, 200, 1], &ethernet])),
         ("TZSP with 802.11", TunnelKind::Tzsp, 0, udp(37008, &[&[1, 0, 0, 18, 1], &wifi, &ip])),
         ("L2TPv2", TunnelKind::L2tp, 0x0001_0002, udp(1701, &[&[0x40, 2, 0, 45, 0, 1, 0, 2, 0xff, 3, 0, 0x21], &ip])),
-        ("L2TPv2 with sequence and offset", TunnelKind::L2tp, 0x0001_0002, udp(1701, &[&[0x0a, 2, 0, 1, 0, 2, 0, 0, 0, 0, 0, 2, 9, 9, 0x21], &ip])),
+        ("L2TPv2 with sequence and offset", TunnelKind::L2tp, 0x0001_0002, udp(1701, &[l2tp, &ip])),
         ("L2TPv3 over UDP", TunnelKind::L2tp, 7, udp(1701, &[&[0, 3, 0, 0, 0, 0, 0, 7], &ethernet])),
         ("L2TPv3 over IP with a cookie", TunnelKind::L2tp, 7, over(115, &[&[0, 0, 0, 7, 9, 9, 9, 9], &ethernet])),
         ("MPLS in UDP", TunnelKind::MplsInUdp, 16, udp(6635, &[&[0, 1, 0x01, 64], &ip])),
@@ -104,7 +107,7 @@ fn every_wrapping_gives_its_inner_packet() {
         ("GRE in UDP", TunnelKind::Gre, 0, udp(4754, &[&[0, 0, 8, 0], &ip])),
         ("ERSPAN I", TunnelKind::ErspanI, 0, over(47, &[&[0, 0, 0x88, 0xbe], &ethernet])),
         ("ERSPAN II", TunnelKind::ErspanII, 100, over(47, &[&[0x10, 0, 0x88, 0xbe, 0, 0, 0, 1, 0x10, 1, 0, 100, 0, 0, 0, 0], &ethernet])),
-        ("ERSPAN III with a platform header", TunnelKind::ErspanIII, 100, over(47, &[&[0x10, 0, 0x22, 0xeb, 0, 0, 0, 1, 0x20, 1, 0, 100, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0], &ethernet])),
+        ("ERSPAN III with a platform header", TunnelKind::ErspanIII, 100, over(47, &[platform, &ethernet])),
         ("PPTP", TunnelKind::Pptp, 8, over(47, &[&[0x30, 0x81, 0x88, 0x0b, 0, 37, 0, 8, 0, 0, 0, 1, 0, 0, 0, 1, 0xff, 3, 0, 0x21], &ip])),
         ("HEP 3", TunnelKind::Hep, 77, udp(9060, &[&hep3(17)])),
         ("HEP 3 on a port of no meaning", TunnelKind::Hep, 77, udp(5000, &[&hep3(17)])),
