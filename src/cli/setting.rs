@@ -1,7 +1,7 @@
 //! Setting: the one border where options become what is meant.
 //! In: options as written. Out: a policy, populations, places, a key, bounds; every file that an option names is read here.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, bail};
 
@@ -114,7 +114,7 @@ fn workers_default() -> usize {
     std::thread::available_parallelism().map_or(1, |n| n.get().min(WORKERS_DEFAULT_MAX))
 }
 
-fn load_policy(path: &PathBuf, talk: &Talk) -> anyhow::Result<Policy> {
+fn load_policy(path: &Path, talk: &Talk) -> anyhow::Result<Policy> {
     // The one place where a verb asks what day it is, and only to warn of entries that are over.
     let today = jiff::tz::Offset::UTC.to_datetime(jiff::Timestamp::now()).date();
     let (policy, warnings) = Policy::load(path, today)?;

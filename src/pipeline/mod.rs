@@ -178,6 +178,9 @@ enum Reply {
     End(Box<worker::Totals>),
 }
 
+/// One worker's part of a window.
+type Share = (Box<Summary>, Box<FlowColumns>);
+
 /// Puts the workers' shares of each window together, in worker order, and hands them on in window order.
 fn merge_windows<E>(
     replies: &Receiver<Reply>,
@@ -185,7 +188,7 @@ fn merge_windows<E>(
     config: &Config,
     each_window: &mut impl FnMut(ClosedWindow) -> Result<(), E>,
 ) -> Result<worker::Totals, E> {
-    let mut waiting: BTreeMap<u64, Vec<Option<(Box<Summary>, Box<FlowColumns>)>>> = BTreeMap::new();
+    let mut waiting: BTreeMap<u64, Vec<Option<Share>>> = BTreeMap::new();
     let mut totals = worker::Totals::default();
     while let Ok(reply) = replies.recv() {
         match reply {
@@ -204,11 +207,7 @@ fn merge_windows<E>(
     Ok(totals)
 }
 
-fn merge_shares(
-    number: u64,
-    shares: impl Iterator<Item = (Box<Summary>, Box<FlowColumns>)>,
-    config: &Config,
-) -> ClosedWindow {
+fn merge_shares(number: u64, shares: impl Iterator<Item = Share>, config: &Config) -> ClosedWindow {
     let (mut summary, mut rows) = (Summary::empty(), FlowColumns::default());
     for (share, mut share_rows) in shares {
         summary.merge(*share).expect("all workers have one policy, one key and one codebook");

@@ -44,7 +44,7 @@ fn the_contracts_policy_means_what_it_says() {
     let [population] = policy.populations() else { panic!("one population") };
     assert_eq!((population.name.as_str(), population.jurisdiction.as_deref()), ("residents", Some("NL")));
     assert_eq!(population.prefixes.len(), 2);
-    assert_eq!(population.resolvers, ["192.0.2.53".parse::<IpAddr>().expect("an address")]);
+    assert_eq!(population.resolvers, ["192.0.2.53".parse::<std::net::IpAddr>().expect("an address")]);
     let [entry] = policy.entries() else { panic!("one entry") };
     assert_eq!((entry.expires(), entry.subscriber_day_bytes_max), (Some(NEW_YEAR), Some(2 << 20)));
     let country = |code| Country::of_code(code).expect("a country");

@@ -5,4 +5,5 @@ mod captures;
 mod run;
 
 mod every_file;
+mod promises;
 mod quiet;
