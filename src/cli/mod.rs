@@ -2,6 +2,7 @@
 //! Standard output is results, standard error is talk; this room alone prints and reads the environment.
 
 pub mod options;
+pub mod synth;
 pub mod talk;
 
 use std::path::PathBuf;
@@ -52,7 +53,9 @@ pub struct Failed {
 /// Who collects a population's personal data in bulk, how, and on what evidence.
 #[derive(Parser, Debug)]
 #[command(name = "trawlwatch", version, max_term_width = 100, arg_required_else_help = true)]
-#[command(after_help = "Exit status: 0 nothing found at or over --fail-on, 1 found, 2 usage, 3 no input readable, 4 input damaged.")]
+#[command(
+    after_help = "Exit status: 0 nothing found at or over --fail-on, 1 found, 2 usage, 3 no input readable, 4 input damaged."
+)]
 struct Cli {
     #[command(flatten)]
     global: Global,

@@ -314,7 +314,18 @@ mod tests {
 
     #[test]
     fn durations() {
-        for (text, ns) in [("0", Some(0)), ("90s", Some(90_000_000_000)), ("5m", Some(300_000_000_000)), ("1h", Some(3_600_000_000_000)), ("250ms", Some(250_000_000)), ("x", None), ("5y", None), ("99999999999999999999", None), ("", None), ("999999999999d", None)] {
+        for (text, ns) in [
+            ("0", Some(0)),
+            ("90s", Some(90_000_000_000)),
+            ("5m", Some(300_000_000_000)),
+            ("1h", Some(3_600_000_000_000)),
+            ("250ms", Some(250_000_000)),
+            ("x", None),
+            ("5y", None),
+            ("99999999999999999999", None),
+            ("", None),
+            ("999999999999d", None),
+        ] {
             assert_eq!(parse_duration(text).ok().map(|d| d.0), ns, "{text}");
         }
     }

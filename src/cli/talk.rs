@@ -75,7 +75,10 @@ impl Talk {
                 ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr_with_hz(5)),
                 "{bar:24} {bytes}/{total_bytes} {msg} {eta} left",
             ),
-            None => (ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(5)), "{spinner} {bytes} {msg} {elapsed}"),
+            None => (
+                ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(5)),
+                "{spinner} {bytes} {msg} {elapsed}",
+            ),
         };
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
@@ -93,7 +96,9 @@ impl Talk {
 
 /// Text that may hold names from the wire: control characters are shown, never sent to the terminal.
 fn printable(text: &str) -> String {
-    text.chars().flat_map(|c| if c.is_control() && c != '\n' { c.escape_default().collect::<Vec<_>>() } else { vec![c] }).collect()
+    text.chars()
+        .flat_map(|c| if c.is_control() && c != '\n' { c.escape_default().collect::<Vec<_>>() } else { vec![c] })
+        .collect()
 }
 
 /// Whether results on standard output are coloured.
@@ -102,6 +107,8 @@ pub fn colours_on_stdout(when: ColorWhen) -> bool {
         ColorWhen::Always => true,
         ColorWhen::Never => false,
         // NO_COLOR counts when present and not empty (no-color.org).
-        ColorWhen::Auto => std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+        ColorWhen::Auto => {
+            std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+        }
     }
 }
