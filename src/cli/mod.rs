@@ -9,6 +9,7 @@ pub mod options;
 mod output;
 pub mod replay;
 mod setting;
+pub mod synth;
 mod talk;
 pub mod train;
 
@@ -93,6 +94,7 @@ enum Verb {
     Replay(replay::Args),
     Flows(flows::Args),
     Train(train::Args),
+    Synth(synth::Args),
 }
 
 /// Parses the command line, runs the verb, returns the exit status.
@@ -132,6 +134,7 @@ fn run(cli: Cli, talk: &Talk) -> anyhow::Result<Status> {
             let args = args.under(&file);
             if only_print { print_config(&args.in_force()?) } else { train::run(args, talk) }
         }
+        Verb::Synth(args) => synth::run(&args, talk),
     }
 }
 
