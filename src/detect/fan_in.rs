@@ -5,13 +5,18 @@
 //! between them is. Answered traffic only, so that a flood with forged senders is no collection.
 //! The trivial baseline that it must beat: the plain count of distinct sources.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
 use super::finding::{EvidenceValue, Finding, PopulationShare, Technique, Verdict};
 use super::scene::{Group, Scene, app_of, proto_of};
 use super::weigh::{Reason, log_ramp, ramp, severity_of, weigh};
 use super::words;
 use crate::model::ProfileScore;
-use crate::population::collector::CollectorSummary;
-use crate::population::groups::Level;
+use crate::population::collector::{CollectorSummary, SIZE_BITS};
+use crate::population::groups::{CollectorGroup, Level};
+use crate::population::sketch::{LogHistogram, Merge};
+use crate::units::Address;
 
 /// Fewest subscribers that make a fan-in; also keeps groups above the k of privacy.
 pub const SUBSCRIBERS_MIN: u64 = 8;
@@ -19,6 +24,10 @@ pub const SUBSCRIBERS_MIN: u64 = 8;
 const BULK_SUBSCRIBERS_MIN: u64 = 3;
 /// Gaps needed before their regularity says anything.
 const GAPS_MIN: u64 = 8;
+/// Upload share from which on one address among several may be part of a spread-out collector.
+const MEMBER_UPLOAD_SHARE_MIN: f64 = 0.55;
+/// Records of such addresses differ by no more than this factor at the median.
+const ALIKE_FACTOR: f64 = 2.0;
 /// Pseudonyms shown.
 const SAMPLE: usize = 5;
 
@@ -29,7 +38,8 @@ pub struct Measures {
     pub subscribers: u64,
     /// Share of the active subscribers, 0 to 1.
     pub coverage: f64,
-    /// Data up over data both ways, handshakes left out, 0 to 1.
+    /// Data up over data both ways, handshakes left out, 0 to 1: over all of it, or over the median row each way, whichever
+    /// is less. A few large uploads among many balanced keep-alives make no collector, nor does the reverse.
     pub upload_share: f64,
     /// Share of rows that were answered, 0 to 1.
     pub answered_share: f64,
@@ -59,7 +69,7 @@ impl Measures {
         Self {
             subscribers,
             coverage: (subscribers as f64 / active.max(1) as f64).min(1.0),
-            upload_share: if up + down > 0.0 { up / (up + down) } else { 0.0 },
+            upload_share: share(up, down).min(typical_share(whole)),
             answered_share: whole.rows_answered as f64 / rows,
             record_bytes: quartile(0.5).unwrap_or(0.0),
             record_dispersion: quartile(0.25).zip(quartile(0.75)).map_or(1.0, dispersion),
@@ -69,14 +79,19 @@ impl Measures {
         }
     }
 
+    /// Whether one address among several behaves like part of a spread-out collector.
+    fn is_member_like(&self) -> bool {
+        self.upload_share >= MEMBER_UPLOAD_SHARE_MIN && self.answered_share >= 0.5
+    }
+
     /// Reasons for a fan-in.
     fn reasons(&self, bulk: &Bulk) -> Vec<Reason> {
         let timed = match self.gap_spread {
             Some(spread) => ramp(spread, 1.0, 0.35),
-            // Nothing repeats yet: neither for nor against.
-            None => 0.55,
+            // Nothing repeats yet, and being machine-timed is half of what a fan-in is: at most `medium`.
+            None => 0.12,
         };
-        let small = log_ramp(self.record_bytes, 1_048_576.0, 65_536.0).min(log_ramp(self.record_bytes, 24.0, 96.0));
+        let small = log_ramp(self.record_bytes, 1_048_576.0, 65_536.0).min(log_ramp(self.record_bytes, 48.0, 160.0));
         let beside = |of: fn(&Measures) -> f64| bulk.beside(of);
         vec![
             Reason::number(
@@ -87,7 +102,7 @@ impl Measures {
                 0.15,
             )
             .beside(beside(|m| m.subscribers as f64)),
-            Reason::number("upload_share", self.upload_share, "ratio", ramp(self.upload_share, 0.5, 0.75), 0.3)
+            Reason::number("upload_share", self.upload_share, "ratio", ramp(self.upload_share, 0.5, 0.7), 0.25)
                 .beside(beside(|m| m.upload_share)),
             Reason::number(
                 "record_dispersion",
@@ -99,11 +114,62 @@ impl Measures {
             .beside(beside(|m| m.record_dispersion)),
             Reason::number("gap_spread", self.gap_spread.unwrap_or(f64::NAN), "ratio", timed, 0.2)
                 .beside(beside(|m| m.gap_spread.unwrap_or(f64::NAN))),
-            Reason::number("record_bytes", self.record_bytes, "bytes", small, 0.05).beside(beside(|m| m.record_bytes)),
+            Reason::number("record_bytes", self.record_bytes, "bytes", small, 0.1).beside(beside(|m| m.record_bytes)),
             Reason::number("answered_share", self.answered_share, "ratio", ramp(self.answered_share, 0.3, 0.7), 0.05)
                 .beside(beside(|m| m.answered_share)),
         ]
     }
+}
+
+fn share(up: f64, down: f64) -> f64 {
+    if up + down > 0.0 { up / (up + down) } else { 0.0 }
+}
+
+/// The share of the median row up beside the median row down, each as often as it occurs.
+fn typical_share(whole: &CollectorSummary) -> f64 {
+    let typical = |sizes: &LogHistogram<SIZE_BITS>| sizes.quantile(0.5).unwrap_or(0.0) * sizes.total() as f64;
+    share(typical(&whole.upload_sizes), typical(&whole.download_sizes))
+}
+
+/// The group without the addresses that only happen to stand beside a collector: in one /24 or behind one name there are
+/// unrelated services. None where fewer than two are left.
+fn coherent<'a>(scene: &Scene<'a>, group: Group<'a>) -> Option<Group<'a>> {
+    if group.level == Level::Address {
+        return Some(group);
+    }
+    let population = group.of.population;
+    let members = group.of.addresses.iter().filter_map(|&address| Some((address, scene.collector(population, address)?)));
+    let members = of_one_domain(scene, members.filter(|(_, one)| Measures::of(one, 1).is_member_like()).collect());
+    let middle = median(members.iter().filter_map(|(_, one)| one.upload_sizes.quantile(0.5)).collect());
+    let alike = |one: &CollectorSummary| {
+        one.upload_sizes.quantile(0.5).is_some_and(|size| size <= middle * ALIKE_FACTOR && middle <= size * ALIKE_FACTOR)
+    };
+    let (mut addresses, mut whole) = (Vec::new(), CollectorSummary::default());
+    for (address, one) in members.into_iter().filter(|(_, one)| alike(one)) {
+        addresses.push(address);
+        whole.merge(one.clone());
+    }
+    let of = CollectorGroup { addresses, ..group.of };
+    (of.addresses.len() > 1).then_some(Group { of, whole: Cow::Owned(whole), ..group })
+}
+
+/// Neighbours with different names are different parties: of a prefix or a system, those with the name (or without any)
+/// that reaches most subscribers.
+fn of_one_domain<'a>(
+    scene: &Scene<'a>,
+    members: Vec<(Address, &'a CollectorSummary)>,
+) -> Vec<(Address, &'a CollectorSummary)> {
+    let mut reach: BTreeMap<Option<&str>, u64> = BTreeMap::new();
+    for (_, one) in &members {
+        *reach.entry(scene.domain_of(one)).or_default() += one.subscribers.count();
+    }
+    let Some((&domain, _)) = reach.iter().max_by_key(|(_, subscribers)| **subscribers) else { return members };
+    members.into_iter().filter(|(_, one)| scene.domain_of(one) == domain).collect()
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(0.0)
 }
 
 /// The capture's other collectors: what is usual here.
@@ -146,7 +212,7 @@ impl Bulk {
 
 /// See the file's header.
 pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
-    let groups = scene.groups();
+    let groups: Vec<Group<'_>> = scene.groups().into_iter().filter_map(|group| coherent(scene, group)).collect();
     if groups.iter().all(|group| group.whole.subscribers.count() < SUBSCRIBERS_MIN) {
         return;
     }

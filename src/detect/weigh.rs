@@ -67,8 +67,7 @@ pub fn severity_of(score: f64, p_value: f64) -> Option<Severity> {
     match (score, p_value) {
         (score, p) if score >= 0.75 && p <= 0.05 => Some(Severity::High),
         (score, _) if score >= 0.6 => Some(Severity::Medium),
-        (score, _) if score >= 0.4 => Some(Severity::Low),
-        (score, _) if score >= 0.25 => Some(Severity::Info),
+        (score, _) if score >= 0.45 => Some(Severity::Low),
         _ => None,
     }
 }
