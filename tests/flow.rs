@@ -362,7 +362,11 @@ fn a_shot_from_the_side_and_what_only_looks_like_one() {
         for shot in shots {
             let Observation::SegmentConflict(shot) = shot else { continue };
             assert!(shot.is_injection_like(), "{name}: {shot:?}");
-            assert_eq!((shot.stream_offset, shot.ttl_difference, shot.overlap_bytes), (Some(0), 13, forged.len() as u32), "{name}");
+            assert_eq!(
+                (shot.stream_offset, shot.ttl_difference, shot.overlap_bytes),
+                (Some(0), 13, forged.len() as u32),
+                "{name}"
+            );
         }
     }
 }
