@@ -33,6 +33,8 @@ pub mod policy;
 
 pub mod report;
 
+pub mod pipeline;
+
 pub mod synth;
 
 pub mod evaluate;

@@ -1,6 +1,8 @@
 //! The packet room against real captures: Zeek's connection logs and etherparse are the judges.
 //! In: the shared captures, found beside the project or named by `TRAWLWATCH_CAPTURES`; without them nothing is run.
 
+#![expect(clippy::print_stdout, reason = "a test that cannot run says so")]
+
 #[path = "packet/judge.rs"]
 mod judge;
 #[path = "packet/robust.rs"]
@@ -93,7 +95,6 @@ fn ends(key: &FlowKey) -> String {
 /// The tunnel files: how many inner packets of each kind and depth, and the end points of the first one.
 /// What tshark calls a tunnel in `tunnels/` and `mobile-core/` and is absent here carries no IP packet: see
 /// `tunnels_that_carry_no_packet`.
-#[rustfmt::skip]
 const TUNNELS: &[(&str, TunnelKind, u8, usize, &str)] = &[
     // file, kind, depth, inner packets, first inner end points
     ("tunnels/ndpi__4in4tunnel.pcap", TunnelKind::IpInIp, 1, 5, "10.10.100.25:62367 10.10.101.2:17000 17"),
@@ -101,31 +102,85 @@ const TUNNELS: &[(&str, TunnelKind, u8, usize, &str)] = &[
     ("tunnels/zeek__tunnels__4in4.pcap", TunnelKind::IpInIp, 1, 1, "10.0.0.1:30000 10.0.0.2:13000 17"),
     ("tunnels/zeek__tunnels__4in6.pcap", TunnelKind::IpInIp, 1, 1, "70.55.213.211:31337 192.88.99.1:80 6"),
     ("tunnels/zeek__tunnels__6in4.pcap", TunnelKind::SixInFour, 1, 1, "cafe::babe:13000 dead::beef:30000 17"),
-    ("tunnels/zeek__tunnels__6in6-tunnel-change.pcap", TunnelKind::IpInIp, 1, 2, "cafe::babe:13000 dead::beef:30000 17"),
+    (
+        "tunnels/zeek__tunnels__6in6-tunnel-change.pcap",
+        TunnelKind::IpInIp,
+        1,
+        2,
+        "cafe::babe:13000 dead::beef:30000 17",
+    ),
     ("tunnels/zeek__tunnels__6in6in6.pcap", TunnelKind::IpInIp, 2, 1, "cafe::babe:13000 dead::beef:30000 17"),
-    ("conformance/ndpi/ndpi__syslog.pcap", TunnelKind::SixInFour, 1, 6, "2001:470:6c:a1::2:38159 2001:470:765b::b15:22:514 17"),
-    ("tunnels/suricata-verify__decode-erspan-typeII-01__input.pcap", TunnelKind::ErspanII, 1, 4, "23.0.0.2:8 23.0.0.3:0 1"),
+    (
+        "conformance/ndpi/ndpi__syslog.pcap",
+        TunnelKind::SixInFour,
+        1,
+        6,
+        "2001:470:6c:a1::2:38159 2001:470:765b::b15:22:514 17",
+    ),
+    (
+        "tunnels/suricata-verify__decode-erspan-typeII-01__input.pcap",
+        TunnelKind::ErspanII,
+        1,
+        4,
+        "23.0.0.2:8 23.0.0.3:0 1",
+    ),
     ("tunnels/tcpdump__erspan-type-i-1.pcap", TunnelKind::ErspanI, 1, 2, "10.52.128.233:8 10.52.128.234:0 1"),
     ("tunnels/tcpdump__erspan-type-ii-2.pcap", TunnelKind::ErspanII, 1, 16, "10.200.101.2:1985 224.0.0.2:1985 17"),
     ("tunnels/tcpdump__erspan-type-iii-ft-0.pcap", TunnelKind::ErspanIII, 1, 9, "10.29.11.1:8 10.29.20.21:0 1"),
     ("tunnels/zeek__erspanIII.pcap", TunnelKind::ErspanIII, 1, 2, "1.1.1.1:0 192.168.15.47:8 1"),
-    ("conformance/ja4/ja4__gre-erspan-vxlan.pcap", TunnelKind::ErspanII, 1, 7, "172.16.27.121:4790 172.16.27.131:4789 17"),
+    (
+        "conformance/ja4/ja4__gre-erspan-vxlan.pcap",
+        TunnelKind::ErspanII,
+        1,
+        7,
+        "172.16.27.121:4790 172.16.27.131:4789 17",
+    ),
     ("conformance/ja4/ja4__gre-erspan-vxlan.pcap", TunnelKind::Vxlan, 2, 7, "10.16.27.12:65174 10.16.27.131:80 6"),
     ("conformance/ja4/ja4__gre-sample.pcap", TunnelKind::Gre, 1, 40, "66.59.111.190:8 172.28.2.3:0 1"),
     ("tunnels/tcpdump__wccp_redirect_gre.pcap", TunnelKind::Gre, 1, 1, "10.254.108.228:445 10.254.127.195:1291 6"),
     ("tunnels/zeek__tunnels__gre-pptp.pcap", TunnelKind::IpInIp, 1, 2, "16.0.0.200:0 192.52.166.154:0 47"),
     ("tunnels/zeek__tunnels__gre-pptp.pcap", TunnelKind::Pptp, 2, 2, "8.8.8.8:53 172.16.44.3:40768 17"),
-    ("tunnels/suricata-verify__vxlan-decoder-01__input.pcap", TunnelKind::Vxlan, 1, 1, "10.96.0.10:53 185.27.115.6:12345 17"),
-    ("tunnels/suricata-verify__vxlan-decoder-02__vxlan.pcap", TunnelKind::Vxlan, 1, 8, "192.168.203.3:8 192.168.203.5:0 1"),
-    ("tunnels/suricata-verify__vxlan-decoder-03__vxlan.pcap", TunnelKind::Vxlan, 1, 100, "78.46.93.39:123 172.31.0.238:60631 17"),
-    ("tunnels/suricata-verify__vxlan-non-zero-reserved-fields__input.pcap", TunnelKind::Vxlan, 1, 10, "192.168.1.134:80 218.94.93.34:51252 6"),
+    (
+        "tunnels/suricata-verify__vxlan-decoder-01__input.pcap",
+        TunnelKind::Vxlan,
+        1,
+        1,
+        "10.96.0.10:53 185.27.115.6:12345 17",
+    ),
+    (
+        "tunnels/suricata-verify__vxlan-decoder-02__vxlan.pcap",
+        TunnelKind::Vxlan,
+        1,
+        8,
+        "192.168.203.3:8 192.168.203.5:0 1",
+    ),
+    (
+        "tunnels/suricata-verify__vxlan-decoder-03__vxlan.pcap",
+        TunnelKind::Vxlan,
+        1,
+        100,
+        "78.46.93.39:123 172.31.0.238:60631 17",
+    ),
+    (
+        "tunnels/suricata-verify__vxlan-non-zero-reserved-fields__input.pcap",
+        TunnelKind::Vxlan,
+        1,
+        10,
+        "192.168.1.134:80 218.94.93.34:51252 6",
+    ),
     ("tunnels/tcpdump__vxlan_port_8472.pcap", TunnelKind::Vxlan, 1, 8, "192.168.203.3:8 192.168.203.5:0 1"),
     ("tunnels/tcpdump__bigtcp-ipv4-vxlan-ipv4.pcap", TunnelKind::Vxlan, 1, 1, "192.168.1.1:36449 192.168.1.2:36875 6"),
     ("tunnels/tcpdump__bigtcp-ipv4-vxlan-ipv6.pcap", TunnelKind::Vxlan, 1, 1, "fd00::1:36425 fd00::2:33673 6"),
     ("tunnels/tcpdump__bigtcp-ipv6-vxlan-ipv6.pcap", TunnelKind::Vxlan, 1, 1, "fd00::1:40007 fd00::2:40607 6"),
     ("tunnels/tcpdump__gso-ipv4-vxlan-ipv6.pcap", TunnelKind::Vxlan, 1, 1, "fd00::1:40145 fd00::2:44479 6"),
     ("tunnels/zeek__tunnels__vxlan.pcap", TunnelKind::Vxlan, 1, 8, "10.0.0.1:8 10.0.0.2:0 1"),
-    ("tunnels/zeek__tunnels__vxlan-encapsulated-igmp-v2.pcap", TunnelKind::Vxlan, 1, 3, "192.168.9.80:0 224.0.0.251:0 2"),
+    (
+        "tunnels/zeek__tunnels__vxlan-encapsulated-igmp-v2.pcap",
+        TunnelKind::Vxlan,
+        1,
+        3,
+        "192.168.9.80:0 224.0.0.251:0 2",
+    ),
     ("tunnels/zeek__tunnels__vxlan-triple-v2.pcap", TunnelKind::Vxlan, 3, 1, "4.4.4.4:53 4.4.4.9:53 17"),
     ("tunnels/tcpdump__bigtcp-ipv4-geneve-ipv6.pcap", TunnelKind::Geneve, 1, 1, "fd00::1:41423 fd00::2:40433 6"),
     ("tunnels/tcpdump__bigtcp-ipv6-geneve-ipv6.pcap", TunnelKind::Geneve, 1, 1, "fd00::1:38339 fd00::2:43997 6"),
@@ -134,17 +189,77 @@ const TUNNELS: &[(&str, TunnelKind, u8, usize, &str)] = &[
     ("tunnels/tcpdump__geneve-gcp.pcap", TunnelKind::Geneve, 1, 1, "192.168.100.1:8080 192.168.100.2:2905 6"),
     ("tunnels/zeek__tunnels__geneve-47101.pcap", TunnelKind::Geneve, 1, 24, "145.40.68.75:443 192.168.0.107:45474 6"),
     ("tunnels/zeek__tunnels__geneve-ipv6.pcap", TunnelKind::Geneve, 1, 2, "fd00::1:40000 fd00::2:40001 17"),
-    ("tunnels/zeek__tunnels__geneve-vxlan-dns-truncated.pcap", TunnelKind::Vxlan, 2, 2, "1.1.1.1:53 172.16.11.201:36872 17"),
+    (
+        "tunnels/zeek__tunnels__geneve-vxlan-dns-truncated.pcap",
+        TunnelKind::Vxlan,
+        2,
+        2,
+        "1.1.1.1:53 172.16.11.201:36872 17",
+    ),
     ("conformance/ja4/ja4__tcpdump-geneve.pcap", TunnelKind::Geneve, 1, 39, "30.0.0.1:8 30.0.0.2:0 1"),
-    ("mobile-core/arkime__pcap__ipv6-gtp6.pcap", TunnelKind::GtpU, 1, 1, "1111:2222:3333:4444:5555:7777:::53 1111:2222:3333:4444:5555:8888:a8ac:7bc0:57030 17"),
-    ("mobile-core/ndpi__ipv6_in_gtp.pcap", TunnelKind::GtpU, 1, 2, "2607:fc20:4052:39e:490a:ea4d:17fe:e09c:49120 fd00:976a:bc67:193e::7:25658 17"),
-    ("tunnels/zeek__tunnels__gtp__gtp1_gn_normal_incl_fragmentation.pcap", TunnelKind::GtpU, 1, 68, "10.131.47.185:1923 79.101.110.141:80 6"),
-    ("tunnels/zeek__tunnels__gtp__gtp2_different_udp_port.pcap", TunnelKind::GtpU, 1, 78, "10.131.17.170:51803 173.199.115.168:80 6"),
-    ("tunnels/zeek__tunnels__gtp__gtp4_udp_2152_inside.pcap", TunnelKind::GtpU, 1, 1, "10.131.138.69:2152 74.125.216.149:2152 17"),
-    ("tunnels/zeek__tunnels__gtp__gtp6_gtp_0x32.pcap", TunnelKind::GtpU, 1, 31, "10.222.10.10:44960 173.194.69.188:5228 6"),
-    ("tunnels/zeek__tunnels__gtp__gtp8_teredo.pcap", TunnelKind::Teredo, 2, 10, "2001:0:4137:9e76:201a:3f51:3afd:573e:0 2001:0:5ef5:79fd:3ca5:6ae6:2b37:be97:0 59"),
-    ("tunnels/zeek__tunnels__gtp__gtp9_unknown_or_too_short_payload.pcap", TunnelKind::GtpU, 1, 10, "10.131.119.38:55746 217.20.156.4:80 6"),
-    ("tunnels/suricata-verify__decode-teredo-01__input.pcap", TunnelKind::Teredo, 1, 4, "fe80::8000:ffff:ffff:fffd:133 ff02::2:134 58"),
+    (
+        "mobile-core/arkime__pcap__ipv6-gtp6.pcap",
+        TunnelKind::GtpU,
+        1,
+        1,
+        "1111:2222:3333:4444:5555:7777:::53 1111:2222:3333:4444:5555:8888:a8ac:7bc0:57030 17",
+    ),
+    (
+        "mobile-core/ndpi__ipv6_in_gtp.pcap",
+        TunnelKind::GtpU,
+        1,
+        2,
+        "2607:fc20:4052:39e:490a:ea4d:17fe:e09c:49120 fd00:976a:bc67:193e::7:25658 17",
+    ),
+    (
+        "tunnels/zeek__tunnels__gtp__gtp1_gn_normal_incl_fragmentation.pcap",
+        TunnelKind::GtpU,
+        1,
+        68,
+        "10.131.47.185:1923 79.101.110.141:80 6",
+    ),
+    (
+        "tunnels/zeek__tunnels__gtp__gtp2_different_udp_port.pcap",
+        TunnelKind::GtpU,
+        1,
+        78,
+        "10.131.17.170:51803 173.199.115.168:80 6",
+    ),
+    (
+        "tunnels/zeek__tunnels__gtp__gtp4_udp_2152_inside.pcap",
+        TunnelKind::GtpU,
+        1,
+        1,
+        "10.131.138.69:2152 74.125.216.149:2152 17",
+    ),
+    (
+        "tunnels/zeek__tunnels__gtp__gtp6_gtp_0x32.pcap",
+        TunnelKind::GtpU,
+        1,
+        31,
+        "10.222.10.10:44960 173.194.69.188:5228 6",
+    ),
+    (
+        "tunnels/zeek__tunnels__gtp__gtp8_teredo.pcap",
+        TunnelKind::Teredo,
+        2,
+        10,
+        "2001:0:4137:9e76:201a:3f51:3afd:573e:0 2001:0:5ef5:79fd:3ca5:6ae6:2b37:be97:0 59",
+    ),
+    (
+        "tunnels/zeek__tunnels__gtp__gtp9_unknown_or_too_short_payload.pcap",
+        TunnelKind::GtpU,
+        1,
+        10,
+        "10.131.119.38:55746 217.20.156.4:80 6",
+    ),
+    (
+        "tunnels/suricata-verify__decode-teredo-01__input.pcap",
+        TunnelKind::Teredo,
+        1,
+        4,
+        "fe80::8000:ffff:ffff:fffd:133 ff02::2:134 58",
+    ),
     ("tunnels/zeek__tunnels__ayiya-large-identity.pcap", TunnelKind::Ayiya, 1, 1, "fd00::1:40000 fd00::2:40001 17"),
 ];
 
@@ -191,22 +306,89 @@ fn what_carries_no_packet_or_only_looks_like_a_tunnel_gives_no_inner_row() {
     }
 }
 
+type ExportCase = (&'static str, ExportKind, usize, u32, Option<(&'static str, &'static str)>);
+
 /// Flow exports: file, kind, datagrams, records, and one pair of end points that a record names.
-#[rustfmt::skip]
-const EXPORTS: &[(&str, ExportKind, usize, u32, Option<(&str, &str)>)] = &[
-    ("conformance/flow-export/pmacct__101-NFv9-CISCO-cust_primitives__traffic-00.pcap", ExportKind::NetflowV9, 40, 51, Some(("138.187.58.13", "138.187.57.33"))),
-    ("conformance/flow-export/pmacct__102-NFv9-CISCO-f2rd-pretag-sampling-reload__traffic-00.pcap", ExportKind::NetflowV9, 25, 35, Some(("213.3.216.138", "213.3.216.137"))),
-    ("conformance/flow-export/pmacct__110-IPFIXv10-NFv9-multiple-sources__traffic-00.pcap", ExportKind::Ipfix, 6, 12, Some(("10.231.65.56", "10.192.12.213"))),
-    ("conformance/flow-export/pmacct__111-IPFIXv10-NFv9-IPv6-IPv4-mix_sources__traffic-00.pcap", ExportKind::NetflowV9, 11, 11, Some(("138.187.58.13", "138.187.57.33"))),
-    ("conformance/flow-export/pmacct__111-IPFIXv10-NFv9-IPv6-IPv4-mix_sources__traffic-01.pcap", ExportKind::Ipfix, 11, 13, Some(("2001:4d98:a100:402:0:933:e:1", "2a02:a90:4007::11:1"))),
-    ("conformance/flow-export/pmacct__112-IPFIXv10-CISCO-options-map-reassignment__traffic-00.pcap", ExportKind::Ipfix, 21, 76, None),
-    ("conformance/flow-export/pmacct__400-IPFIXv10-BMP-CISCO-SRv6-multiple-sources__traffic-00.pcap", ExportKind::Ipfix, 583, 995, Some(("2001:db8:28::1", "2001:db8:90::1"))),
-    ("conformance/flow-export/pmacct__400-IPFIXv10-BMP-CISCO-SRv6-multiple-sources__traffic-01.pcap", ExportKind::Ipfix, 277, 447, Some(("192.0.2.13", "192.0.2.14"))),
-    ("conformance/flow-export/pmacct__500-IPFIXv10-BGP-CISCO-SRv6__traffic-00.pcap", ExportKind::Ipfix, 40, 53, Some(("fe80::6445:954d:f2c1:b72b", "ff02::16"))),
+const EXPORTS: &[ExportCase] = &[
+    (
+        "conformance/flow-export/pmacct__101-NFv9-CISCO-cust_primitives__traffic-00.pcap",
+        ExportKind::NetflowV9,
+        40,
+        51,
+        Some(("138.187.58.13", "138.187.57.33")),
+    ),
+    (
+        "conformance/flow-export/pmacct__102-NFv9-CISCO-f2rd-pretag-sampling-reload__traffic-00.pcap",
+        ExportKind::NetflowV9,
+        25,
+        35,
+        Some(("213.3.216.138", "213.3.216.137")),
+    ),
+    (
+        "conformance/flow-export/pmacct__110-IPFIXv10-NFv9-multiple-sources__traffic-00.pcap",
+        ExportKind::Ipfix,
+        6,
+        12,
+        Some(("10.231.65.56", "10.192.12.213")),
+    ),
+    (
+        "conformance/flow-export/pmacct__111-IPFIXv10-NFv9-IPv6-IPv4-mix_sources__traffic-00.pcap",
+        ExportKind::NetflowV9,
+        11,
+        11,
+        Some(("138.187.58.13", "138.187.57.33")),
+    ),
+    (
+        "conformance/flow-export/pmacct__111-IPFIXv10-NFv9-IPv6-IPv4-mix_sources__traffic-01.pcap",
+        ExportKind::Ipfix,
+        11,
+        13,
+        Some(("2001:4d98:a100:402:0:933:e:1", "2a02:a90:4007::11:1")),
+    ),
+    (
+        "conformance/flow-export/pmacct__112-IPFIXv10-CISCO-options-map-reassignment__traffic-00.pcap",
+        ExportKind::Ipfix,
+        21,
+        76,
+        None,
+    ),
+    (
+        "conformance/flow-export/pmacct__400-IPFIXv10-BMP-CISCO-SRv6-multiple-sources__traffic-00.pcap",
+        ExportKind::Ipfix,
+        583,
+        995,
+        Some(("2001:db8:28::1", "2001:db8:90::1")),
+    ),
+    (
+        "conformance/flow-export/pmacct__400-IPFIXv10-BMP-CISCO-SRv6-multiple-sources__traffic-01.pcap",
+        ExportKind::Ipfix,
+        277,
+        447,
+        Some(("192.0.2.13", "192.0.2.14")),
+    ),
+    (
+        "conformance/flow-export/pmacct__500-IPFIXv10-BGP-CISCO-SRv6__traffic-00.pcap",
+        ExportKind::Ipfix,
+        40,
+        53,
+        Some(("fe80::6445:954d:f2c1:b72b", "ff02::16")),
+    ),
     ("flow-export/tcpdump__sflow-print-v6.pcap", ExportKind::Sflow, 25, 13, Some(("10.10.10.2", "50.1.1.2"))),
-    ("flow-export/tcpdump__sflow_multiple_counter_30_pdus.pcap", ExportKind::NetflowV5, 5, 7, Some(("87.218.217.112", "168.87.242.174"))),
+    (
+        "flow-export/tcpdump__sflow_multiple_counter_30_pdus.pcap",
+        ExportKind::NetflowV5,
+        5,
+        7,
+        Some(("87.218.217.112", "168.87.242.174")),
+    ),
     ("flow-export/tcpdump__sflow_multiple_counter_30_pdus.pcap", ExportKind::Sflow, 25, 0, None),
-    ("robustness/suricata-verify__filestore-5408__input.pcap", ExportKind::Sflow, 2, 15, Some(("96.43.146.48", "172.16.133.68"))),
+    (
+        "robustness/suricata-verify__filestore-5408__input.pcap",
+        ExportKind::Sflow,
+        2,
+        15,
+        Some(("96.43.146.48", "172.16.133.68")),
+    ),
 ];
 
 #[test]

@@ -33,7 +33,8 @@ pub struct Progress {
     pub bytes_total: Option<u64>,
 }
 
-/// The inputs of a run.
+/// The inputs of a run. Plain files are mapped: one that is cut by another process while it is read ends this process
+/// with SIGBUS, as it does every reader of maps; one that grows is read to its new end.
 pub struct Captures {
     sources: Vec<Source>,
     maps: Arc<[Mmap]>,

@@ -33,6 +33,12 @@ pub enum OpenError {
         /// The input.
         path: InputPath,
     },
+    /// A terminal, on which nobody types a capture.
+    #[error("{path}: is a terminal; pipe a capture into it, for example `tcpdump -w - | trawlwatch replay -`")]
+    Terminal {
+        /// The input.
+        path: InputPath,
+    },
     /// No byte in it.
     #[error("{path}: is empty (0 bytes); was the capture stopped before its first write?")]
     Empty {
@@ -97,6 +103,10 @@ fn cure_of(error: &io::Error) -> &'static str {
         io::ErrorKind::PermissionDenied => "make it readable for this user, or pipe it in: `sudo cat FILE | … -`",
         io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
             "the compressed stream is broken from its start; copy it again from its origin"
+        }
+        // zstd's own words for a window beyond 128 MiB, which only `--long` makes.
+        _ if error.to_string().contains("too much memory") => {
+            "it wants more memory than is given: pipe it, `zstd -dc --long=31 FILE | trawlwatch replay -`"
         }
         _ => "check the device or file system that holds it",
     }

@@ -6,7 +6,7 @@
 use std::ffi::OsStr;
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, IsTerminal, Read, Seek, SeekFrom};
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
@@ -301,6 +301,9 @@ impl Opened {
         let metadata = file.metadata().map_err(unreadable)?;
         if metadata.is_dir() {
             return Err(OpenError::Directory { path: path.clone() });
+        }
+        if file.is_terminal() {
+            return Err(OpenError::Terminal { path: path.clone() });
         }
         let InputPath::File(name) = path else { return Self::stream(file, None).map_err(unreadable) };
         if !metadata.is_file() || metadata.len() == 0 {

@@ -14,7 +14,7 @@ pub mod sniff;
 
 pub use captures::{Captures, Progress};
 pub use error::OpenError;
-pub use fault::{FaultCounts, FaultKind, FileReport};
+pub use fault::{FaultCost, FaultCounts, FaultKind, FileReport};
 pub use filter::{Filter, FilterError};
 
 pub use frame::{Frame, FrameBatch, FrameRef, LinkType};

@@ -1,9 +1,19 @@
 //! The command line: one file per verb, plain values in, exit status out.
 //! Standard output is results, standard error is talk; this room alone prints and reads the environment.
 
+mod account;
+mod analysis;
+mod flow_sink;
+pub mod flows;
 pub mod options;
-pub mod talk;
+mod output;
+pub mod replay;
+mod setting;
+pub mod synth;
+mod talk;
+pub mod train;
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -80,7 +90,12 @@ pub struct Global {
 }
 
 #[derive(Subcommand, Debug)]
-enum Verb {}
+enum Verb {
+    Replay(replay::Args),
+    Flows(flows::Args),
+    Train(train::Args),
+    Synth(synth::Args),
+}
 
 /// Parses the command line, runs the verb, returns the exit status.
 pub fn main() -> ExitCode {
@@ -105,8 +120,27 @@ pub fn main() -> ExitCode {
 
 fn run(cli: Cli, talk: &Talk) -> anyhow::Result<Status> {
     let file = ConfigFile::load(cli.global.config.as_deref())?;
-    let _ = (file, talk);
-    match cli.verb {}
+    let only_print = cli.global.print_config;
+    match cli.verb {
+        Verb::Replay(args) => {
+            let args = args.under(&file);
+            if only_print { print_config(&args.in_force()?) } else { replay::run(args, talk) }
+        }
+        Verb::Flows(args) => {
+            let args = args.under(&file);
+            if only_print { print_config(&args.in_force()?) } else { flows::run(args, talk) }
+        }
+        Verb::Train(args) => {
+            let args = args.under(&file);
+            if only_print { print_config(&args.in_force()?) } else { train::run(args, talk) }
+        }
+        Verb::Synth(args) => synth::run(&args, talk),
+    }
+}
+
+fn print_config(text: &str) -> anyhow::Result<Status> {
+    std::io::stdout().write_all(text.as_bytes())?;
+    Ok(Status::Quiet)
 }
 
 /// Whoever read our output has gone: that is no error (`trawlwatch … | head`).

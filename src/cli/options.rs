@@ -8,6 +8,7 @@ use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 use crate::detect::finding::Severity;
+use crate::report::flows::FlowFormat;
 
 /// Declares a group of options: every field is optional, so that groups can be laid over one another.
 macro_rules! options {
@@ -97,7 +98,7 @@ options! {
     pub struct Flows {
         /// File format [default: by the name's ending, else csv]
         #[arg(long, value_enum, value_name = "FORMAT", help_heading = "Output")]
-        format: FlowFormat,
+        format: FlowFormatWord,
         /// Write to this file instead of standard output (needed for parquet)
         #[arg(long, short = 'o', value_name = "FILE", help_heading = "Output")]
         output: PathBuf,
@@ -151,10 +152,21 @@ pub enum FindingFormat {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[allow(missing_docs, reason = "the words are the formats' own names")]
-pub enum FlowFormat {
+pub enum FlowFormatWord {
     Parquet,
     Csv,
     Json,
+}
+
+impl FlowFormatWord {
+    /// The format that the word names.
+    pub fn meant(self) -> FlowFormat {
+        match self {
+            Self::Parquet => FlowFormat::Parquet,
+            Self::Csv => FlowFormat::Csv,
+            Self::Json => FlowFormat::Json,
+        }
+    }
 }
 
 /// A severity as typed.
@@ -290,6 +302,18 @@ fn line_of(text: &str, key: &str) -> Option<usize> {
         return None;
     }
     text.lines().position(|line| line.split('=').next().is_some_and(|left| left.trim() == key)).map(|at| at + 1)
+}
+
+/// Defaults of the shared options that are values and not behaviour.
+pub fn defaults() -> Shared {
+    Shared { color: Some(ColorWhen::Auto), ..Shared::default() }
+}
+
+/// The options in force as a configuration file: `--print-config` writes what `--config` reads.
+pub fn in_force<T: Serialize>(shared: &Shared, verb: &str, options: &T) -> anyhow::Result<String> {
+    let mut table = toml::Table::try_from(shared)?;
+    table.insert(verb.to_owned(), toml::Value::try_from(options)?);
+    Ok(toml::to_string(&table)?)
 }
 
 /// A length of time as people write it: `90s`, `5m`, `1h`, `1d`, `250ms`; a bare number is seconds.

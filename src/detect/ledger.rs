@@ -4,6 +4,7 @@
 //! Bounds: [`FINDINGS_MAX`] records; what does not fit is counted, the mildest are left out first.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use super::finding::{Finding, Technique};
 use crate::units::Address;
@@ -27,12 +28,13 @@ impl Ledger {
         for finding in found {
             let identity =
                 (finding.technique, finding.collector.collector_key.clone(), finding.population.name.clone());
-            match self.open.get_mut(&identity) {
-                Some(known) => fold(known, finding),
-                None if self.open.len() < FINDINGS_MAX => {
-                    self.open.insert(identity, finding);
+            let is_full = self.open.len() >= FINDINGS_MAX;
+            match self.open.entry(identity) {
+                Entry::Occupied(mut known) => fold(known.get_mut(), finding),
+                Entry::Vacant(_) if is_full => self.left_out += 1,
+                Entry::Vacant(free) => {
+                    free.insert(finding);
                 }
-                None => self.left_out += 1,
             }
         }
     }

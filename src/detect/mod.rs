@@ -1,3 +1,34 @@
 //! Summaries in, findings out: one file per technique; one register.
+//! In: a summary of a window, an hour or a day, and what is known besides. Out: findings, folded over time.
+//! Bounds: those of the summaries, and of the ledger. Not here: whether a finding is allowed (`policy`).
 
+pub mod analyst;
+pub mod exfiltration;
+pub mod fan_in;
 pub mod finding;
+pub mod injection;
+pub mod ledger;
+pub mod mirroring;
+pub mod scene;
+pub mod weigh;
+pub mod words;
+
+use finding::{Finding, Technique};
+use scene::Scene;
+
+/// One technique and how it is looked for.
+#[derive(Debug)]
+pub struct Detector {
+    /// The technique.
+    pub technique: Technique,
+    /// Appends what it finds in the scene.
+    pub detect: fn(&Scene<'_>, &mut Vec<Finding>),
+}
+
+/// Every technique that this build looks for, in the contract's order.
+pub const DETECTORS: &[Detector] = &[
+    Detector { technique: Technique::PopulationFanIn, detect: fan_in::detect },
+    Detector { technique: Technique::BulkExfiltration, detect: exfiltration::detect },
+    Detector { technique: Technique::TrafficMirroring, detect: mirroring::detect },
+    Detector { technique: Technique::PacketInjection, detect: injection::detect },
+];

@@ -106,9 +106,17 @@ impl SegmentConflict {
     /// assert!(!SegmentConflict { delta: DurationNs::from_secs(3), ..shot }.is_injection_like());
     /// ```
     pub fn is_injection_like(&self) -> bool {
-        let is_first_answer = self.stream_offset == Some(0);
-        self.differing_bytes >= DIFFERING_BYTES_MIN
-            && self.delta <= RACE_MAX
-            && (is_first_answer || self.ttl_difference > TTL_DRIFT_MAX)
+        is_injection_like(self.differing_bytes, self.delta, self.stream_offset, self.ttl_difference)
     }
+}
+
+/// The same of a conflict's figures, wherever they are kept.
+pub fn is_injection_like(
+    differing_bytes: u32,
+    delta: DurationNs,
+    stream_offset: Option<u32>,
+    ttl_difference: u8,
+) -> bool {
+    let is_first_answer = stream_offset == Some(0);
+    differing_bytes >= DIFFERING_BYTES_MIN && delta <= RACE_MAX && (is_first_answer || ttl_difference > TTL_DRIFT_MAX)
 }

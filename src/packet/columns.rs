@@ -138,6 +138,7 @@ macro_rules! packet_columns {
 
         impl PacketColumns {
             /// Appends a row.
+            #[inline(always)]
             pub fn push(&mut self, row: PacketRow) {
                 $(self.$field.push(row.$field);)*
             }

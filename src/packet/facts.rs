@@ -58,7 +58,7 @@ pub struct AppFacts {
     /// The protocol, once its bytes prove it: the innermost where one opens the way for another (CONNECT, then TLS).
     pub protocol: Option<AppProtocol>,
     /// The name that the client asks for: TLS or QUIC SNI, else HTTP Host (lower case, no port), else the name that it
-    /// gave a proxy, or the first DNS query name.
+    /// gave a proxy, or the first DNS query name. Under Encrypted Client Hello the SNI is the outer, public one.
     pub server_name: Option<Box<str>>,
     /// First ALPN that the client offers, or the one the server chose once known.
     pub alpn: Option<Box<str>>,

@@ -52,6 +52,27 @@ impl Default for ParserLimits {
 /// Tunnel messages followed in one TCP segment: 64 KiB of the smallest rpcap packets would be more, no card sends that.
 const MESSAGES_MAX: usize = 128;
 
+/// Frames whose first bytes are asked for at once. On a mix of sizes the bytes come from memory, and 32 misses side by
+/// side cost little more than one (benches/packet.rs).
+const TOUCH_BLOCK: usize = 32;
+
+/// Whether the straight line has taken care of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Done {
+    Yes,
+    No,
+}
+
+/// Reads a byte of each frame's first two cache lines, so that they are on their way before they are parsed.
+#[inline]
+fn touch(batch: &FrameBatch, frames: &[FrameRef]) {
+    let sum = frames.iter().fold(0u8, |sum, frame| {
+        let bytes = batch.bytes(frame);
+        sum ^ bytes.first().copied().unwrap_or(0) ^ bytes.get(53).copied().unwrap_or(0)
+    });
+    std::hint::black_box(sum);
+}
+
 /// Frames to rows. See the module's header.
 #[derive(Debug)]
 pub struct Parser {
@@ -82,8 +103,13 @@ impl Parser {
     /// Appends the rows of a batch; the caller clears the columns between batches.
     pub fn parse_batch(&mut self, batch: &FrameBatch, columns: &mut PacketColumns) {
         self.tunnels.begin(&columns.tunnels);
-        for (index, frame) in batch.frames().iter().enumerate() {
-            self.frame(clamp_u32(index), frame, batch.bytes(frame), columns);
+        let mut index = 0;
+        for block in batch.frames().chunks(TOUCH_BLOCK) {
+            touch(batch, block);
+            for frame in block {
+                self.frame(index, frame, batch.bytes(frame), columns);
+                index += 1;
+            }
         }
     }
 
@@ -96,12 +122,41 @@ impl Parser {
     fn frame(&mut self, index: u32, frame: &FrameRef, bytes: &[u8], columns: &mut PacketColumns) {
         let occasion = Occasion { ts: frame.ts, frame: index, store: Store::Frame, scratch_base: 0 };
         match link::peel(frame.link, Layer::new(bytes, 0, frame.wire_bytes)) {
+            Ok(layer) if self.plain(occasion, layer, columns) == Done::Yes => {}
             Ok(layer) => self.packet(occasion, Nest::OUTSIDE, layer, columns),
             Err(reject) => reject.count(&mut self.rejects),
         }
     }
 
-    #[inline]
+    /// Nine packets of ten: whole TCP or UDP over IPv4 without options, honest lengths, no wrapping outside. The same
+    /// steps as `packet` takes, laid out in one straight line (benches/packet.rs says what that brings).
+    #[inline(always)]
+    fn plain(&mut self, occasion: Occasion, layer: Layer<'_>, columns: &mut PacketColumns) -> Done {
+        if layer.u8(0) != Some(0x45) || self.limits.checksums == ChecksumCheck::On {
+            return Done::No;
+        }
+        let Ok(ip) = net::ipv4::read(layer) else { return Done::No };
+        if ip.fragment.is_some() || ip.length != LengthClaim::Fits {
+            return Done::No;
+        }
+        match ip.protocol {
+            protocol::TCP => {
+                let Ok(transport) = transport::tcp(ip.body) else { return Done::No };
+                columns.push(row(occasion, Nest::OUTSIDE, &ip, &transport));
+                if let Some(found) = tunnel::over_tcp(transport.payload) {
+                    self.messages(occasion, Nest::OUTSIDE, &ip, &transport, found, columns);
+                }
+            }
+            protocol::UDP => {
+                let Ok(transport) = transport::udp(ip.body) else { return Done::No };
+                columns.push(row(occasion, Nest::OUTSIDE, &ip, &transport));
+                self.udp_payload(occasion, Nest::OUTSIDE, &ip, &transport, columns);
+            }
+            _ => return Done::No,
+        }
+        Done::Yes
+    }
+
     fn packet(&mut self, occasion: Occasion, nest: Nest, layer: Layer<'_>, columns: &mut PacketColumns) {
         let ip = match net::read(layer) {
             Ok(ip) => ip,
@@ -333,4 +388,4 @@ impl Parser {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -40,7 +40,7 @@ pub(super) enum Store {
 }
 
 /// One packet as a row.
-#[inline]
+#[inline(always)]
 pub(super) fn row(occasion: Occasion, nest: Nest, ip: &IpPacket<'_>, transport: &Transport<'_>) -> PacketRow {
     let (addresses, ports, from) = canonical([ip.source, ip.destination], transport.ports);
     PacketRow {
@@ -95,7 +95,7 @@ fn place(occasion: Occasion, payload: Layer<'_>) -> PayloadPlace {
 }
 
 /// Addresses and ports with the lower end first, and which end sent the packet.
-#[inline]
+#[inline(always)]
 fn canonical(addresses: [Address; 2], ports: [u16; 2]) -> ([Address; 2], [u16; 2], u8) {
     let [source, destination] = addresses;
     let ends = addresses.map(|a| u128::from_be_bytes(a.0));

@@ -42,8 +42,8 @@ pub(crate) fn read<'a>(protocol: u8, body: Layer<'a>) -> Result<Transport<'a>, R
     }
 }
 
-#[inline]
-fn tcp<'a>(body: Layer<'a>) -> Result<Transport<'a>, Reject> {
+#[inline(always)]
+pub(crate) fn tcp<'a>(body: Layer<'a>) -> Result<Transport<'a>, Reject> {
     let head: [u8; 20] = fixed(body, 20)?;
     let header_bytes = usize::from(head[12] >> 4) * 4;
     if header_bytes < 20 || header_bytes > body.wire as usize {
@@ -61,8 +61,8 @@ fn tcp<'a>(body: Layer<'a>) -> Result<Transport<'a>, Reject> {
     })
 }
 
-#[inline]
-fn udp<'a>(body: Layer<'a>) -> Result<Transport<'a>, Reject> {
+#[inline(always)]
+pub(crate) fn udp<'a>(body: Layer<'a>) -> Result<Transport<'a>, Reject> {
     let head: [u8; 8] = fixed(body, 8)?;
     let ports = [u16::from_be_bytes([head[0], head[1]]), u16::from_be_bytes([head[2], head[3]])];
     let claimed = u32::from(u16::from_be_bytes([head[4], head[5]]));
@@ -98,7 +98,7 @@ fn nothing_captured<'a>(body: Layer<'a>, header_bytes: usize) -> Layer<'a> {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn fixed<const N: usize>(body: Layer<'_>, needed: u32) -> Result<[u8; N], Reject> {
     body.array(0).ok_or(if body.wire < needed { Reject::BadTransport } else { Reject::TruncatedTransport })
 }

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use ipnet::IpNet;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use toml::Spanned;
 use toml::value::Datetime;
 
@@ -13,7 +15,7 @@ use super::written::{WrittenEntry, WrittenPolicy, WrittenPopulation, WrittenSize
 use super::{Country, Doubt, Entry, Policy, PolicyError, PolicyWarning, PopulationSpec, Transfer, Wrong, size};
 use crate::units::TimestampNs;
 
-pub(super) fn parse(text: &str, file: &str, today: TimestampNs) -> Result<(Policy, Vec<PolicyWarning>), PolicyError> {
+pub(super) fn parse(text: &str, file: &str, today: Date) -> Result<(Policy, Vec<PolicyWarning>), PolicyError> {
     let mut reader = Reader { text, file, today, warnings: Vec::new() };
     let policy = reader.policy()?;
     Ok((policy, reader.warnings))
@@ -23,7 +25,7 @@ pub(super) fn parse(text: &str, file: &str, today: TimestampNs) -> Result<(Polic
 struct Reader<'a> {
     text: &'a str,
     file: &'a str,
-    today: TimestampNs,
+    today: Date,
     warnings: Vec<PolicyWarning>,
 }
 
@@ -109,7 +111,9 @@ impl Reader<'_> {
             self.warn(written.name.span(), Doubt::NoPapers { entry: name.clone(), what });
         }
         let expires = written.expires.as_ref().map(|day| self.day(day)).transpose()?;
-        if let Some(day) = written.expires.as_ref().filter(|_| expires.is_some_and(|expires| expires <= self.today)) {
+        if let Some(day) =
+            written.expires.as_ref().filter(|_| expires.is_some_and(|expires| expires <= first_moment(self.today)))
+        {
             self.warn(day.span(), Doubt::Expired { entry: name.clone(), day: day.get_ref().to_string() });
         }
         let limit = written.max_bytes_per_subscriber_per_day.as_ref();
@@ -184,15 +188,14 @@ impl Reader<'_> {
         bytes.ok_or_else(|| self.wrong(written.span(), Wrong::Size(text)))
     }
 
-    /// The first moment of a day, UTC. Days before 1970 are 1970, those after 2554 are never.
+    /// The first moment of a day.
     fn day(&self, written: &Spanned<Datetime>) -> Result<TimestampNs, PolicyError> {
-        let midnight = |day: &Datetime| {
-            let date = day.date.filter(|_| day.time.is_none() && day.offset.is_none())?;
-            let date = jiff::civil::Date::new(date.year as i16, date.month as i8, date.day as i8).ok()?;
-            let ns = date.to_zoned_datetime(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_nanosecond();
-            Some(TimestampNs(u64::try_from(ns.max(0)).unwrap_or(u64::MAX)))
-        };
-        midnight(written.get_ref()).ok_or_else(|| self.wrong(written.span(), Wrong::Day(written.get_ref().to_string())))
+        let day = written.get_ref();
+        day.date
+            .filter(|_| day.time.is_none() && day.offset.is_none())
+            .and_then(|date| Date::new(date.year as i16, date.month as i8, date.day as i8).ok())
+            .map(first_moment)
+            .ok_or_else(|| self.wrong(written.span(), Wrong::Day(day.to_string())))
     }
 
     fn line(&self, at: Range<usize>) -> usize {
@@ -206,5 +209,14 @@ impl Reader<'_> {
     fn warn(&mut self, at: Range<usize>, doubt: Doubt) {
         let warning = PolicyWarning { file: self.file.to_owned(), line: self.line(at), doubt };
         self.warnings.push(warning);
+    }
+}
+
+/// The first moment of a day, UTC. Days before 1970 are 1970's first, and years that the clock does not reach are its end.
+fn first_moment(day: Date) -> TimestampNs {
+    match day.to_zoned_datetime(TimeZone::UTC) {
+        Ok(midnight) => TimestampNs(u64::try_from(midnight.timestamp().as_nanosecond().max(0)).unwrap_or(u64::MAX)),
+        // The very last day of the calendar has no moment of its own there.
+        Err(_) => TimestampNs::MAX,
     }
 }

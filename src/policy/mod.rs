@@ -16,12 +16,13 @@ pub mod size;
 mod written;
 
 use std::io::Read;
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
+use jiff::civil::Date;
 
 use crate::detect::finding::Technique;
+use crate::population::PopulationSpec;
 use crate::units::TimestampNs;
 
 pub use country::Country;
@@ -36,19 +37,6 @@ pub struct Policy {
     populations: Vec<PopulationSpec>,
     entries: Vec<Entry>,
     transfers: Vec<Transfer>,
-}
-
-/// A population as the policy describes it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PopulationSpec {
-    /// Its name, unique in the policy.
-    pub name: String,
-    /// Its address space; no prefix stands twice in a policy. Where prefixes of two populations overlap, the longest wins.
-    pub prefixes: Vec<IpNet>,
-    /// The country whose law protects it.
-    pub jurisdiction: Option<String>,
-    /// The resolvers that it is meant to use.
-    pub resolvers: Vec<IpAddr>,
 }
 
 /// An entry of the register: who may collect what.
@@ -115,7 +103,7 @@ impl Transfer {
 
 impl Policy {
     /// Reads a policy file. `today` is only for warnings: entries that are over already.
-    pub fn load(path: &Path, today: TimestampNs) -> Result<(Self, Vec<PolicyWarning>), PolicyError> {
+    pub fn load(path: &Path, today: Date) -> Result<(Self, Vec<PolicyWarning>), PolicyError> {
         let world = |source| PolicyError::Read { path: path.to_owned(), source };
         let mut text = String::new();
         let file = std::fs::File::open(path).map_err(world)?;
@@ -127,7 +115,7 @@ impl Policy {
     }
 
     /// Parses a policy; `name` is the file's name in errors and warnings.
-    pub fn parse(text: &str, name: &str, today: TimestampNs) -> Result<(Self, Vec<PolicyWarning>), PolicyError> {
+    pub fn parse(text: &str, name: &str, today: Date) -> Result<(Self, Vec<PolicyWarning>), PolicyError> {
         meaning::parse(text, name, today)
     }
 

@@ -34,7 +34,7 @@ const NOON: TimestampNs = TimestampNs(1_772_366_400_000_000_000);
 const NEW_YEAR: TimestampNs = TimestampNs(1_798_761_600_000_000_000);
 
 fn parse(text: &str) -> Result<(Policy, Vec<PolicyWarning>), PolicyError> {
-    Policy::parse(text, "p.toml", NOON)
+    Policy::parse(text, "p.toml", jiff::civil::date(2026, 3, 1))
 }
 
 #[test]
@@ -44,7 +44,7 @@ fn the_contracts_policy_means_what_it_says() {
     let [population] = policy.populations() else { panic!("one population") };
     assert_eq!((population.name.as_str(), population.jurisdiction.as_deref()), ("residents", Some("NL")));
     assert_eq!(population.prefixes.len(), 2);
-    assert_eq!(population.resolvers, ["192.0.2.53".parse::<IpAddr>().expect("an address")]);
+    assert_eq!(population.resolvers, ["192.0.2.53".parse::<std::net::IpAddr>().expect("an address")]);
     let [entry] = policy.entries() else { panic!("one entry") };
     assert_eq!((entry.expires(), entry.subscriber_day_bytes_max), (Some(NEW_YEAR), Some(2 << 20)));
     let country = |code| Country::of_code(code).expect("a country");
@@ -148,13 +148,30 @@ fn what_is_doubtful_is_warned_about_by_line() {
 }
 
 #[test]
+fn days_are_moments_within_the_clock() {
+    let table = [
+        ("1969-12-31", TimestampNs::ZERO),
+        ("2027-01-01", NEW_YEAR),
+        ("3000-01-01", TimestampNs::MAX),
+        ("9999-12-31", TimestampNs::MAX),
+    ];
+    for (day, wanted) in table {
+        let (policy, _) = parse(&CONTRACT.replacen("2027-01-01", day, 1)).expect(day);
+        assert_eq!(policy.entries()[0].expires(), Some(wanted), "{day}");
+    }
+}
+
+#[test]
 fn a_file_is_read_or_named() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let path = dir.path().join("a.policy.toml");
     std::fs::write(&path, CONTRACT).expect("a written file");
-    assert_eq!(Policy::load(&path, NOON).expect("a policy").0, parse(CONTRACT).expect("a policy").0);
+    assert_eq!(
+        Policy::load(&path, jiff::civil::date(2026, 3, 1)).expect("a policy").0,
+        parse(CONTRACT).expect("a policy").0
+    );
     let none = dir.path().join("none.toml");
-    let error = Policy::load(&none, NOON).map(|_| ()).expect_err("no file").to_string();
+    let error = Policy::load(&none, jiff::civil::date(2026, 3, 1)).map(|_| ()).expect_err("no file").to_string();
     assert!(error.contains("none.toml") && error.contains("cannot be read"), "{error}");
 }
 

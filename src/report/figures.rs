@@ -10,6 +10,11 @@ pub fn eve_time(ts: TimestampNs) -> String {
     instant(ts).strftime("%Y-%m-%dT%H:%M:%S%.6f+0000").to_string()
 }
 
+/// `2026-03-01T12:00:00.000000000Z`: RFC 3339, UTC, nanoseconds.
+pub fn full_time(ts: TimestampNs) -> String {
+    instant(ts).strftime("%Y-%m-%dT%H:%M:%S%.9fZ").to_string()
+}
+
 /// `2026-03-01 12:00:00`: UTC, whole seconds, for people.
 pub fn plain_time(ts: TimestampNs) -> String {
     instant(ts).strftime("%Y-%m-%d %H:%M:%S").to_string()

@@ -8,6 +8,7 @@
 pub mod escape;
 pub mod eve;
 pub mod figures;
+pub mod flows;
 pub mod json;
 mod page;
 pub mod stats;

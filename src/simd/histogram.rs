@@ -2,26 +2,37 @@
 //! In: rows of 12 or 16 counts (u16), never more than 16. Out: one number a row, 0 for an empty histogram.
 //! A row's counts are the lanes: padded to 16 and summed as one fixed tree, so that every level gives the same bits.
 
+#![allow(clippy::needless_range_loop, reason = "loops over lanes read several arrays at one index")]
+
 use super::kernel;
 use super::logarithm::ln_one;
 
 /// Lanes of a row.
 const LANES: usize = 16;
 
-/// Counts of a row as f32 lanes, those below `first` and past the end zero.
+/// Counts of a row as f32 lanes, those below `first` and past the end zero. Plain loops here and below: the closures of
+/// `array::map` and `from_fn` stay calls inside a function compiled for another level, and cost a sixth of all features.
 #[inline(always)]
 fn lanes<const N: usize>(row: &[u16; N], first: usize) -> [f32; LANES] {
     const { assert!(N <= LANES) };
-    let mut padded = [0u16; LANES];
-    padded[first..N].copy_from_slice(&row[first..]);
-    padded.map(f32::from)
+    let mut lanes = [0.0; LANES];
+    for i in 0..N {
+        lanes[i] = if i >= first { f32::from(row[i]) } else { 0.0 };
+    }
+    lanes
 }
 
 /// Sum of 16 lanes, halves upon halves.
 #[inline(always)]
 fn tree_sum(x: [f32; LANES]) -> f32 {
-    let a: [f32; 8] = std::array::from_fn(|i| x[i] + x[i + 8]);
-    let b: [f32; 4] = std::array::from_fn(|i| a[i] + a[i + 4]);
+    let mut a = [0.0; 8];
+    for i in 0..8 {
+        a[i] = x[i] + x[i + 8];
+    }
+    let mut b = [0.0; 4];
+    for i in 0..4 {
+        b[i] = a[i] + a[i + 4];
+    }
     (b[0] + b[2]) + (b[1] + b[3])
 }
 
@@ -30,9 +41,10 @@ fn tree_sum(x: [f32; LANES]) -> f32 {
 pub fn entropy_one<const N: usize>(row: &[u16; N], first: usize) -> f32 {
     let counts = lanes(row, first);
     let mut terms = [0.0; LANES];
-    for (term, c) in terms.iter_mut().zip(counts) {
+    for i in 0..LANES {
         // c ln c, zero for an empty bin: ln 1 is exactly zero.
-        *term = c * ln_one(if c > 0.0 { c } else { 1.0 });
+        let c = counts[i];
+        terms[i] = c * ln_one(if c > 0.0 { c } else { 1.0 });
     }
     let total = tree_sum(counts);
     let total = if total > 0.0 { total } else { 1.0 };
@@ -53,19 +65,23 @@ pub fn bowley_one<const N: usize>(row: &[u16; N]) -> f32 {
         *sum = total;
     }
     cumulative[N..].fill(total);
-    let [q1, q2, q3] = [1, 2, 3].map(|quarter| {
-        let target = quarter * total; // in quarters of a count: below 3 · 16 · 65535
-        let mut bin = 0usize;
-        for sum in cumulative {
-            bin += usize::from(sum * 4 < target);
-        }
-        let bin = bin.min(N - 1);
-        let below = cumulative[bin] - u32::from(row[bin]);
-        let inside = (target as f32 * 0.25 - below as f32) / f32::from(row[bin].max(1));
-        bin as f32 + inside
-    });
+    let q1 = quartile(row, &cumulative, total);
+    let q2 = quartile(row, &cumulative, 2 * total);
+    let q3 = quartile(row, &cumulative, 3 * total);
     let width = q3 - q1;
     if width > 0.0 { (q1 + q3 - 2.0 * q2) / width } else { 0.0 }
+}
+
+/// Where a row's counts reach `target`, which is in quarters of a count (below 3 · 16 · 65535), in bins.
+#[inline(always)]
+fn quartile<const N: usize>(row: &[u16; N], cumulative: &[u32; LANES], target: u32) -> f32 {
+    let mut bin = 0u32;
+    for sum in cumulative {
+        bin += u32::from(sum * 4 < target);
+    }
+    let bin = (bin as usize).min(N - 1);
+    let below = cumulative[bin] - u32::from(row[bin]);
+    bin as f32 + (target as f32 * 0.25 - below as f32) / f32::from(row[bin].max(1))
 }
 
 /// Share of the fullest bin among the bins from `first`.
@@ -86,9 +102,9 @@ pub fn overlap_one<const N: usize>(a: &[u16; N], b: &[u16; N], first: usize) -> 
     let (sum_a, sum_b) = (tree_sum(a), tree_sum(b));
     let (sum_a, sum_b) = (if sum_a > 0.0 { sum_a } else { 1.0 }, if sum_b > 0.0 { sum_b } else { 1.0 });
     let mut smaller = [0.0; LANES];
-    for ((s, a), b) in smaller.iter_mut().zip(a).zip(b) {
-        let (p, q) = (a / sum_a, b / sum_b);
-        *s = if p < q { p } else { q };
+    for i in 0..LANES {
+        let (p, q) = (a[i] / sum_a, b[i] / sum_b);
+        smaller[i] = if p < q { p } else { q };
     }
     tree_sum(smaller)
 }

@@ -7,7 +7,7 @@ use super::kernel;
 pub const LOG1P_RELATIVE_ERROR: f64 = 2.5e-7;
 
 /// High part of ln 2: few enough bits that its products with exponents are exact.
-const LN2_HIGH: f32 = 0.693_359_375;
+const LN2_HIGH: f32 = 355.0 / 512.0;
 /// ln 2 minus its high part.
 const LN2_LOW: f32 = -2.121_944_4e-4;
 /// The bits of the square root of one half: mantissas are brought into [√½, √2).

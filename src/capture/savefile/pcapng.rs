@@ -202,25 +202,40 @@ impl PcapngReader {
         let at = input.offset();
         let Some(block) = input.window(length).get(..length) else { return Block::Dry };
         if self.order.u32_at(block, length - 4) != Some(total) {
-            tally.fault(FaultKind::BlockTrailer, at, || {
-                format!("a block of type {kind} is {total} bytes long by its start and not by its end")
-            });
-            // With a sound block behind it only those four bytes are wrong.
-            if !resync::block_follows(self.order, input, length) {
-                return Block::Broken;
-            }
+            return self.two_lengths(kind, total, input, tally);
+        }
+        let frame = self.body(kind, block, at, tally);
+        input.advance(length);
+        frame.map_or(Block::Passed, Block::Frame)
+    }
+
+    /// A block whose lengths differ: with a sound block behind it only its last four bytes are wrong.
+    #[cold]
+    fn two_lengths<I: Input>(&mut self, kind: u32, total: u32, input: &mut I, tally: &mut Tally) -> Block {
+        let (at, length) = (input.offset(), total as usize);
+        tally.fault(FaultKind::BlockTrailer, at, || {
+            format!("a block of type {kind} is {total} bytes long by its start and not by its end")
+        });
+        if !resync::block_follows(self.order, input, length) {
+            return Block::Broken;
         }
         let Some(block) = input.window(length).get(..length) else { return Block::Dry };
-        let frame = match (self.section, kind) {
+        let frame = self.body(kind, block, at, tally);
+        input.advance(length);
+        frame.map_or(Block::Passed, Block::Frame)
+    }
+
+    /// What a whole block holds.
+    #[inline]
+    fn body(&mut self, kind: u32, block: &[u8], at: u64, tally: &mut Tally) -> Option<Head> {
+        match (self.section, kind) {
             (Section::PassedOver, _) => None,
             (_, ENHANCED_PACKET | PACKET) => self.packet(kind, block, at, tally),
             (_, SIMPLE_PACKET) => self.simple_packet(block, at, tally),
             (_, INTERFACE) => self.interface(block, at, tally),
             (_, STATISTICS) => self.statistics(block, tally),
             _ => None,
-        };
-        input.advance(length);
-        frame.map_or(Block::Passed, Block::Frame)
+        }
     }
 
     /// Enhanced packet blocks, and the obsolete ones, which differ in the interface field only.

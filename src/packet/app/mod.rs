@@ -118,8 +118,9 @@ impl AppState {
     }
 
     fn datagram_kind(ports: [u16; 2], payload: &[u8]) -> Option<Kind> {
-        if let Some(kind) = dns::kind_of_ports(ports) {
-            return dns::plausible(payload, Some(kind)).then_some(Kind::Dns(kind));
+        let hint = dns::kind_of_ports(ports);
+        if let Some(kind) = hint.filter(|_| dns::plausible(payload, hint)) {
+            return Some(Kind::Dns(kind));
         }
         if quic::can_begin(payload) {
             return Some(Kind::Quic(Box::default()));

@@ -13,8 +13,8 @@ pub const PREFACE_BYTES_MAX: usize = 4096;
 const LINE_BYTES_MAX: usize = 2048;
 
 /// Greetings and commands with which a talk in lines begins that may end in STARTTLS, and the PROXY line.
-pub(super) const LINE_BEGINNINGS: [&[u8]; 10] =
-    [b"220 ", b"220-", b"* OK", b"+OK", b"EHLO ", b"HELO ", b"PROXY TCP", b"LHLO ", b"<?xml", b"<stream:"];
+pub(super) const LINE_BEGINNINGS: [&[u8]; 11] =
+    [b"220 ", b"220-", b"* OK", b"+OK ", b"+OK\r", b"EHLO ", b"HELO ", b"PROXY TCP", b"LHLO ", b"<?xml", b"<stream:"];
 
 /// PostgreSQL's "yes" to a request for TLS is one letter; TLS follows at once.
 pub(super) const POSTGRES_YES: &[u8] = &[b'S', 0x16, 0x03];

@@ -56,32 +56,38 @@ pub(super) fn can_begin(ports: [u16; 2], first: &[u8]) -> bool {
         0x80 => !matches!(ssl2_hello(first), Match::No),
         0x00 | 0x03..=0x05 => preface::binary(first, &mut Notes::default()) != Match::No,
         _ if preface::is_mysql(first) => true,
-        letter if FIRST_LETTERS[usize::from(*letter)] => {
-            let known = |word: &[u8]| word.first() == Some(letter) && preface::fixed(first, word) != Match::No;
-            WORDS.into_iter().flatten().any(|word| known(word))
-                || preface::fixed(first, preface::POSTGRES_YES) != Match::No
-        }
-        _ => false,
+        b'S' if preface::fixed(first, preface::POSTGRES_YES) != Match::No => true,
+        _ => match first.first_chunk() {
+            Some(four) => FIRST_FOURS.contains(&u32::from_ne_bytes(*four)) && begins(first, words()) != Match::No,
+            None => begins(first, words()) != Match::No,
+        },
     }
 }
 
-/// The words with which a stream can begin.
+/// The words with which a stream can begin, of four bytes at least.
 const WORDS: [&[&[u8]]; 3] =
     [&[ssh::BEGINNING, HTTP_RESPONSE, HTTP2_PREFACE], &http::METHODS, &preface::LINE_BEGINNINGS];
+const WORD_COUNT: usize = WORDS[0].len() + WORDS[1].len() + WORDS[2].len();
 
-/// Their first letters: one look refuses what begins with any other.
-const FIRST_LETTERS: [bool; 256] = {
-    let mut letters = [false; 256];
-    let mut list = 0;
+fn words() -> impl Iterator<Item = &'static [u8]> {
+    WORDS.into_iter().flatten().copied()
+}
+
+/// Their first four bytes as one number each: a loop over forty numbers refuses nearly every other stream.
+const FIRST_FOURS: [u32; WORD_COUNT] = {
+    let mut fours = [0; WORD_COUNT];
+    let (mut list, mut filled) = (0, 0);
     while list < WORDS.len() {
         let mut word = 0;
         while word < WORDS[list].len() {
-            letters[WORDS[list][word][0] as usize] = true;
+            let [a, b, c, d, ..] = *WORDS[list][word] else { panic!("a word of four bytes at least") };
+            fours[filled] = u32::from_ne_bytes([a, b, c, d]);
             word += 1;
+            filled += 1;
         }
         list += 1;
     }
-    letters
+    fours
 };
 
 const HTTP_RESPONSE: &[u8] = b"HTTP/1.";
@@ -308,29 +314,24 @@ fn dns_over_tcp(bytes: &[u8]) -> Match {
 /// A client hello in the form of SSL 2 (RFC 5246 appendix E.2), which clients up to about 2010 sent to offer TLS: no SNI,
 /// no JA4, but the server's answer is an ordinary one.
 fn ssl2_hello(bytes: &[u8]) -> Match {
-    const CLIENT_HELLO: u8 = 1;
-    let mut reader = Reader::new(bytes);
-    let sound = || {
-        let length = reader.u16()? & 0x7fff;
-        let kind = reader.u8()?;
-        let version = reader.u16()?;
-        let [ciphers, session, challenge] = [reader.u16()?, reader.u16()?, reader.u16()?];
-        let sum = u32::from(ciphers) + u32::from(session) + u32::from(challenge) + 9;
-        Some(
-            kind == CLIENT_HELLO
-                && matches!(version, 0x0002 | 0x0300..=0x0303)
-                && ciphers % 3 == 0
-                && (16..=32).contains(&challenge)
-                && sum == u32::from(length),
-        )
-    };
-    if bytes.first().is_some_and(|byte| *byte != 0x80) || bytes.get(2).is_some_and(|byte| *byte != CLIENT_HELLO) {
+    if bytes.first().is_some_and(|byte| *byte != 0x80) || bytes.get(2).is_some_and(|kind| *kind != 1) {
         return Match::No;
     }
-    let mut sound = sound;
-    match sound() {
+    match ssl2_lengths_agree(bytes) {
         Some(true) => Match::Yes(0),
         Some(false) => Match::No,
         None => Match::Short,
     }
+}
+
+/// Whether the four lengths of such a hello make a whole; none while they are not all here.
+fn ssl2_lengths_agree(bytes: &[u8]) -> Option<bool> {
+    let mut reader = Reader::new(bytes);
+    let length = reader.u16()? & 0x7fff;
+    reader.u8()?;
+    let version = reader.u16()?;
+    let [ciphers, session, challenge] = [reader.u16()?, reader.u16()?, reader.u16()?];
+    // Type, version and the three lengths take nine bytes.
+    let whole = u32::from(ciphers) + u32::from(session) + u32::from(challenge) + 9 == u32::from(length);
+    Some(whole && matches!(version, 2 | 0x0300..=0x0303) && ciphers % 3 == 0 && (16..=32).contains(&challenge))
 }

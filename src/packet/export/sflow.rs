@@ -30,7 +30,7 @@ pub(super) fn v5(payload: Layer<'_>) -> Option<Records> {
             return rest.is_cut().then_some(records);
         };
         // Everything in XDR is a multiple of four bytes long.
-        if length % 4 != 0 || u64::from(length) + 8 > u64::from(rest.wire) {
+        if !length.is_multiple_of(4) || u64::from(length) + 8 > u64::from(rest.wire) {
             return None;
         }
         let body = rest.skip(8)?.trim(length);

@@ -42,7 +42,7 @@ pub(super) fn ether_type(kind: u16, layer: Layer<'_>) -> Stepped<'_> {
         0x894f => service_header(layer),
         0x880b => Ok(Step::Ppp(layer)),
         0x8870 => Ok(Step::Llc(layer)), // 802.3 frames too long for their length field
-        0x88e5 => Err(Reject::Opaque.into()), // MACsec
+        0x88e5 => secured(layer),
         known if is_other_protocol(known) => Err(Reject::NotIp.into()),
         unknown => Err(LinkReject::EtherType(unknown)),
     }
@@ -87,6 +87,17 @@ pub(super) fn llc(layer: Layer<'_>) -> Stepped<'_> {
         (0x06, 0x06, 0x03) => skip(layer, 3).map(Step::Ip),
         _ => Err(Reject::NotIp.into()),
     }
+}
+
+/// MACsec (IEEE 802.1AE): what is only authenticated can be read; encrypted or changed it cannot.
+fn secured(layer: Layer<'_>) -> Stepped<'_> {
+    let control = layer.u8(0).ok_or_else(|| ended(layer, 6))?;
+    if control & 0x0c != 0 {
+        return Err(Reject::Opaque.into());
+    }
+    // Control, length, packet number, and where bit 5 is set a channel identifier.
+    let header_bytes = if control & 0x20 != 0 { 14 } else { 6 };
+    ether_type_at(layer, header_bytes, header_bytes + 2)
 }
 
 /// PPPoE session stage (RFC 2516).

@@ -1,6 +1,9 @@
 //! Reassembly of IPv4 and IPv6 fragments (RFC 815's aim with a plain buffer).
 //! In: fragments. Out: the datagram once it is whole, or a count once it never will be.
 //! Bounds: `FragmentLimits`: datagrams, bytes, age. Buffers are kept and reused.
+//! A whole datagram is one packet whose IP bytes are one header and the payload, as Zeek counts it (the logs of its GTP
+//! traces); the later fragments' headers are not counted. What never becomes whole is counted by
+//! `RejectCounts::fragments_lost`.
 //! Time: moves by frame timestamps only. Overlap: the first bytes to arrive stay; what differs is counted.
 
 use std::collections::VecDeque;
@@ -123,7 +126,7 @@ impl Fragments {
     ) -> Option<Whole> {
         self.expire(ts, rejects);
         let to = piece.offset.saturating_add(ip.body.wire);
-        let odd = piece.more == More::Follows && ip.body.wire % 8 != 0;
+        let odd = piece.more == More::Follows && !ip.body.wire.is_multiple_of(8);
         if to > DATAGRAM_BYTES_MAX || ip.body.wire == 0 || odd {
             rejects.count(Reject::FragmentImpossible);
             rejects.count_fragments_lost(1, u64::from(ip.ip_bytes));

@@ -15,8 +15,8 @@ pub(crate) const HEADER_BYTES_MIN: u32 = 20;
 const MORE_FRAGMENTS: u16 = 0x2000;
 const OFFSET_MASK: u16 = 0x1fff;
 
-#[inline]
-pub(super) fn read<'a>(layer: Layer<'a>) -> Result<IpPacket<'a>, Reject> {
+#[inline(always)]
+pub(in crate::packet) fn read<'a>(layer: Layer<'a>) -> Result<IpPacket<'a>, Reject> {
     let Some(head) = layer.bytes.first_chunk::<20>() else {
         return Err(if layer.wire < HEADER_BYTES_MIN { Reject::BadHeaderLength } else { Reject::TruncatedNetwork });
     };

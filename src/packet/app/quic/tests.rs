@@ -117,6 +117,17 @@ fn hellos_of_both_sides_in_both_versions() {
 }
 
 #[test]
+fn the_clients_short_header_ends_it_all() {
+    let mut connection = Connection::default();
+    let mut notes = Notes::default();
+    let hello = seal(1, CONNECTION_ID, Sender::Client, 0, &crypto(0, &client_hello("www.example.net")));
+    connection.datagram(Side::Orig, &hello, &mut notes);
+    assert!(!connection.is_done(Side::Orig) && !connection.is_done(Side::Resp), "a second hello may follow");
+    connection.datagram(Side::Orig, &[0x40; 40], &mut notes);
+    assert!(connection.is_done(Side::Orig) && connection.is_done(Side::Resp));
+}
+
+#[test]
 fn a_retry_changes_the_keys_and_a_server_may_change_the_version() {
     let hello = client_hello("www.example.net");
     // The first Initial was lost on its way to us; the one after the Retry has another connection id.

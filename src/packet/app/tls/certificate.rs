@@ -92,11 +92,15 @@ fn short_name(oid: &str) -> Option<&'static str> {
         "2.5.4.12" => "title",
         "2.5.4.15" => "businessCategory",
         "2.5.4.17" => "postalCode",
+        "2.5.4.41" => "name",
         "2.5.4.42" => "GN",
         "2.5.4.97" => "organizationIdentifier",
         "0.9.2342.19200300.100.1.1" => "UID",
         "0.9.2342.19200300.100.1.25" => "DC",
         "1.2.840.113549.1.9.1" => "emailAddress",
+        "1.3.6.1.4.1.311.60.2.1.1" => "jurisdictionL",
+        "1.3.6.1.4.1.311.60.2.1.2" => "jurisdictionST",
+        "1.3.6.1.4.1.311.60.2.1.3" => "jurisdictionC",
         _ => return None,
     })
 }
@@ -129,4 +133,58 @@ fn push_value(text: &mut String, value: impl Iterator<Item = char>) {
 fn bounded(mut text: String) -> Box<str> {
     text.truncate(NAME_BYTES_MAX);
     text.into_boxed_str()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::packet::app::tests::samples::{CERTIFICATE, hex};
+
+    #[test]
+    fn values_are_escaped_as_the_rfc_says() {
+        let table = [
+            ("plain", "plain"),
+            ("a, b", "a\\, b"),
+            (" edge ", "\\ edge\\ "),
+            ("#1", "\\#1"),
+            ("1#", "1#"),
+            ("caf\u{e9}", "caf\\c3\\a9"),
+            ("tab\t", "tab\\09"),
+        ];
+        for (value, wanted) in table {
+            let mut text = String::new();
+            push_value(&mut text, value.chars());
+            assert_eq!(text, wanted, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn no_cut_of_a_certificate_panics() {
+        let der = hex(CERTIFICATE);
+        assert!(read(&der).is_some());
+        for end in 0..der.len() {
+            assert!(read(&der[..end]).is_none(), "cut at {end}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_give_bounded_printable_facts(
+            flips in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+        ) {
+            let mut der = hex(CERTIFICATE);
+            for (at, byte) in flips {
+                let place = at.index(der.len());
+                der[place] = byte;
+            }
+            if let Some(facts) = read(&der) {
+                for text in [&facts.issuer, &facts.subject].into_iter().chain(&facts.names) {
+                    prop_assert!(text.len() <= NAME_BYTES_MAX && text.bytes().all(|b| (0x20..0x7f).contains(&b)));
+                }
+                prop_assert!(facts.names.len() <= CERT_NAMES_MAX);
+            }
+        }
+    }
 }

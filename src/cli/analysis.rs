@@ -1,0 +1,177 @@
+//! Analysis: one run over captures, for every verb that reads them.
+//! In: paths and a setting. Out: judged findings, the account of the run; flow rows to a file on the way.
+//! Not here: how findings are written (`report`), what options mean (`setting`).
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use indicatif::ProgressBar;
+
+use super::flow_sink::{FlowFile, Naming};
+use super::setting::Setting;
+use super::talk::Talk;
+use super::{Failed, Status, account};
+use crate::capture::{Captures, InputPath, OpenError};
+use crate::detect::analyst::{Account, Analyst, Knowledge};
+use crate::detect::finding::Finding;
+use crate::model::Codebook;
+use crate::pipeline::{self, ClosedWindow, Outcome, Progress, RowsWanted, Shared};
+use crate::population::SummaryLimits;
+use crate::privacy::{Key, Pseudonymiser, Reveal};
+use crate::report::RunStats;
+use crate::report::flows::FlowFormat;
+
+/// Where flow rows go, and how they are written.
+pub type FlowTarget<'a> = (Option<&'a Path>, FlowFormat);
+
+/// What a run came to.
+pub struct Report {
+    /// Judged, worst first.
+    pub findings: Vec<Finding>,
+    /// The account.
+    pub stats: RunStats,
+    /// Whether reports may show real addresses.
+    pub reveal: Reveal,
+    /// Whether part of the input was damaged or lost.
+    pub lossy: bool,
+}
+
+/// Captures that are open, and the key that their subscribers stand under.
+struct Opened {
+    captures: Captures,
+    some_refused: bool,
+    seed: u64,
+    key: Key,
+}
+
+/// Runs captures through the pipeline and the detectors; flow rows go to `flows` on the way.
+pub fn findings(
+    files: &[PathBuf],
+    setting: &Setting,
+    flows: Option<FlowTarget<'_>>,
+    talk: &Talk,
+) -> anyhow::Result<Report> {
+    let opened = open(files, setting, talk)?;
+    let reveal = if setting.reveal { Reveal::with_key(&opened.key) } else { Reveal::Nothing };
+    let some_refused = opened.some_refused;
+    let limits = SummaryLimits::default();
+    let mut analyst = Analyst::new(Knowledge {
+        populations: &setting.populations,
+        places: &setting.places,
+        model: setting.model.as_ref(),
+        limits: &limits,
+    });
+    let outcome = run(opened, setting, RowsWanted::None, flows, talk, |window| Ok(analyst.window(window.summary)?))?;
+    let (mut findings, counted) = analyst.finish()?;
+    findings.iter_mut().for_each(|finding| setting.policy.judge(finding));
+    let stats = account_of(&outcome, &counted, setting, talk);
+    let lossy = some_refused || stats.is_lossy();
+    Ok(Report { findings, stats, reveal, lossy })
+}
+
+/// Runs captures through the pipeline for their flow rows alone.
+pub fn flows(files: &[PathBuf], setting: &Setting, target: FlowTarget<'_>, talk: &Talk) -> anyhow::Result<Report> {
+    let opened = open(files, setting, talk)?;
+    let some_refused = opened.some_refused;
+    let outcome = run(opened, setting, RowsWanted::All, Some(target), talk, |_| Ok(()))?;
+    let stats = account_of(&outcome, &Account::default(), setting, talk);
+    let lossy = some_refused || stats.is_lossy();
+    Ok(Report { findings: Vec::new(), stats, reveal: Reveal::Nothing, lossy })
+}
+
+/// Runs captures through the pipeline, window by window; whether part of the input was damaged or lost.
+pub fn windows(
+    files: &[PathBuf],
+    setting: &Setting,
+    rows: RowsWanted,
+    talk: &Talk,
+    each_window: impl FnMut(ClosedWindow) -> anyhow::Result<()>,
+) -> anyhow::Result<bool> {
+    let opened = open(files, setting, talk)?;
+    let some_refused = opened.some_refused;
+    let outcome = run(opened, setting, rows, None, talk, each_window)?;
+    Ok(some_refused || account_of(&outcome, &Account::default(), setting, talk).is_lossy())
+}
+
+/// Opens the captures; those that cannot be read are said, and the run goes on with the others.
+fn open(files: &[PathBuf], setting: &Setting, talk: &Talk) -> anyhow::Result<Opened> {
+    let paths: Vec<InputPath> = files.iter().map(InputPath::parse).collect();
+    let captures = Captures::open(&paths).map_err(|error| {
+        let status = match error {
+            OpenError::NoInput | OpenError::TooManyInputs { .. } => Status::Usage,
+            _ => Status::Unreadable,
+        };
+        Failed { status, message: error.to_string() }
+    })?;
+    captures.refused().iter().for_each(|refused| talk.error(&refused.to_string()));
+    let some_refused = !captures.refused().is_empty();
+    let fingerprint = captures.fingerprint();
+    let key = setting.key.clone().unwrap_or_else(|| Key::derive(&fingerprint));
+    let seed = fingerprint.iter().take(8).fold(0, |seed, byte| seed << 8 | u64::from(*byte));
+    Ok(Opened { captures, some_refused, seed, key })
+}
+
+/// The pipeline, with a bar, rows to their file, and every window to `each_window`.
+fn run(
+    opened: Opened,
+    setting: &Setting,
+    rows: RowsWanted,
+    flows: Option<FlowTarget<'_>>,
+    talk: &Talk,
+    mut each_window: impl FnMut(ClosedWindow) -> anyhow::Result<()>,
+) -> anyhow::Result<Outcome> {
+    let pseudonymiser = Pseudonymiser::new(&opened.key);
+    let naming =
+        || Naming { populations: &setting.populations, pseudonymiser: (!setting.reveal).then_some(&pseudonymiser) };
+    let mut sink = flows.map(|(path, format)| FlowFile::create(path, format, naming())).transpose()?;
+    let grid = Codebook::grid();
+    let quantiser = setting.model.as_ref().map_or(&grid, |model| model.codebook());
+    let shared = Shared { populations: &setting.populations, pseudonymiser: &pseudonymiser, quantiser };
+    let rows = if sink.is_some() { RowsWanted::All } else { rows };
+    let config = setting.pipeline(rows, opened.seed);
+    let bar = talk.progress(opened.captures.progress().bytes_total);
+    let outcome = with_bar(&bar, |progress| {
+        pipeline::run(opened.captures, &config, shared, progress, |window: ClosedWindow| -> anyhow::Result<()> {
+            if let Some(sink) = &mut sink {
+                sink.write(&window.rows)?;
+            }
+            each_window(window)
+        })
+    })?;
+    if let Some(sink) = sink {
+        sink.finish()?;
+    }
+    Ok(outcome)
+}
+
+fn account_of(outcome: &Outcome, counted: &Account, setting: &Setting, talk: &Talk) -> RunStats {
+    let stats = account::of(outcome, counted, setting);
+    for file in stats.files.iter().filter(|file| !file.faults.is_empty()) {
+        talk.warn(&format!("{}: {}", file.path, file.first_fault.as_deref().unwrap_or("damaged")));
+    }
+    stats
+}
+
+/// Shows on a terminal how far the run is, until it has ended.
+fn with_bar(bar: &ProgressBar, run: impl FnOnce(&Progress) -> anyhow::Result<Outcome>) -> anyhow::Result<Outcome> {
+    if bar.is_hidden() {
+        return run(&Progress::default());
+    }
+    let (progress, ended) = (Progress::default(), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !ended.load(Ordering::Relaxed) {
+                let frames = progress.frames.load(Ordering::Relaxed);
+                bar.set_position(progress.bytes.load(Ordering::Relaxed));
+                let rate = frames as f64 / bar.elapsed().as_secs_f64().max(1e-3);
+                bar.set_message(format!("{:.1} M packets, {:.2} M/s", frames as f64 / 1e6, rate / 1e6));
+                std::thread::sleep(Duration::from_millis(200));
+            }
+        });
+        let outcome = run(&progress);
+        ended.store(true, Ordering::Relaxed);
+        bar.finish_and_clear();
+        outcome
+    })
+}

@@ -1,0 +1,146 @@
+//! `trawlwatch synth`: labelled captures of a population, from a seed.
+//! In: options. Out: captures with their labels and policies; on standard output what was written, one line a capture.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+
+use super::Status;
+use super::talk::Talk;
+use crate::synth::suite::SUITES;
+use crate::synth::{Overwrite, PROGRAMS, Role, Scenario, ScenarioWords, SynthReport, WORLDS};
+
+/// Write labelled captures of a population, from a seed
+///
+/// Same seed, same bytes, on every machine. Beside NAME.pcap stand NAME.labels.json (what is in it) and NAME.policy.toml (the
+/// policy to replay it with).
+#[derive(clap::Args, Clone, Debug)]
+pub struct Args {
+    /// Say which worlds, operations, negatives and suites there are, with their knobs
+    #[arg(long)]
+    list: bool,
+    /// World to write
+    #[arg(long, default_value = "town", value_name = "NAME")]
+    world: String,
+    /// How many subscribers
+    #[arg(long, default_value_t = 200, value_name = "N")]
+    subscribers: u32,
+    /// How long the capture lasts, in hours
+    #[arg(long, default_value_t = 1.0, value_name = "H")]
+    hours: f64,
+    /// When it begins
+    #[arg(long, default_value = "2026-03-01T18:00:00Z", value_name = "TIME")]
+    start: String,
+    /// How busy people are, against usual: scales how often they do things
+    #[arg(long, default_value_t = 1.0, value_name = "FACTOR")]
+    activity: f64,
+    /// How heavy films, pictures, backups and updates are, against usual
+    #[arg(long, default_value_t = 1.0, value_name = "FACTOR")]
+    volume: f64,
+    /// Add an operation; may be given several times
+    #[arg(long, value_name = "KIND[:KNOB=VALUE,...]")]
+    operation: Vec<String>,
+    /// Add harmless traffic that resembles an operation; may be given several times
+    #[arg(long, value_name = "KIND[:KNOB=VALUE,...]")]
+    negative: Vec<String>,
+    /// Seed of everything
+    #[arg(long, default_value_t = 1, value_name = "S")]
+    seed: u64,
+    /// Capture to write; .pcap or .pcap.zst
+    #[arg(long, short, value_name = "NAME.pcap[.zst]")]
+    output: Option<PathBuf>,
+    /// Write a standing suite of captures into DIR instead
+    #[arg(long, value_name = "NAME", requires = "dir", conflicts_with_all = ["output", "operation", "negative"])]
+    suite: Option<String>,
+    /// Folder of the suite
+    #[arg(value_name = "DIR", requires = "suite")]
+    dir: Option<PathBuf>,
+    /// Write over files that exist
+    #[arg(long)]
+    force: bool,
+}
+
+/// Runs the verb.
+pub fn run(args: &Args, talk: &Talk) -> anyhow::Result<Status> {
+    let mut out = std::io::stdout().lock();
+    if args.list {
+        list(&mut out)?;
+        return Ok(Status::Quiet);
+    }
+    let overwrite = if args.force { Overwrite::Allowed } else { Overwrite::Never };
+    if let (Some(suite), Some(dir)) = (&args.suite, &args.dir) {
+        write_suite(suite, dir, overwrite, talk, &mut out)?;
+        return Ok(Status::Quiet);
+    }
+    let Some(output) = &args.output else {
+        bail!("--output NAME.pcap[.zst] is missing; --list says what can be written")
+    };
+    if output.as_os_str() == "-" {
+        bail!("--output -: a capture is written with its labels beside it, so it needs a file's name");
+    }
+    let words = ScenarioWords {
+        world: args.world.clone(),
+        subscribers: args.subscribers,
+        hours: args.hours,
+        start: args.start.clone(),
+        activity: args.activity,
+        volume: args.volume,
+        operations: args.operation.clone(),
+        negatives: args.negative.clone(),
+        seed: args.seed,
+    };
+    say(&Scenario::try_from(words)?.write(output, overwrite)?, talk, &mut out)?;
+    Ok(Status::Quiet)
+}
+
+fn write_suite(name: &str, dir: &Path, overwrite: Overwrite, talk: &Talk, out: &mut impl Write) -> anyhow::Result<()> {
+    let Some((_, parts)) = SUITES.iter().find(|(suite, _)| *suite == name) else {
+        let known: Vec<_> = SUITES.iter().map(|(suite, _)| *suite).collect();
+        bail!("unknown suite {name:?}; known: {}", known.join(", "));
+    };
+    std::fs::create_dir_all(dir).with_context(|| format!("{}: cannot make the folder", dir.display()))?;
+    for part in *parts {
+        say(&part.write(dir, overwrite)?, talk, out)?;
+    }
+    Ok(())
+}
+
+fn say(report: &SynthReport, talk: &Talk, out: &mut impl Write) -> anyhow::Result<()> {
+    let sha256 = report.sha256()?;
+    let (packets, bytes) = (report.written.packets, report.written.file_bytes);
+    writeln!(out, "{}  packets={packets}  bytes={bytes}  sha256={sha256}", report.capture.display())?;
+    for (kind, packets, subscribers) in &report.programs {
+        talk.detail(&format!("{kind}: {packets} packets of its own, {subscribers} subscribers"));
+        if *packets == 0 && kind != &"retransmissions" {
+            talk.warn(&format!("{kind} wrote no packet: the capture is too short or too small for it"));
+        }
+    }
+    Ok(())
+}
+
+fn list(out: &mut impl Write) -> anyhow::Result<()> {
+    writeln!(out, "Worlds (--world)")?;
+    for (name, about) in WORLDS {
+        writeln!(out, "  {name:<20} {about}")?;
+    }
+    for (title, operations) in [("Operations (--operation)", true), ("Negatives (--negative)", false)] {
+        writeln!(out, "\n{title}")?;
+        for program in PROGRAMS.iter().filter(|program| matches!(program.role, Role::Operation(_)) == operations) {
+            writeln!(out, "  {:<20} {}", program.kind, program.about)?;
+            let why = if operations { "shows by:" } else { "hard because:" };
+            writeln!(out, "  {:<20} {why} {}", "", program.fact)?;
+            for knob in program.knobs {
+                writeln!(out, "      {:<12} {} [{}]", knob.name, knob.about, knob.default)?;
+            }
+        }
+    }
+    writeln!(out, "\nSuites (--suite NAME DIR)")?;
+    for (name, parts) in SUITES {
+        writeln!(out, "  {name}")?;
+        for part in *parts {
+            writeln!(out, "      {:<24} {}", part.name, part.about)?;
+        }
+    }
+    Ok(())
+}

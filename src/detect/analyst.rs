@@ -1,0 +1,196 @@
+//! Analyst: windows in, findings out.
+//! In: one summary a window. Out: findings over windows, hours and days, folded by the ledger.
+//! Bounds: one summary of the hour so far and one of the day so far, each within the summary's own limits.
+//! Time: capture time. A window is looked at when it closes, the hour so far after 1, 2, 4, 8 … windows and at its end, the
+//! day at every hour's end; so what is loud shows at once and what is slow shows when enough of it is there.
+
+use std::collections::BTreeMap;
+
+use super::DETECTORS;
+use super::finding::Finding;
+use super::ledger::Ledger;
+use super::scene::Scene;
+use crate::model::Model;
+use crate::population::places::Places;
+use crate::population::{MergeError, Populations, SpanClass, Summary, SummaryLimits};
+use crate::units::{DurationNs, TimestampNs};
+
+const HOUR: DurationNs = DurationNs::from_secs(3_600);
+const DAY: DurationNs = DurationNs::from_secs(86_400);
+
+/// What the detectors know besides the summaries.
+#[derive(Clone, Copy, Debug)]
+pub struct Knowledge<'a> {
+    /// Whose data is protected.
+    pub populations: &'a Populations,
+    /// Where outside addresses are.
+    pub places: &'a Places,
+    /// The trained model, where there is one.
+    pub model: Option<&'a Model>,
+    /// Bounds of the hour's and the day's summary.
+    pub limits: &'a SummaryLimits,
+}
+
+/// Looks at windows, hours and days.
+#[derive(Debug)]
+pub struct Analyst<'a> {
+    knowledge: Knowledge<'a>,
+    hour: Horizon,
+    day: Horizon,
+    ledger: Ledger,
+    account: Account,
+}
+
+/// A stretch of time that is filled window by window.
+#[derive(Debug)]
+struct Horizon {
+    length: DurationNs,
+    class: SpanClass,
+    start: Option<TimestampNs>,
+    so_far: Summary,
+    parts: u32,
+}
+
+/// What the analyst counted, for the report.
+#[derive(Clone, Debug, Default)]
+pub struct Account {
+    /// Limits of summaries and of the ledger that were reached.
+    pub limits: BTreeMap<&'static str, u64>,
+    /// What this input could not show, in whole sentences.
+    pub not_seen: Vec<String>,
+    /// Subscribers seen, over all populations; an estimate past some hundreds.
+    pub subscribers: u64,
+}
+
+impl<'a> Analyst<'a> {
+    /// Without memory of any window.
+    pub fn new(knowledge: Knowledge<'a>) -> Self {
+        Self {
+            knowledge,
+            hour: Horizon::new(HOUR, SpanClass::Hour),
+            day: Horizon::new(DAY, SpanClass::Day),
+            ledger: Ledger::default(),
+            account: Account::default(),
+        }
+    }
+
+    /// Takes a window in. The summary was bounded.
+    ///
+    /// # Errors
+    /// When it was made under another policy, key or codebook than the windows before.
+    pub fn window(&mut self, summary: Summary) -> Result<(), MergeError> {
+        let start = summary.span().start;
+        if self.hour.is_past(start) {
+            self.close_hour()?;
+        }
+        if self.day.is_past(start) {
+            self.close_day();
+        }
+        self.note_limits(&summary);
+        self.look(&summary);
+        self.hour.add(summary, self.knowledge.limits)?;
+        // 2, 4, 8 … windows: what repeats slowly is found after a time in proportion to its slowness.
+        if self.hour.parts > 1 && self.hour.parts.is_power_of_two() {
+            let so_far = std::mem::take(&mut self.hour.so_far);
+            self.look(&so_far);
+            self.hour.so_far = so_far;
+        }
+        Ok(())
+    }
+
+    /// Closes what is open and gives all findings, worst first.
+    ///
+    /// # Errors
+    /// See [`Self::window`].
+    pub fn finish(mut self) -> Result<(Vec<Finding>, Account), MergeError> {
+        self.close_hour()?;
+        self.close_day();
+        let left_out = self.ledger.left_out();
+        if left_out > 0 {
+            self.account.limits.insert("findings", left_out);
+        }
+        Ok((self.ledger.close(), self.account))
+    }
+
+    fn close_hour(&mut self) -> Result<(), MergeError> {
+        let parts = self.hour.parts;
+        let hour = self.hour.take();
+        if parts == 0 {
+            return Ok(());
+        }
+        if !parts.is_power_of_two() {
+            self.look(&hour);
+        }
+        self.day.add(hour, self.knowledge.limits)
+    }
+
+    fn close_day(&mut self) {
+        let parts = self.day.parts;
+        let day = self.day.take();
+        if parts == 0 {
+            return;
+        }
+        self.note_unseen(&day);
+        // A day of one hour has been looked at as that hour.
+        if parts > 1 {
+            self.look(&day);
+        }
+    }
+
+    fn look(&mut self, summary: &Summary) {
+        let Knowledge { populations, places, model, .. } = self.knowledge;
+        let scene = Scene::new(summary, populations, places, model);
+        let mut found = Vec::new();
+        DETECTORS.iter().for_each(|detector| (detector.detect)(&scene, &mut found));
+        self.ledger.absorb(found);
+    }
+
+    fn note_limits(&mut self, summary: &Summary) {
+        for (name, hits) in summary.limit_hits().named() {
+            if hits > 0 {
+                *self.account.limits.entry(name).or_default() += hits;
+            }
+        }
+    }
+
+    /// What a reader must know before trusting that nothing was found.
+    fn note_unseen(&mut self, day: &Summary) {
+        let subscribers: u64 = day.populations.values().map(|population| population.active.count()).sum();
+        self.account.subscribers = self.account.subscribers.max(subscribers);
+        let mut say = |sentence: &str| {
+            if !self.account.not_seen.iter().any(|said| said == sentence) {
+                self.account.not_seen.push(sentence.to_owned());
+            }
+        };
+        if day.roles.all().rows > 0 && subscribers == 0 {
+            say("No subscriber of the population was seen: name its prefixes with --population or in the policy.");
+        }
+        if day.roles.all().rows > 0 && day.resolvers.is_empty() {
+            say("No DNS was seen: names come from TLS and HTTP alone.");
+        }
+    }
+}
+
+impl Horizon {
+    fn new(length: DurationNs, class: SpanClass) -> Self {
+        Self { length, class, start: None, so_far: Summary::empty(), parts: 0 }
+    }
+
+    fn is_past(&self, ts: TimestampNs) -> bool {
+        self.start.is_some_and(|start| ts.slot_start(self.length) != start)
+    }
+
+    fn add(&mut self, mut part: Summary, limits: &SummaryLimits) -> Result<(), MergeError> {
+        self.start.get_or_insert(part.span().start.slot_start(self.length));
+        part.rollup(self.class);
+        self.so_far.merge(part)?;
+        self.so_far.bound(limits);
+        self.parts += 1;
+        Ok(())
+    }
+
+    fn take(&mut self) -> Summary {
+        (self.start, self.parts) = (None, 0);
+        std::mem::take(&mut self.so_far)
+    }
+}

@@ -1,0 +1,205 @@
+//! `bulk-exfiltration`: one inside host sends a stranger far more than it takes in, in one burst or low and slow.
+//! In: pairs of a scene, taken together by subscriber and far party (address, /24 or /48, domain). Out: a finding for each
+//! that stands out.
+//! What it weighs: how much, against what other subscribers send to any one party; how one-sided (producer-consumer ratio,
+//! Bullard and Gerth 2014); how few others send to that party; how much of all that the host sends goes there (a peer of a
+//! file-sharing swarm sends to hundreds); who began the flows (a server that is asked is no thief).
+//! The trivial baseline that it must beat: plain bytes out.
+
+use std::collections::BTreeMap;
+
+use super::finding::{CollectorIdentity, Finding, PopulationShare, Severity, Technique, Verdict};
+use super::scene::{Group, Scene, app_of, proto_of};
+use super::weigh::{Reason, log_ramp, ramp, severity_of, weigh};
+use super::words;
+use crate::population::SubscriberKey;
+use crate::population::sketch::Merge;
+use crate::population::span::Seen;
+use crate::units::Address;
+
+/// Data up that is worth a look: below it, mail and photographs are no bulk.
+const BYTES_UP_MIN: u64 = 4 << 20;
+/// Pairs with any upload that the capture's own bulk needs before its quantiles mean anything.
+const BULK_PAIRS_MIN: usize = 20;
+/// What one subscriber sends one party in a day where there is no bulk to compare with: a few photographs.
+const USUAL_BYTES_UP: f64 = (8 << 20) as f64;
+
+/// What one subscriber sent one group of addresses.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sent {
+    up: u64,
+    down: u64,
+    flows: u64,
+    packets: u64,
+}
+
+/// See the file's header.
+pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
+    // Nothing that large in the span: no need to put groups together.
+    let heavy = |population, subscriber| {
+        let key = SubscriberKey { population, subscriber };
+        scene.summary.subscribers.of(&key).is_none_or(|all| all.totals.bytes_up() >= BYTES_UP_MIN)
+    };
+    if !scene.pairs().iter().any(|(key, _)| heavy(key.population, key.subscriber)) {
+        return;
+    }
+    let bulk = Bulk::of(scene);
+    for group in scene.groups() {
+        for (subscriber, sent) in senders(scene, &group) {
+            if sent.up >= BYTES_UP_MIN && sent.up > sent.down {
+                findings.extend(judge(scene, &group, subscriber, sent, &bulk));
+            }
+        }
+    }
+}
+
+/// Who sent how much to the group.
+fn senders(scene: &Scene<'_>, group: &Group<'_>) -> BTreeMap<Address, Sent> {
+    let mut senders: BTreeMap<Address, Sent> = BTreeMap::new();
+    for address in &group.of.addresses {
+        for (key, pair) in scene.pairs_of(group.of.population, *address) {
+            let sent = senders.entry(key.subscriber).or_default();
+            sent.up += pair.totals.data_bytes[0];
+            sent.down += pair.totals.data_bytes[1];
+            sent.flows += pair.totals.flows;
+            sent.packets += pair.totals.packets_both();
+        }
+    }
+    senders
+}
+
+/// What subscribers send one party, over all pairs of the span.
+struct Bulk {
+    uploads: Vec<f64>,
+}
+
+impl Bulk {
+    fn of(scene: &Scene<'_>) -> Self {
+        let mut uploads: Vec<f64> =
+            scene.pairs().iter().map(|(_, pair)| pair.totals.data_bytes[0] as f64).filter(|up| *up > 0.0).collect();
+        uploads.sort_by(f64::total_cmp);
+        Self { uploads }
+    }
+
+    fn quantile(&self, q: f64) -> Option<f64> {
+        let enough = self.uploads.len() >= BULK_PAIRS_MIN;
+        enough.then(|| self.uploads[((self.uploads.len() - 1) as f64 * q).floor() as usize])
+    }
+
+    /// Conformal p-value: how many other pairs send as much.
+    fn p_value(&self, up: f64) -> f64 {
+        let as_much = self.uploads.len() - self.uploads.partition_point(|other| *other < up);
+        // The pair itself is one of them.
+        as_much.max(1) as f64 / self.uploads.len().max(1) as f64
+    }
+}
+
+fn judge(scene: &Scene<'_>, group: &Group<'_>, subscriber: Address, sent: Sent, bulk: &Bulk) -> Option<Finding> {
+    let (up, down) = (sent.up as f64, sent.down as f64);
+    let population = group.of.population;
+    // 98 % of what is usual: with few pairs the largest is the one that is judged, so it does not stand in its own light.
+    let usual = bulk.quantile(0.98).filter(|usual| *usual < up).unwrap_or(0.0).max(USUAL_BYTES_UP);
+    let all = scene.summary.subscribers.of(&SubscriberKey { population, subscriber });
+    let concentration = all.map_or(1.0, |all| (up / all.totals.data_bytes[0].max(1) as f64).min(1.0));
+    let others = others(scene, group, subscriber);
+    let by_collector = group.whole.flows_by_collector as f64 / group.whole.totals.flows.max(1) as f64;
+    let upload_share = up / (up + down);
+    let baseline = bulk.quantile(0.5).zip(bulk.quantile(0.99));
+    let reasons = vec![
+        Reason::number("data_bytes_up", up, "bytes", log_ramp(up, usual * 0.5, usual * 4.0), 0.35).beside(baseline),
+        Reason::number("upload_share", upload_share, "ratio", ramp(upload_share, 0.7, 0.95), 0.2),
+        Reason::number("other_senders", others as f64, "subscribers", ramp(others as f64, 4.0, 0.0), 0.2),
+        Reason::number("share_of_host_uploads", concentration, "ratio", ramp(concentration, 0.2, 0.7), 0.15),
+        Reason::number("begun_by_collector_share", by_collector, "ratio", ramp(by_collector, 0.9, 0.3), 0.1),
+    ];
+    let (score, evidence) = weigh(reasons);
+    let p_value = bulk.p_value(up);
+    let severity = severity_of(score, p_value)?;
+    Some(Finding { score, p_value, evidence, ..described(scene, group, subscriber, sent, severity, usual) })
+}
+
+/// Other subscribers that send the same party, or the domain that it serves, a good part of what they exchange with it.
+fn others(scene: &Scene<'_>, group: &Group<'_>, subscriber: Address) -> u64 {
+    let senders_to = |addresses: &[Address]| {
+        let pairs = addresses.iter().flat_map(|address| scene.pairs_of(group.of.population, *address));
+        let mut senders: Vec<Address> = pairs
+            .filter(|(key, pair)| key.subscriber != subscriber && pair.totals.data_bytes[0] >= 64 << 10)
+            .map(|(key, _)| key.subscriber)
+            .collect();
+        senders.sort_unstable();
+        senders.dedup();
+        senders.len() as u64
+    };
+    let Some(domain) = scene.domain_of(&group.whole) else { return senders_to(&group.of.addresses) };
+    let same_domain: Vec<Address> = (scene.collectors().iter())
+        .filter(|(key, one)| key.population == group.of.population && scene.domain_of(one) == Some(domain))
+        .map(|(key, _)| key.address)
+        .chain(group.of.addresses.iter().copied())
+        .collect();
+    senders_to(&same_domain)
+}
+
+fn described(
+    scene: &Scene<'_>,
+    group: &Group<'_>,
+    subscriber: Address,
+    sent: Sent,
+    severity: Severity,
+    usual: f64,
+) -> Finding {
+    let (whole, seen) = (&group.whole, span_of(scene, group, subscriber));
+    let collector: CollectorIdentity = scene.identity(group);
+    let who = group.spoken(&collector.names);
+    let hours = seen.length().as_secs_f64();
+    let headline = format!("One inside host sent {} to {who}", words::bytes(sent.up));
+    let explanation = format!(
+        "One subscriber (the pseudonym in the sample) sent {} to {who} and took {} from it, over {}. What subscribers send \
+         one party in this capture stays below {} for 98 of 100. Hardly anyone else sends there. Find the host (`--reveal` \
+         with the key, or the DHCP and NAT logs of that time), see which program and which person sent, and what; if \
+         it is a backup or a transfer that should be, register the collector in the policy.",
+        words::bytes(sent.up),
+        words::bytes(sent.down),
+        words::seconds(hours),
+        words::bytes(usual as u64),
+    );
+    Finding {
+        technique: Technique::BulkExfiltration,
+        severity,
+        score: 0.0,
+        p_value: 1.0,
+        collector,
+        population: PopulationShare {
+            subscribers: 1,
+            coverage: scene.coverage(group.of.population, 1),
+            sample: vec![subscriber],
+            ..scene.population(group.of.population)
+        },
+        start: seen.first,
+        end: seen.last,
+        proto: proto_of(whole),
+        app_proto: app_of(whole),
+        community_id: None,
+        flows: sent.flows,
+        packets: sent.packets,
+        bytes_up: sent.up,
+        bytes_down: sent.down,
+        days: words::days(seen.first, seen.last),
+        evidence: Vec::new(),
+        verdict: Verdict::Unregistered,
+        headline,
+        explanation,
+    }
+}
+
+/// First and last packet between the host and the group.
+fn span_of(scene: &Scene<'_>, group: &Group<'_>, subscriber: Address) -> Seen {
+    let mut seen = Seen::default();
+    for address in &group.of.addresses {
+        for (key, pair) in scene.pairs_of(group.of.population, *address) {
+            if key.subscriber == subscriber {
+                seen.merge(pair.seen);
+            }
+        }
+    }
+    seen
+}

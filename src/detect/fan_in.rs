@@ -1,0 +1,246 @@
+//! `population-fan-in`: many subscribers each upload small, alike, machine-timed records to one collector.
+//! In: collectors of a scene, alone and rolled up by prefix and domain. Out: a finding for each that speaks up.
+//! What it weighs: how many subscribers; how much more goes up than down once handshakes are left out
+//! (producer-consumer ratio, Bullard and Gerth 2014); how alike the records are over subscribers; how machine-like the time
+//! between them is. Answered traffic only, so that a flood with forged senders is no collection.
+//! The trivial baseline that it must beat: the plain count of distinct sources.
+
+use super::finding::{EvidenceValue, Finding, PopulationShare, Technique, Verdict};
+use super::scene::{Group, Scene, app_of, proto_of};
+use super::weigh::{Reason, log_ramp, ramp, severity_of, weigh};
+use super::words;
+use crate::model::ProfileScore;
+use crate::population::collector::CollectorSummary;
+use crate::population::groups::Level;
+
+/// Fewest subscribers that make a fan-in; also keeps groups above the k of privacy.
+pub const SUBSCRIBERS_MIN: u64 = 8;
+/// Collectors with at least this many subscribers are the bulk that others are compared with.
+const BULK_SUBSCRIBERS_MIN: u64 = 3;
+/// Gaps needed before their regularity says anything.
+const GAPS_MIN: u64 = 8;
+/// Pseudonyms shown.
+const SAMPLE: usize = 5;
+
+/// What is measured of one collector.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Measures {
+    /// Distinct subscribers.
+    pub subscribers: u64,
+    /// Share of the active subscribers, 0 to 1.
+    pub coverage: f64,
+    /// Data up over data both ways, handshakes left out, 0 to 1.
+    pub upload_share: f64,
+    /// Share of rows that were answered, 0 to 1.
+    pub answered_share: f64,
+    /// Median data up of a row that carries any, bytes.
+    pub record_bytes: f64,
+    /// Quartile coefficient of dispersion of that, 0 (all equal) to 1.
+    pub record_dispersion: f64,
+    /// Median time between two flows of one subscriber, seconds; none where too few repeat.
+    pub gap_s: Option<f64>,
+    /// Interquartile range of that time over its median.
+    pub gap_spread: Option<f64>,
+    /// Records a subscriber.
+    pub records_per_subscriber: f64,
+}
+
+impl Measures {
+    /// Of one collector.
+    pub fn of(whole: &CollectorSummary, active: u64) -> Self {
+        let subscribers = whole.subscribers.count();
+        let rows = whole.totals.rows.max(1) as f64;
+        let (up, down) = (whole.totals.data_bytes[0] as f64, whole.totals.data_bytes[1] as f64);
+        let quartile = |q: f64| whole.upload_sizes.quantile(q);
+        let gaps = &whole.pair_gaps_ms;
+        let gap = |q: f64| (gaps.total() >= GAPS_MIN).then(|| gaps.quantile(q)).flatten().map(|ms| ms / 1e3);
+        let spread = |(low, middle, high): (f64, f64, f64)| (high - low) / middle.max(1e-9);
+        let dispersion = |(low, high): (f64, f64)| (high - low) / (high + low).max(1e-9);
+        Self {
+            subscribers,
+            coverage: (subscribers as f64 / active.max(1) as f64).min(1.0),
+            upload_share: if up + down > 0.0 { up / (up + down) } else { 0.0 },
+            answered_share: whole.rows_answered as f64 / rows,
+            record_bytes: quartile(0.5).unwrap_or(0.0),
+            record_dispersion: quartile(0.25).zip(quartile(0.75)).map_or(1.0, dispersion),
+            gap_s: gap(0.5),
+            gap_spread: gap(0.25).zip(gap(0.5)).zip(gap(0.75)).map(|((a, b), c)| spread((a, b, c))),
+            records_per_subscriber: whole.upload_sizes.total() as f64 / subscribers.max(1) as f64,
+        }
+    }
+
+    /// Reasons for a fan-in.
+    fn reasons(&self, bulk: &Bulk) -> Vec<Reason> {
+        let timed = match self.gap_spread {
+            Some(spread) => ramp(spread, 1.0, 0.35),
+            // Nothing repeats yet: neither for nor against.
+            None => 0.55,
+        };
+        let small = log_ramp(self.record_bytes, 1_048_576.0, 65_536.0).min(log_ramp(self.record_bytes, 24.0, 96.0));
+        let beside = |of: fn(&Measures) -> f64| bulk.beside(of);
+        vec![
+            Reason::number(
+                "subscribers_distinct",
+                self.subscribers as f64,
+                "subscribers",
+                log_ramp(self.subscribers as f64, 4.0, 24.0),
+                0.15,
+            )
+            .beside(beside(|m| m.subscribers as f64)),
+            Reason::number("upload_share", self.upload_share, "ratio", ramp(self.upload_share, 0.5, 0.75), 0.3)
+                .beside(beside(|m| m.upload_share)),
+            Reason::number(
+                "record_dispersion",
+                self.record_dispersion,
+                "ratio",
+                ramp(self.record_dispersion, 0.55, 0.2),
+                0.25,
+            )
+            .beside(beside(|m| m.record_dispersion)),
+            Reason::number("gap_spread", self.gap_spread.unwrap_or(f64::NAN), "ratio", timed, 0.2)
+                .beside(beside(|m| m.gap_spread.unwrap_or(f64::NAN))),
+            Reason::number("record_bytes", self.record_bytes, "bytes", small, 0.05).beside(beside(|m| m.record_bytes)),
+            Reason::number("answered_share", self.answered_share, "ratio", ramp(self.answered_share, 0.3, 0.7), 0.05)
+                .beside(beside(|m| m.answered_share)),
+        ]
+    }
+}
+
+/// The capture's other collectors: what is usual here.
+struct Bulk {
+    measures: Vec<Measures>,
+    scores: Vec<f64>,
+}
+
+impl Bulk {
+    /// Every address with enough subscribers to be popular at all.
+    fn of(scene: &Scene<'_>, groups: &[Group<'_>]) -> Self {
+        let popular = groups
+            .iter()
+            .filter(|group| group.level == Level::Address && group.whole.subscribers.count() >= BULK_SUBSCRIBERS_MIN);
+        let measures: Vec<Measures> =
+            popular.map(|group| Measures::of(&group.whole, scene.active(group.of.population))).collect();
+        let mut bulk = Self { measures, scores: Vec::new() };
+        bulk.scores = bulk.measures.iter().map(|m| weigh(m.reasons(&bulk)).0).collect();
+        bulk
+    }
+
+    /// Median and 99th percentile; none where there is nothing to compare with.
+    fn beside(&self, of: fn(&Measures) -> f64) -> Option<(f64, f64)> {
+        let mut values: Vec<f64> = self.measures.iter().map(of).filter(|v| v.is_finite()).collect();
+        if values.len() < 3 {
+            return None;
+        }
+        values.sort_by(f64::total_cmp);
+        let at = |q: f64| values[((values.len() - 1) as f64 * q).round() as usize];
+        Some((at(0.5), at(0.99)))
+    }
+
+    /// Conformal p-value of a score among the others: the one that is judged counts as one of them.
+    fn p_value(&self, score: f64, members: usize) -> f64 {
+        let as_high = self.scores.iter().filter(|other| **other >= score).count();
+        let others_as_high = as_high.saturating_sub(members);
+        (others_as_high + 1) as f64 / (self.scores.len().max(members) + 1 - members.min(self.scores.len())) as f64
+    }
+}
+
+/// See the file's header.
+pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
+    let groups = scene.groups();
+    if groups.iter().all(|group| group.whole.subscribers.count() < SUBSCRIBERS_MIN) {
+        return;
+    }
+    let bulk = Bulk::of(scene, &groups);
+    let profiles = scene.profile_scores(&groups, BULK_SUBSCRIBERS_MIN);
+    let popular = groups.iter().zip(profiles).filter(|(group, _)| group.whole.subscribers.count() >= SUBSCRIBERS_MIN);
+    for (group, profile) in popular {
+        let measures = Measures::of(&group.whole, scene.active(group.of.population));
+        let (score, mut evidence) = weigh(measures.reasons(&bulk));
+        let p_value = p_value(&bulk, score, group, profile, scene.model.is_some());
+        evidence.extend(
+            profile.map(|p| words::evidence("profile_outlier", EvidenceValue::Number(p.outlier), "times median", 0.0)),
+        );
+        if let Some(severity) = severity_of(score, p_value) {
+            findings.push(finding(
+                scene,
+                group,
+                &measures,
+                Finding { severity, score, p_value, evidence, ..blank(scene, group) },
+            ));
+        }
+    }
+}
+
+/// By the trained model's calibration where there is one, else by how many of the capture's own popular collectors score
+/// as high.
+fn p_value(bulk: &Bulk, score: f64, group: &Group<'_>, profile: Option<ProfileScore>, is_trained: bool) -> f64 {
+    match profile.filter(|_| is_trained) {
+        Some(profile) => profile.p_value,
+        None => bulk.p_value(score, group.of.addresses.len()).min(1.0),
+    }
+}
+
+/// All that does not depend on the score.
+fn blank(scene: &Scene<'_>, group: &Group<'_>) -> Finding {
+    let (whole, seen) = (&group.whole, group.whole.seen);
+    let mut sample: Vec<_> = (group.of.addresses.iter())
+        .flat_map(|address| scene.pairs_of(group.of.population, *address).iter().take(SAMPLE))
+        .map(|(key, _)| key.subscriber)
+        .collect();
+    sample.sort_unstable();
+    sample.dedup();
+    sample.truncate(SAMPLE);
+    let subscribers = whole.subscribers.count();
+    Finding {
+        technique: Technique::PopulationFanIn,
+        severity: super::finding::Severity::Info,
+        score: 0.0,
+        p_value: 1.0,
+        collector: scene.identity(group),
+        population: PopulationShare {
+            subscribers,
+            coverage: scene.coverage(group.of.population, subscribers),
+            sample,
+            ..scene.population(group.of.population)
+        },
+        start: seen.first,
+        end: seen.last,
+        proto: proto_of(whole),
+        app_proto: app_of(whole),
+        community_id: None,
+        flows: whole.totals.flows,
+        packets: whole.totals.packets_both(),
+        bytes_up: whole.totals.bytes_up(),
+        bytes_down: whole.totals.bytes_down(),
+        days: words::days(seen.first, seen.last),
+        evidence: Vec::new(),
+        verdict: Verdict::Unregistered,
+        headline: String::new(),
+        explanation: String::new(),
+    }
+}
+
+fn finding(scene: &Scene<'_>, group: &Group<'_>, measures: &Measures, mut finding: Finding) -> Finding {
+    let who = group.spoken(&finding.collector.names);
+    finding.headline =
+        format!("{} each send small, alike records to {who}", words::counted(measures.subscribers, "subscriber"));
+    let rhythm = match (measures.gap_s, measures.gap_spread) {
+        (Some(gap), Some(spread)) if spread < 0.6 => {
+            format!("again every {} or so, a rhythm that no person has", words::seconds(gap))
+        }
+        (Some(gap), _) => format!("about every {}, at no fixed time", words::seconds(gap)),
+        _ => "too few times in this span to tell a rhythm".to_owned(),
+    };
+    finding.explanation = format!(
+        "{} of the {} subscribers seen ({:.0} %) send data to {who}: {} a time at the median, {rhythm}. {:.0} % of the data, \
+         handshakes left out, goes to the collector. No register entry allows it. Find out which product or page on \
+         these devices does this (the names and ports tell), ask its maker for the legal basis, and either register the \
+         collector in the policy or block it.",
+        measures.subscribers,
+        scene.active(group.of.population),
+        100.0 * measures.coverage,
+        words::bytes(measures.record_bytes as u64),
+        100.0 * measures.upload_share,
+    );
+    finding
+}

@@ -1,0 +1,225 @@
+//! Scene: everything a detector may look at: one summary and what is known besides.
+//! In: a summary of a window, an hour or a day. Out: collectors judged alone and together, their pairs, names, places.
+//! Bounds: those of the summary; groups are made of its collectors, so there are never more than three times as many.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::finding::{CollectorIdentity, PopulationShare};
+use super::words;
+use crate::model::{Baseline, Model, ProfileScore};
+use crate::population::collector::{CollectorKey, CollectorSummary, Service, ServiceAt};
+use crate::population::groups::{CollectorGroup, Level, roll_up};
+use crate::population::identity::Party;
+use crate::population::places::Places;
+use crate::population::profile::{PROFILE_LEN, ProfileContext, profile_of};
+use crate::population::texts::TextId;
+use crate::population::{PairKey, PairSummary, PopulationIndex, Populations, Summary};
+use crate::units::Address;
+
+/// Names shown of one collector.
+const NAMES_SHOWN: usize = 8;
+/// Ports shown of one collector.
+const PORTS_SHOWN: usize = 8;
+/// Share of an address' named rows from which on it belongs to one domain; a shared CDN address stays below.
+const DOMAIN_SHARE_MIN: f64 = 0.8;
+
+/// What a detector looks at.
+pub struct Scene<'a> {
+    /// What happened.
+    pub summary: &'a Summary,
+    /// Whose data is protected.
+    pub populations: &'a Populations,
+    /// Where outside addresses are.
+    pub places: &'a Places,
+    /// The trained model, where there is one.
+    pub model: Option<&'a Model>,
+    collectors: Vec<(&'a CollectorKey, &'a CollectorSummary)>,
+    pairs: Vec<(&'a PairKey, &'a PairSummary)>,
+}
+
+/// One collector, at one level.
+pub struct Group<'a> {
+    /// What stays the same when it is found again.
+    pub key: String,
+    /// The level.
+    pub level: Level,
+    /// Whose data, and which addresses.
+    pub of: CollectorGroup,
+    /// All of them as one.
+    pub whole: Cow<'a, CollectorSummary>,
+}
+
+impl Group<'_> {
+    /// The group as a person would name it.
+    pub fn spoken(&self, names: &[String]) -> String {
+        match (self.level, self.of.addresses.first()) {
+            (Level::Address, Some(address)) => words::party(*address, names),
+            _ => format!("{} ({} addresses)", self.key, self.of.addresses.len()),
+        }
+    }
+}
+
+impl<'a> Scene<'a> {
+    /// Sorts the summary out once, for all detectors.
+    pub fn new(
+        summary: &'a Summary,
+        populations: &'a Populations,
+        places: &'a Places,
+        model: Option<&'a Model>,
+    ) -> Self {
+        let collectors = summary.collectors.sorted().into_iter().map(|(key, one)| (key, &**one)).collect();
+        Self { summary, populations, places, model, collectors, pairs: summary.pairs.sorted() }
+    }
+
+    /// Every collector alone, and every /24 or /48, registrable domain and autonomous system that holds at least two.
+    pub fn groups(&self) -> Vec<Group<'a>> {
+        let mut groups: Vec<Group<'a>> = (self.collectors.iter())
+            .map(|&(key, one)| Group {
+                key: key.address.to_string(),
+                level: Level::Address,
+                of: CollectorGroup::of(*key),
+                whole: Cow::Borrowed(one),
+            })
+            .collect();
+        for level in [Level::Prefix, Level::Name, Level::Asn] {
+            let several = roll_up(self.summary, level, |address| self.places.of(address).asn);
+            let several = several.into_iter().filter(|(of, _)| of.addresses.len() > 1);
+            groups.extend(several.map(|(of, whole)| Group {
+                key: of.label(self.summary),
+                level,
+                of,
+                whole: Cow::Owned(whole),
+            }));
+        }
+        groups
+    }
+
+    /// How far the profile of each group lies from the ordinary ones: by the trained model, else by this summary's own
+    /// collectors of at least `subscribers_min` subscribers. In the order of `groups`; none where one has too few.
+    pub fn profile_scores(&self, groups: &[Group<'_>], subscribers_min: u64) -> Vec<Option<ProfileScore>> {
+        let context = ProfileContext::new(self.summary);
+        let is_judged = |group: &&Group<'_>| group.whole.subscribers.count() >= subscribers_min;
+        let profiles: Vec<Option<[f32; PROFILE_LEN]>> = groups
+            .iter()
+            .map(|group| Some(group).filter(is_judged).map(|g| profile_of(&g.of, &g.whole, &context)))
+            .collect();
+        if let Some(model) = self.model {
+            return profiles.iter().map(|profile| profile.map(|profile| model.score_profile(&profile))).collect();
+        }
+        let alone = groups.iter().zip(&profiles).filter(|(group, _)| group.level == Level::Address);
+        let bulk: Vec<[f32; PROFILE_LEN]> = alone.filter_map(|(_, profile)| *profile).collect();
+        let baseline = Baseline::of_bulk(&bulk);
+        profiles.iter().map(|profile| profile.map(|profile| baseline.score(&profile))).collect()
+    }
+
+    /// The registrable domain that nearly all named rows of a collector ask for.
+    pub fn domain_of(&self, one: &CollectorSummary) -> Option<&'a str> {
+        let (id, rows) = one.domains.by_count().into_iter().next()?;
+        let share = rows as f64 / one.domains.total().max(1) as f64;
+        (share >= DOMAIN_SHARE_MIN).then(|| self.summary.texts.of(id)).flatten()
+    }
+
+    /// The pairs of one collector.
+    pub fn pairs_of(&self, population: PopulationIndex, address: Address) -> &[(&'a PairKey, &'a PairSummary)] {
+        let place = (population, address);
+        let from = self.pairs.partition_point(|(key, _)| (key.population, key.collector) < place);
+        let len = self.pairs[from..].partition_point(|(key, _)| (key.population, key.collector) == place);
+        &self.pairs[from..from + len]
+    }
+
+    /// All pairs, ordered by population, collector and subscriber.
+    pub fn pairs(&self) -> &[(&'a PairKey, &'a PairSummary)] {
+        &self.pairs
+    }
+
+    /// All collectors, ordered by population and address.
+    pub fn collectors(&self) -> &[(&'a CollectorKey, &'a CollectorSummary)] {
+        &self.collectors
+    }
+
+    /// One collector.
+    pub fn collector(&self, population: PopulationIndex, address: Address) -> Option<&'a CollectorSummary> {
+        let place = CollectorKey { population, address };
+        self.collectors.binary_search_by(|(key, _)| (*key).cmp(&place)).ok().map(|at| self.collectors[at].1)
+    }
+
+    /// Subscribers of a population that were active at all.
+    pub fn active(&self, population: PopulationIndex) -> u64 {
+        self.summary.populations.get(&population).map_or(0, |p| p.active.count())
+    }
+
+    /// Share of the active subscribers, 0 to 1.
+    pub fn coverage(&self, population: PopulationIndex, subscribers: u64) -> f64 {
+        (subscribers as f64 / self.active(population).max(1) as f64).min(1.0)
+    }
+
+    /// Name and prefixes of a population.
+    pub fn population(&self, population: PopulationIndex) -> PopulationShare {
+        let Some(spec) = self.populations.spec(population) else { return PopulationShare::default() };
+        PopulationShare {
+            name: spec.name.clone(),
+            prefixes: spec.prefixes.iter().map(ToString::to_string).collect(),
+            ..PopulationShare::default()
+        }
+    }
+
+    /// Names of these addresses: those that were asked for (SNI, Host) first, then those that were looked up.
+    pub fn names_of(&self, addresses: &[Address]) -> Vec<String> {
+        let mut asked: BTreeMap<TextId, u64> = BTreeMap::new();
+        for (key, one) in &self.collectors {
+            if addresses.binary_search(&key.address).is_ok() {
+                one.names.iter().for_each(|(id, rows)| *asked.entry(id).or_default() += rows);
+            }
+        }
+        let mut asked: Vec<(u64, &str)> =
+            asked.into_iter().filter_map(|(id, rows)| Some((rows, self.summary.texts.of(id)?))).collect();
+        asked.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(b.1)));
+        let looked_up = addresses.iter().flat_map(|&address| self.summary.names_of(Party::Outside(address)));
+        let mut seen = BTreeSet::new();
+        let all = asked.into_iter().map(|(_, name)| name).chain(looked_up);
+        all.filter(|name| seen.insert(*name)).take(NAMES_SHOWN).map(str::to_owned).collect()
+    }
+
+    /// Who a group is.
+    pub fn identity(&self, group: &Group<'_>) -> CollectorIdentity {
+        let services = group.whole.services.by_count();
+        let at_collector = services.iter().filter(|(service, _)| service.at == ServiceAt::Collector);
+        let mut ports: Vec<u16> = at_collector.map(|(service, _)| service.port).filter(|port| *port != 0).collect();
+        ports.dedup();
+        ports.truncate(PORTS_SHOWN);
+        let prefixes: BTreeSet<String> = group.of.addresses.iter().map(|a| words::prefix(*a)).collect();
+        let place = group.of.addresses.first().map(|a| self.places.of(*a)).unwrap_or_default();
+        CollectorIdentity {
+            collector_key: group.key.clone(),
+            addresses: group.of.addresses.clone(),
+            ports,
+            prefix: (prefixes.len() == 1).then(|| prefixes.into_iter().next()).flatten(),
+            asn: place.asn,
+            country: place.country,
+            names: self.names_of(&group.of.addresses),
+        }
+    }
+}
+
+/// EVE's word for the protocol that most rows of a collector use.
+pub fn proto_of(whole: &CollectorSummary) -> &'static str {
+    match whole.protocols.by_count().first() {
+        Some((6, _)) => "TCP",
+        Some((17, _)) => "UDP",
+        Some((132, _)) => "SCTP",
+        Some((1, _)) => "ICMP",
+        Some((58, _)) => "IPv6-ICMP",
+        _ => "IP",
+    }
+}
+
+/// EVE's word for the application that most rows of a collector speak.
+pub fn app_of(whole: &CollectorSummary) -> Option<&'static str> {
+    whole.apps.by_count().first().map(|(app, _)| app.name())
+}
+
+/// The port that most rows of a collector call, if there is one.
+pub fn service_of(whole: &CollectorSummary) -> Option<Service> {
+    whole.services.by_count().first().map(|(service, _)| *service)
+}

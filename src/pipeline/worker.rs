@@ -1,0 +1,180 @@
+//! Worker: batches of frames to rows to its share of a window's summary.
+//! In: tasks from the reader, in order. Out: its share of each window, then its totals.
+//! Bounds: those of its parser, table and summary; all buffers are reused.
+//! Time: closes windows where the reader says so; the wall clock only measures.
+
+use std::time::Instant;
+
+use crossbeam::channel::{Receiver, Sender};
+
+use super::timings::Timings;
+use super::{Config, Quantiser, Reply, RowsWanted, Shared};
+use crate::capture::frame::FrameBatch;
+use crate::features::{self, FeatureMatrix};
+use crate::flow::observation::Observation;
+use crate::flow::row::FlowColumns;
+use crate::flow::{FlowCounters, FlowTable};
+use crate::packet::columns::PacketColumns;
+use crate::packet::{Parser, RejectCounts};
+use crate::population::{AddContext, Span, Summary};
+use crate::privacy::PseudonymCache;
+use crate::units::TimestampNs;
+
+/// Rows at which features are computed: one block of the matrix.
+const ROWS_PER_BLOCK: usize = 512;
+/// Observations at which they are filed.
+const OBSERVATIONS_PER_BLOCK: usize = 256;
+
+/// What the reader asks of a worker.
+pub(super) enum Task {
+    /// Take these frames in.
+    Batch { frames: FrameBatch, read_at: Instant },
+    /// A window begins.
+    Open { span: Span },
+    /// Hand on the window that ends here.
+    CloseWindow { end: TimestampNs },
+    /// End every flow and hand on what is open.
+    CloseAll,
+}
+
+impl Task {
+    /// The same mark for the next worker; batches belong to one worker and are never sent twice.
+    pub(super) fn again(&self) -> Self {
+        match self {
+            Self::Open { span } => Self::Open { span: *span },
+            Self::CloseWindow { end } => Self::CloseWindow { end: *end },
+            Self::Batch { .. } | Self::CloseAll => Self::CloseAll,
+        }
+    }
+}
+
+/// What a worker has counted when it ends.
+#[derive(Debug, Default)]
+pub(super) struct Totals {
+    pub(super) rejects: RejectCounts,
+    pub(super) flows: FlowCounters,
+    pub(super) timings: Timings,
+}
+
+impl Totals {
+    pub(super) fn merge(&mut self, other: Self) {
+        self.rejects.merge(&other.rejects);
+        self.flows.merge(&other.flows);
+        self.timings.merge(&other.timings);
+    }
+}
+
+/// One worker: its own parser, table, buffers and summary; nothing of it is shared.
+pub(super) struct Worker<'a, Q> {
+    index: usize,
+    config: &'a Config,
+    shared: Shared<'a, Q>,
+    identity: PseudonymCache,
+    parser: Parser,
+    table: FlowTable,
+    packets: PacketColumns,
+    rows: FlowColumns,
+    observations: Vec<Observation>,
+    matrix: FeatureMatrix,
+    codewords: Vec<u16>,
+    summary: Summary,
+    rows_kept: FlowColumns,
+    windows: u64,
+    timings: Timings,
+}
+
+impl<'a, Q: Quantiser> Worker<'a, Q> {
+    pub(super) fn new(index: usize, config: &'a Config, shared: Shared<'a, Q>) -> Self {
+        Self {
+            index,
+            config,
+            shared,
+            identity: PseudonymCache::new(shared.pseudonymiser.clone()),
+            parser: Parser::new(config.parser.clone()),
+            table: FlowTable::new(config.flow.clone()),
+            packets: PacketColumns::default(),
+            rows: FlowColumns::default(),
+            observations: Vec::new(),
+            matrix: FeatureMatrix::default(),
+            codewords: Vec::new(),
+            summary: Summary::empty(),
+            rows_kept: FlowColumns::default(),
+            windows: 0,
+            timings: Timings::default(),
+        }
+    }
+
+    /// Works until the reader has no more, or nobody listens any longer.
+    pub(super) fn run(mut self, tasks: &Receiver<Task>, free: &Sender<FrameBatch>, replies: &Sender<Reply>) {
+        for task in tasks {
+            let listening = match task {
+                Task::Batch { frames, read_at } => {
+                    self.batch(&frames);
+                    self.timings.batch(read_at.elapsed());
+                    // A full free list means enough batches are about: this one's memory goes back to the system.
+                    let _enough = free.try_send(frames);
+                    true
+                }
+                Task::Open { span } => {
+                    self.summary = Summary::new(span);
+                    true
+                }
+                Task::CloseWindow { end } => {
+                    self.table.close_window(end, &mut self.rows, &mut self.observations);
+                    self.hand_on(replies)
+                }
+                Task::CloseAll => {
+                    self.table.finish(&mut self.rows, &mut self.observations);
+                    self.hand_on(replies)
+                }
+            };
+            if !listening {
+                return;
+            }
+        }
+        self.parser.finish();
+        let totals =
+            Totals { rejects: self.parser.rejects().clone(), flows: self.table.counters(), timings: self.timings };
+        let _gone = replies.send(Reply::End(Box::new(totals)));
+    }
+
+    /// The hot loop: frames → packets → rows and observations, a block of rows at a time → summary.
+    fn batch(&mut self, frames: &FrameBatch) {
+        let start = Instant::now();
+        self.packets.clear();
+        self.parser.parse_batch(frames, &mut self.packets);
+        let parsed = Instant::now();
+        self.table.apply(&self.packets, frames, &mut self.rows, &mut self.observations);
+        self.timings.parse_seconds += (parsed - start).as_secs_f64();
+        self.timings.flow_seconds += parsed.elapsed().as_secs_f64();
+        if self.rows.len() >= ROWS_PER_BLOCK || self.observations.len() >= OBSERVATIONS_PER_BLOCK {
+            self.summarise();
+        }
+    }
+
+    fn summarise(&mut self) {
+        let start = Instant::now();
+        let Shared { populations, quantiser, .. } = self.shared;
+        features::compute(&self.rows, &mut self.matrix);
+        quantiser.assign(&self.matrix, &mut self.codewords);
+        let mut cx = AddContext { populations, identity: &mut self.identity, limits: &self.config.summary };
+        self.summary.add_rows(&self.rows, &self.codewords, &mut cx);
+        self.summary.add_observations(&self.observations, &mut cx);
+        self.observations.clear();
+        match self.config.rows {
+            RowsWanted::All => self.rows_kept.append(&mut self.rows),
+            RowsWanted::None => self.rows.clear(),
+        }
+        self.timings.summary_seconds += start.elapsed().as_secs_f64();
+    }
+
+    /// Sends this worker's share of the window; false when nobody listens.
+    fn hand_on(&mut self, replies: &Sender<Reply>) -> bool {
+        self.summarise();
+        let summary = Box::new(std::mem::replace(&mut self.summary, Summary::empty()));
+        let rows = Box::new(std::mem::take(&mut self.rows_kept));
+        let number = self.windows;
+        self.windows += 1;
+        replies.send(Reply::Window { worker: self.index, number, summary, rows }).is_ok()
+    }
+}

@@ -1,0 +1,132 @@
+//! Pairs and subscribers: who of a population gave how much to whom.
+//! In: flow rows. Out: totals by pair and by subscriber, under pseudonyms.
+//! Bounds: fixed size a pair; how many there are is bounded by their tables.
+
+use serde::{Deserialize, Serialize};
+
+use super::populations::PopulationIndex;
+use super::sketch::{Distinct, Merge};
+use super::span::{Seen, SpanClass};
+use super::table::Weighed;
+use super::totals::{Totals, count};
+use crate::units::{Address, DurationNs, TimestampNs};
+
+/// A subscriber and a collector. Ordered by collector, so that one collector's pairs lie together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct PairKey {
+    /// The subscriber's population.
+    pub population: PopulationIndex,
+    /// The far party, as the packets have it.
+    pub collector: Address,
+    /// Pseudonym of the subscriber.
+    pub subscriber: Address,
+}
+
+/// What one subscriber exchanged with one collector.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PairSummary {
+    /// Rows, flows, packets and bytes.
+    pub totals: Totals,
+    /// First and last packet.
+    pub seen: Seen,
+    /// Beginnings of the first and of the last flow that began here.
+    pub begun: Seen,
+    /// Largest payload that one row carried up, bytes.
+    pub upload_row_max: u64,
+    /// Rows of flows whose TCP handshake was completed.
+    pub rows_established: u64,
+    /// Minutes of the hour with a packet's row beginning in them, bit m for minute m of UTC. Cleared in a day's summary.
+    pub active_minutes: u64,
+    /// Half hours of the day, bit h for the half hour h of UTC (48 bits).
+    pub active_half_hours: u64,
+}
+
+impl PairSummary {
+    /// Marks when a row began.
+    pub(super) fn mark(&mut self, ts: TimestampNs, class: SpanClass) {
+        let bit = |slot_s: u64, slots: u64| 1u64 << (ts.0 / DurationNs::from_secs(slot_s).0 % slots);
+        if class < SpanClass::Day {
+            self.active_minutes |= bit(60, 60);
+        }
+        self.active_half_hours |= bit(1800, 48);
+    }
+
+    /// Mean time between the beginnings of its flows; none with fewer than two.
+    pub fn mean_gap(&self) -> Option<DurationNs> {
+        let gaps = self.totals.flows.checked_sub(1).filter(|gaps| *gaps > 0)?;
+        Some(DurationNs(self.begun.length().0 / gaps))
+    }
+
+    pub(super) fn rollup(&mut self, to: SpanClass) {
+        if to == SpanClass::Day {
+            self.active_minutes = 0;
+        }
+    }
+}
+
+impl Merge for PairSummary {
+    fn merge(&mut self, other: Self) {
+        let Self { totals, seen, begun, upload_row_max, rows_established, active_minutes, active_half_hours } = other;
+        self.totals.merge(totals);
+        self.seen.merge(seen);
+        self.begun.merge(begun);
+        self.upload_row_max = self.upload_row_max.max(upload_row_max);
+        count(&mut self.rows_established, rows_established);
+        self.active_minutes |= active_minutes;
+        self.active_half_hours |= active_half_hours;
+    }
+}
+
+impl Weighed for PairSummary {
+    type Others = Totals;
+
+    /// Bytes, and something for every flow: what repeats matters even where it is small.
+    fn weight(&self) -> u64 {
+        self.totals.bytes().saturating_add(self.totals.flows.saturating_mul(256))
+    }
+
+    fn to_others(&self) -> Totals {
+        self.totals
+    }
+}
+
+/// Which subscriber.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct SubscriberKey {
+    /// Its population.
+    pub population: PopulationIndex,
+    /// Its pseudonym.
+    pub subscriber: Address,
+}
+
+/// What one subscriber exchanged with all far parties.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SubscriberSummary {
+    /// Rows, flows, packets and bytes.
+    pub totals: Totals,
+    /// First and last packet.
+    pub seen: Seen,
+    /// Far parties, by keyed hash.
+    pub collectors: Distinct,
+}
+
+impl Merge for SubscriberSummary {
+    fn merge(&mut self, other: Self) {
+        let Self { totals, seen, collectors } = other;
+        self.totals.merge(totals);
+        self.seen.merge(seen);
+        self.collectors.merge(collectors);
+    }
+}
+
+impl Weighed for SubscriberSummary {
+    type Others = Totals;
+
+    fn weight(&self) -> u64 {
+        self.totals.bytes().saturating_add(self.totals.rows)
+    }
+
+    fn to_others(&self) -> Totals {
+        self.totals
+    }
+}

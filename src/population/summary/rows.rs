@@ -1,0 +1,281 @@
+//! Flow rows into a summary.
+//! In: columns, and a codeword for each row where there is a codebook. Out: counts in every table that a row concerns.
+//! Bounds: a full table makes room, see `table`. This runs once a row: no allocation but for new entries.
+
+use super::{AddContext, Copies, Summary};
+use crate::flow::row::{ConnState, FlowColumns, SIZE_BINS};
+use crate::packet::facts::{AppFacts, AppProtocol};
+use crate::population::carrier::{self, CarrierKey};
+use crate::population::collector::{CODEWORDS_MAX, CollectorKey, CollectorSummary, GAP_MS_MAX, Service, ServiceAt};
+use crate::population::identity::{Party, SubscriberIdentity, keyed_tuple};
+use crate::population::pair::{PairKey, SubscriberKey};
+use crate::population::populations::PopulationIndex;
+use crate::population::role::Role;
+use crate::population::sketch::volume_series::SlotRange;
+use crate::population::sketch::{Merge, Volume};
+use crate::population::span::Seen;
+use crate::population::texts::{TextId, Texts};
+use crate::population::totals::{Totals, count};
+use crate::units::{Address, DurationNs, Side};
+
+/// IP protocol number of TCP.
+const TCP: u8 = 6;
+
+/// A row between a subscriber and a far party.
+struct Exchange<'a> {
+    rows: &'a FlowColumns,
+    i: usize,
+    population: PopulationIndex,
+    /// The subscriber's side.
+    up: Side,
+    codeword: Option<u16>,
+    totals: Totals,
+    seen: Seen,
+}
+
+impl Summary {
+    /// Adds rows. `codewords` has one for each row, or none at all where there is no codebook.
+    ///
+    /// # Panics
+    /// Where `codewords` has another length, or the summary was begun under another policy or key: both are the caller's.
+    pub fn add_rows<I: SubscriberIdentity>(
+        &mut self,
+        rows: &FlowColumns,
+        codewords: &[u16],
+        cx: &mut AddContext<'_, I>,
+    ) {
+        assert!(codewords.is_empty() || codewords.len() == rows.len(), "one codeword a row, or none");
+        if rows.is_empty() {
+            return;
+        }
+        self.rest_on(cx);
+        let range = SlotRange::of(self.span, self.class);
+        for i in 0..rows.len() {
+            self.add_row(rows, i, codewords.get(i).copied(), &range, cx);
+        }
+    }
+
+    fn add_row<I: SubscriberIdentity>(
+        &mut self,
+        rows: &FlowColumns,
+        i: usize,
+        codeword: Option<u16>,
+        range: &SlotRange,
+        cx: &mut AddContext<'_, I>,
+    ) {
+        let seen = Seen::between(rows.ts_first[i], rows.ts_last[i]);
+        self.seen.merge(seen);
+        let ends = [rows.address(i, Side::Orig), rows.address(i, Side::Resp)];
+        let is_copy = match &rows.carrier[i] {
+            Some(carrier) => {
+                self.add_carrier(rows, i, ends, cx);
+                self.copies == Copies::Leave && carrier::is_copy(carrier)
+            }
+            None => {
+                self.native.tuples.add(keyed_tuple(rows.tuple_hash[i], cx.identity));
+                count(&mut self.native.rows, 1);
+                let packets = u64::from(rows.sides[0].packets[i]) + u64::from(rows.sides[1].packets[i]);
+                count(&mut self.native.packets, packets);
+                false
+            }
+        };
+        if is_copy {
+            return self.roles.copies.merge(Totals::of_row(rows, i, Side::Orig));
+        }
+        match Role::of(ends, cx.populations) {
+            Role::Collect { population, subscriber: up } => {
+                let totals = Totals::of_row(rows, i, up);
+                self.roles.collect.merge(totals);
+                let exchange = Exchange { rows, i, population, up, codeword, totals, seen };
+                self.add_exchange(&exchange, ends, range, cx);
+            }
+            Role::Internal => {
+                self.roles.internal.merge(Totals::of_row(rows, i, Side::Orig));
+                for end in ends {
+                    let Some(population) = cx.populations.of(end) else { continue };
+                    let hash = cx.identity.hash64(cx.populations.subscriber_of(end));
+                    self.populations.entry(population).or_default().active.add(hash);
+                }
+            }
+            Role::Transit => self.roles.transit.merge(Totals::of_row(rows, i, Side::Orig)),
+            Role::Special => self.roles.special.merge(Totals::of_row(rows, i, Side::Orig)),
+        }
+    }
+
+    fn add_exchange<I: SubscriberIdentity>(
+        &mut self,
+        x: &Exchange<'_>,
+        ends: [Address; 2],
+        range: &SlotRange,
+        cx: &mut AddContext<'_, I>,
+    ) {
+        let real = cx.populations.subscriber_of(ends[x.up.index()]);
+        let address = ends[x.up.other().index()];
+        let (subscriber, hash) = (cx.identity.pseudonym(real), cx.identity.hash64(real));
+        let far_hash = cx.identity.hash64(address);
+        let population = x.population;
+        let volume = Volume {
+            bytes_up: x.totals.bytes_up(),
+            bytes_down: x.totals.bytes_down(),
+            flows: u32::from(x.totals.flows > 0),
+        };
+
+        let whole = self.populations.entry(population).or_default();
+        whole.totals.merge(x.totals);
+        whole.active.add(hash);
+        whole.collectors.add(far_hash);
+        whole.series.add(volume, x.seen, range);
+
+        let collector = self.collectors.entry(CollectorKey { population, address }, cx.limits.collectors_max);
+        collector.subscribers.add(hash);
+        collector.series.add(volume, x.seen, range);
+        collector.add(x);
+        if let Some(facts) = &x.rows.facts[x.i] {
+            collector.add_facts(facts, x.up, &mut self.texts, cx.limits.texts_max);
+        }
+
+        let pair = self.pairs.entry(PairKey { population, collector: address, subscriber }, cx.limits.pairs_max);
+        pair.totals.merge(x.totals);
+        pair.seen.merge(x.seen);
+        if x.totals.flows > 0 {
+            pair.begun.merge(Seen::between(x.seen.first, x.seen.first));
+        }
+        pair.upload_row_max = pair.upload_row_max.max(x.totals.bytes_up());
+        count(&mut pair.rows_established, u64::from(is_established(x.rows, x.i)));
+        pair.mark(x.seen.first, self.class);
+
+        let one = self.subscribers.entry(SubscriberKey { population, subscriber }, cx.limits.subscribers_max);
+        one.totals.merge(x.totals);
+        one.seen.merge(x.seen);
+        one.collectors.add(far_hash);
+    }
+
+    fn add_carrier<I: SubscriberIdentity>(
+        &mut self,
+        rows: &FlowColumns,
+        i: usize,
+        ends: [Address; 2],
+        cx: &mut AddContext<'_, I>,
+    ) {
+        let Some(carrier) = &rows.carrier[i] else { return };
+        let outer = carrier.outer.map(|address| Party::of(address, cx.populations, cx.identity));
+        let summary = self.carriers.entry(CarrierKey { kind: carrier.kind, outer }, cx.limits.carriers_max);
+        let seen = Seen::between(rows.ts_first[i], rows.ts_last[i]);
+        summary.add(carrier, u64::from(rows.row_number[i] == 0), seen);
+        summary.tuples.add(keyed_tuple(rows.tuple_hash[i], cx.identity));
+        for end in ends {
+            let hash = cx.identity.hash64(cx.populations.subscriber_of(end));
+            summary.ends.add(hash);
+            if let Some(population) = cx.populations.of(end) {
+                summary.subscribers.entry(population).or_default().add(hash);
+            }
+        }
+    }
+}
+
+impl CollectorSummary {
+    fn add(&mut self, x: &Exchange<'_>) {
+        let Exchange { rows, i, up, .. } = *x;
+        let [upward, downward] = [&rows.sides[up.index()], &rows.sides[up.other().index()]];
+        let protocol = rows.key[i].protocol;
+        self.totals.merge(x.totals);
+        self.seen.merge(x.seen);
+        count(&mut self.rows_answered, u64::from(is_answered(rows, i)));
+        count(&mut self.rows_one_way, u64::from(upward.packets[i] == 0 || downward.packets[i] == 0));
+        count(&mut self.flows_by_collector, if up == Side::Resp { x.totals.flows } else { 0 });
+        count(&mut self.rows_carried, u64::from(rows.carrier[i].is_some()));
+        for (sizes, bytes) in [&mut self.upload_sizes, &mut self.download_sizes].into_iter().zip(x.totals.data_bytes) {
+            if bytes > 0 {
+                sizes.add(bytes);
+            }
+        }
+        self.durations_ms.add(x.seen.length().0 / 1_000_000);
+        let gap = rows.pair_gap[i];
+        if gap > DurationNs::ZERO {
+            self.pair_gaps_ms.add((gap.0 / 1_000_000).clamp(1, GAP_MS_MAX));
+        }
+        if upward.payload_packets[i] >= 2 {
+            self.upload_size_entropy.add(entropy_bits(&upward.size_bins[i]));
+        }
+        let gaps = upward.packets[i].saturating_sub(1);
+        if gaps >= 2 {
+            self.upload_gap_cv.add(variation(gaps, upward.gap_sum_ns[i], upward.gap_square_sum_s2[i]));
+        }
+        self.turns.add(rows.turns[i] as f32);
+        self.protocols.add(protocol);
+        let at = if up == Side::Orig { ServiceAt::Collector } else { ServiceAt::Subscriber };
+        self.services.add(Service { protocol, port: rows.port(i, Side::Resp), at });
+        match x.codeword {
+            Some(codeword) if codeword < CODEWORDS_MAX => self.codewords.add(codeword),
+            Some(_) => count(&mut self.codewords_other, 1),
+            None => {}
+        }
+    }
+
+    fn add_facts(&mut self, facts: &AppFacts, up: Side, texts: &mut Texts, texts_max: usize) {
+        if let Some(protocol) = facts.protocol {
+            self.apps.add(protocol);
+        }
+        if let Some(ja4) = &facts.ja4 {
+            self.ja4.add(texts.add_text(ja4, texts_max));
+        }
+        // The rest speaks of the responder: it is the collector's only where the subscriber called.
+        if up != Side::Orig {
+            return;
+        }
+        // A DNS query's name is what was asked, not whom.
+        if let Some(name) = facts.server_name.as_deref().filter(|_| facts.protocol != Some(AppProtocol::Dns))
+            && let Some((name, domain)) = texts.add_name(name, texts_max)
+        {
+            count(&mut self.rows_named, 1);
+            self.names.add(name);
+            self.domains.add(domain);
+        }
+        if let Some(fingerprint) = facts.server_fingerprint {
+            self.server_fingerprints.add(fingerprint);
+        }
+        if let Some(certificate) = &facts.certificate {
+            self.issuers.add(texts.add_under(TextId(certificate.issuer_hash), &certificate.issuer, texts_max));
+            self.certificate_keys.add(certificate.key_hash);
+        }
+    }
+}
+
+/// Whether TCP's handshake was completed, as the state tells it.
+fn is_established(rows: &FlowColumns, i: usize) -> bool {
+    use ConnState::{RSTO, RSTR, S1, S2, S3, SF};
+    rows.key[i].protocol == TCP && matches!(rows.state[i], S1 | SF | S2 | S3 | RSTO | RSTR)
+}
+
+/// Whether the far side took part: it sent payload as the responder, or completed the handshake, or, in a TCP flow met
+/// midway, sent anything but resets.
+fn is_answered(rows: &FlowColumns, i: usize) -> bool {
+    let [orig, resp] = &rows.sides;
+    let midway = || {
+        rows.key[i].protocol == TCP
+            && rows.state[i] == ConnState::OTH
+            && orig.packets[i] > 0
+            && resp.packets[i] > u32::from(resp.rst[i])
+    };
+    resp.payload_bytes[i] > 0 || is_established(rows, i) || midway()
+}
+
+/// Entropy of a packet size histogram, 0 to log2(12) bits. `libm`, because the standard library's logarithm may differ
+/// between machines and the sum must not.
+fn entropy_bits(bins: &[u16; SIZE_BINS]) -> f32 {
+    let total: u32 = bins[1..].iter().map(|n| u32::from(*n)).sum(); // bin 0: packets without payload
+    if total == 0 {
+        return 0.0;
+    }
+    let sum: f32 = bins[1..].iter().filter(|n| **n > 0).map(|n| f32::from(*n) * libm::log2f(f32::from(*n))).sum();
+    (libm::log2f(total as f32) - sum / total as f32).max(0.0)
+}
+
+/// Coefficient of variation of gaps from their sum and sum of squares; 0 where there is no time in them.
+fn variation(gaps: u32, sum_ns: u64, square_sum_s2: f32) -> f32 {
+    let sum_s = sum_ns as f64 / 1e9;
+    if sum_ns == 0 || !square_sum_s2.is_finite() {
+        return 0.0;
+    }
+    (f64::from(gaps) * f64::from(square_sum_s2) / (sum_s * sum_s) - 1.0).max(0.0).sqrt() as f32
+}

@@ -1,0 +1,204 @@
+//! Table: a map of a summary that merges exactly and can be bounded.
+//! In: keys with values that merge. Out: the same in ascending order; what was moved out, as a total.
+//! Bounds: [`Bounded::entry`] takes the limit; [`Bounded::bound`] enforces it after merging. Merging never drops.
+//! The hash is seeded anew in each process, so that no one can choose colliding keys; its order is never seen outside.
+
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
+use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
+use serde::{Serialize, Serializer};
+
+use super::sketch::Merge;
+use super::totals::count;
+
+/// A value of a bounded table.
+pub trait Weighed: Merge + Default {
+    /// What is kept of an entry that is moved out.
+    type Others: Merge + Default;
+    /// How much it matters that the entry stays.
+    fn weight(&self) -> u64;
+    /// What is kept of it when it goes.
+    fn to_others(&self) -> Self::Others;
+}
+
+impl<T: Weighed> Weighed for Box<T> {
+    type Others = T::Others;
+
+    fn weight(&self) -> u64 {
+        (**self).weight()
+    }
+
+    fn to_others(&self) -> Self::Others {
+        (**self).to_others()
+    }
+}
+
+/// A map, the total of what it does not hold, and how many entries were moved there.
+#[derive(Clone, Debug)]
+pub struct Bounded<K, V: Weighed> {
+    map: HashMap<K, V, RandomState>,
+    others: V::Others,
+    moved: u64,
+}
+
+impl<K, V: Weighed> Default for Bounded<K, V> {
+    fn default() -> Self {
+        Self { map: HashMap::default(), others: V::Others::default(), moved: 0 }
+    }
+}
+
+impl<K: Ord + Copy + std::hash::Hash, V: Weighed> Bounded<K, V> {
+    /// The value of a key, made where there is none. A full table first moves its lightest quarter to the others: whoever
+    /// floods it with new keys cannot keep a heavy one out, and the cost is spread over the next quarter.
+    #[inline]
+    pub fn entry(&mut self, key: K, most: usize) -> &mut V {
+        if self.map.len() >= most && !self.map.contains_key(&key) {
+            self.keep_heaviest(most.saturating_sub(most / 4 + 1));
+        }
+        match self.map.entry(key) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(free) => free.insert(V::default()),
+        }
+    }
+
+    /// The value of a key.
+    pub fn of(&self, key: &K) -> Option<&V> {
+        self.map.get(key)
+    }
+
+    /// How many entries there are.
+    pub fn len(&self) -> usize {
+        self.map.len()
+    }
+
+    /// Whether there is no entry.
+    pub fn is_empty(&self) -> bool {
+        self.map.is_empty()
+    }
+
+    /// All entries in ascending order of their keys: the only order in which they are seen.
+    pub fn sorted(&self) -> Vec<(&K, &V)> {
+        let mut list: Vec<_> = self.map.iter().collect();
+        list.sort_unstable_by_key(|(key, _)| **key);
+        list
+    }
+
+    /// The total of what is not in the map.
+    pub fn others(&self) -> &V::Others {
+        &self.others
+    }
+
+    /// How many entries were moved to the others. One that came back and was moved again counts again.
+    pub fn moved(&self) -> u64 {
+        self.moved
+    }
+
+    /// Keeps the `most` heaviest entries, equal ones by key, and moves the rest to the others.
+    pub fn bound(&mut self, most: usize) {
+        if self.map.len() > most {
+            self.keep_heaviest(most);
+        }
+    }
+
+    /// Changes every value; `change` must not depend on the order in which it is called.
+    pub(super) fn each(&mut self, change: impl FnMut(&mut V)) {
+        self.map.values_mut().for_each(change);
+    }
+
+    #[cold]
+    fn keep_heaviest(&mut self, most: usize) {
+        let mut order: Vec<(std::cmp::Reverse<u64>, K)> =
+            self.map.iter().map(|(key, value)| (std::cmp::Reverse(value.weight()), *key)).collect();
+        if most >= order.len() {
+            return;
+        }
+        order.select_nth_unstable(most);
+        for (_, key) in order.drain(most..) {
+            if let Some(value) = self.map.remove(&key) {
+                self.others.merge(value.to_others());
+                count(&mut self.moved, 1);
+            }
+        }
+    }
+}
+
+impl<K: Ord + Copy + std::hash::Hash, V: Weighed> Merge for Bounded<K, V> {
+    fn merge(&mut self, mut other: Self) {
+        self.others.merge(std::mem::take(&mut other.others));
+        count(&mut self.moved, other.moved);
+        // The larger map takes the smaller in: merging is commutative.
+        if other.map.len() > self.map.len() {
+            std::mem::swap(&mut self.map, &mut other.map);
+        }
+        for (key, value) in other.map {
+            match self.map.entry(key) {
+                Entry::Occupied(mut known) => known.get_mut().merge(value),
+                Entry::Vacant(free) => {
+                    free.insert(value);
+                }
+            }
+        }
+    }
+}
+
+impl<K, V> Serialize for Bounded<K, V>
+where
+    K: Ord + Copy + std::hash::Hash + Serialize,
+    V: Weighed + Serialize,
+    V::Others: Serialize,
+{
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        (self.moved, &self.others, self.sorted()).serialize(to)
+    }
+}
+
+impl<'de, K, V> Deserialize<'de> for Bounded<K, V>
+where
+    K: Ord + Copy + std::hash::Hash + Deserialize<'de>,
+    V: Weighed + Deserialize<'de>,
+    V::Others: Deserialize<'de>,
+{
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let (moved, others, Ascending(map)) = <(u64, V::Others, Ascending<K, V>)>::deserialize(from)?;
+        Ok(Self { map, others, moved })
+    }
+}
+
+/// A map read from an ascending list.
+struct Ascending<K, V>(HashMap<K, V, RandomState>);
+
+impl<'de, K, V> Deserialize<'de> for Ascending<K, V>
+where
+    K: Ord + Copy + std::hash::Hash + Deserialize<'de>,
+    V: Deserialize<'de>,
+{
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct List<K, V>(std::marker::PhantomData<(K, V)>);
+        impl<'de, K, V> Visitor<'de> for List<K, V>
+        where
+            K: Ord + Copy + std::hash::Hash + Deserialize<'de>,
+            V: Deserialize<'de>,
+        {
+            type Value = HashMap<K, V, RandomState>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("entries in ascending order")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+                let mut map = HashMap::default();
+                let mut last: Option<K> = None;
+                while let Some((key, value)) = list.next_element::<(K, V)>()? {
+                    if last.is_some_and(|last| last >= key) {
+                        return Err(A::Error::custom("entries do not ascend"));
+                    }
+                    last = Some(key);
+                    map.insert(key, value);
+                }
+                Ok(map)
+            }
+        }
+        from.deserialize_seq(List(std::marker::PhantomData)).map(Self)
+    }
+}

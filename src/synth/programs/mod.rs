@@ -1,0 +1,104 @@
+//! Programs: operations, and the innocent traffic that resembles them. One file a family, one register.
+//! In: a kind and its knobs. Out: actors and taps in the world, and what the labels and the policy will say of them.
+
+pub(crate) mod copies;
+pub(crate) mod exfiltration;
+pub(crate) mod fan_in;
+pub(crate) mod floods;
+pub(crate) mod injection;
+pub(crate) mod innocents;
+pub(crate) mod knobs;
+pub(crate) mod mirroring;
+pub(crate) mod overlay;
+
+use knobs::{Knob, Knobs};
+
+use super::labels::Registered;
+use super::stage::{Cx, Tap};
+use crate::detect::finding::Technique;
+
+/// What a program is to a detector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// To be found, as this technique.
+    Operation(Technique),
+    /// Not to be found.
+    Negative,
+}
+
+/// One kind of traffic that `synth` can add to a town.
+pub struct Program {
+    /// Its name on the command line.
+    pub kind: &'static str,
+    /// Operation or innocent.
+    pub role: Role,
+    /// What it does, in a sentence.
+    pub about: &'static str,
+    /// For an operation: the physical fact that makes it detectable. For an innocent one: why it is hard.
+    pub fact: &'static str,
+    /// What can be turned.
+    pub knobs: &'static [Knob],
+    pub(crate) install: fn(&Knobs, &mut Install),
+}
+
+impl std::fmt::Debug for Program {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Program").field("kind", &self.kind).field("role", &self.role).finish_non_exhaustive()
+    }
+}
+
+/// Where a program puts itself.
+pub(crate) struct Install<'a, 'b> {
+    pub(crate) cx: &'a mut Cx<'b>,
+    pub(crate) taps: &'a mut Vec<Box<dyn Tap>>,
+    pub(crate) registered: &'a mut Vec<Registered>,
+    /// Its tally, and the label of its packets.
+    pub(crate) label: u16,
+}
+
+impl Install<'_, '_> {
+    pub(crate) fn dice(&self, purpose: &str) -> super::dice::Dice {
+        self.cx.town.seeds.dice(purpose, u64::from(self.label))
+    }
+
+    /// Notes who is on the far side.
+    pub(crate) fn note_party(&mut self, service: u32) {
+        let addresses = self.cx.town.catalogue.get(service).addresses.clone();
+        self.cx.stage.tallies[usize::from(self.label)].parties.extend(addresses);
+    }
+}
+
+/// All of them: operations first, then innocents, in the order in which `--list` prints them.
+pub const PROGRAMS: &[Program] = &[
+    fan_in::OPERATION,
+    exfiltration::OPERATION,
+    mirroring::OPERATION,
+    injection::OPERATION,
+    fan_in::TELEMETRY,
+    innocents::ANALYTICS,
+    innocents::BACKUP,
+    innocents::VIDEO_CALL,
+    innocents::NTP,
+    innocents::UPDATES,
+    innocents::CDN,
+    innocents::PUSH_KEEPALIVE,
+    floods::DDOS,
+    floods::SCAN,
+    copies::RETRANSMISSIONS,
+    copies::DUPLICATED_PACKETS,
+    overlay::VXLAN_OVERLAY,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_register_is_in_order() {
+        for (i, program) in PROGRAMS.iter().enumerate() {
+            assert!(PROGRAMS[i + 1..].iter().all(|other| other.kind != program.kind), "{} stands twice", program.kind);
+            assert!(!program.about.is_empty() && program.fact.len() > 20, "{} says too little", program.kind);
+            Knobs::parse(program, "").unwrap_or_else(|e| panic!("{}: a default is wrong: {e}", program.kind));
+        }
+    }
+}

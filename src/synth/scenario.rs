@@ -1,0 +1,292 @@
+//! Scenario: what is to be written, checked once and meant ever after.
+//! In: words of a command line. Out: a [`Scenario`], and from it a capture with its labels and its policy.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use super::dice::Seeds;
+use super::labels::{self, Registered};
+use super::programs::knobs::{self, KnobError, Knobs};
+use super::programs::{Install, Program};
+use super::stage::{Cx, Stage, Tally, Tap};
+use super::town::{HOMES_MAX, Town, habits};
+use super::write::{CaptureWriter, WriteError, Written};
+use crate::units::{DurationNs, TimestampNs};
+
+/// Worlds that there are.
+pub const WORLDS: &[(&str, &str)] =
+    &[("town", "homes behind an access network: telephones, laptops, televisions, consoles and small things")];
+/// Longest capture, in hours: a year.
+const HOURS_MAX: f64 = 8_784.0;
+/// Seconds between 1970 and the year 2106, where a pcap's clock ends.
+const PCAP_CLOCK_END_S: u64 = u32::MAX as u64;
+
+/// What was asked for, as it was written.
+#[derive(Clone, Debug)]
+pub struct ScenarioWords {
+    /// Name of the world.
+    pub world: String,
+    /// How many subscribers.
+    pub subscribers: u32,
+    /// How long, in hours.
+    pub hours: f64,
+    /// When it begins, RFC 3339.
+    pub start: String,
+    /// How busy people are, against usual.
+    pub activity: f64,
+    /// How heavy pictures, films, backups and updates are, against usual.
+    pub volume: f64,
+    /// `KIND:knob=value,…`.
+    pub operations: Vec<String>,
+    /// `KIND:knob=value,…`.
+    pub negatives: Vec<String>,
+    /// The seed.
+    pub seed: u64,
+}
+
+impl Default for ScenarioWords {
+    fn default() -> Self {
+        Self {
+            world: "town".to_owned(),
+            subscribers: 200,
+            hours: 1.0,
+            start: "2026-03-01T18:00:00Z".to_owned(),
+            activity: 1.0,
+            volume: 1.0,
+            operations: Vec::new(),
+            negatives: Vec::new(),
+            seed: 1,
+        }
+    }
+}
+
+/// Why a scenario was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ScenarioError {
+    /// There is no such world.
+    #[error("unknown world {name:?}; known: {known}")]
+    World {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: String,
+    },
+    /// A number lies outside its range.
+    #[error("{what} is {value}, must lie between {low} and {high}")]
+    Range {
+        /// What.
+        what: &'static str,
+        /// What was written.
+        value: f64,
+        /// Lowest that is allowed.
+        low: f64,
+        /// Highest that is allowed.
+        high: f64,
+    },
+    /// The start is no time, or lies outside what a pcap's clock can say.
+    #[error("start {text:?} is not a time between 1970 and 2106 such as 2026-03-01T18:00:00Z")]
+    Start {
+        /// What was written.
+        text: String,
+    },
+    /// Two operations or negatives of which a world has one.
+    #[error("{kind} stands twice; a scenario has at most one of it")]
+    Twice {
+        /// Which.
+        kind: &'static str,
+    },
+    /// A program's settings.
+    #[error(transparent)]
+    Knob(#[from] KnobError),
+}
+
+/// What is to be written.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    subscribers: u32,
+    start: TimestampNs,
+    lasts: DurationNs,
+    activity: f64,
+    volume: f64,
+    programs: Vec<(&'static Program, Knobs)>,
+    seed: u64,
+}
+
+/// What was written.
+#[derive(Clone, Debug)]
+pub struct SynthReport {
+    /// The capture.
+    pub capture: PathBuf,
+    /// Its labels.
+    pub labels: PathBuf,
+    /// Its policy.
+    pub policy: PathBuf,
+    /// Figures of the capture.
+    pub written: Written,
+    /// What each operation and negative put into it: kind, packets, subscribers.
+    pub programs: Vec<(&'static str, u64, u64)>,
+}
+
+impl SynthReport {
+    /// SHA-256 of the capture, read back.
+    pub fn sha256(&self) -> Result<String, SynthError> {
+        let failed = |source| WriteError::Io { path: self.capture.clone(), source };
+        let mut file = std::fs::File::open(&self.capture).map_err(failed)?;
+        let (mut hash, mut piece) = (Sha256::new(), vec![0; 1 << 18]);
+        loop {
+            match file.read(&mut piece).map_err(failed)? {
+                0 => break,
+                read => hash.update(&piece[..read]),
+            }
+        }
+        Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+}
+
+/// Whether files that exist may be written over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overwrite {
+    /// Refuse.
+    Never,
+    /// Write over them.
+    Allowed,
+}
+
+/// Why a scenario could not be written.
+pub type SynthError = WriteError;
+
+impl TryFrom<ScenarioWords> for Scenario {
+    type Error = ScenarioError;
+
+    fn try_from(words: ScenarioWords) -> Result<Self, ScenarioError> {
+        if !WORLDS.iter().any(|(name, _)| *name == words.world) {
+            let known = WORLDS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+            return Err(ScenarioError::World { name: words.world, known });
+        }
+        range("subscribers", f64::from(words.subscribers), 1.0, f64::from(HOMES_MAX))?;
+        range("hours", words.hours, 0.001, HOURS_MAX)?;
+        range("activity", words.activity, 0.001, 100.0)?;
+        range("volume", words.volume, 0.0001, 100.0)?;
+        let time = words.start.parse::<jiff::Timestamp>().ok();
+        let seconds = time.and_then(|time| u64::try_from(time.as_second()).ok());
+        let lasts_s = (words.hours * 3600.0) as u64;
+        let Some(seconds) = seconds.filter(|seconds| seconds + lasts_s < PCAP_CLOCK_END_S) else {
+            return Err(ScenarioError::Start { text: words.start });
+        };
+        let mut programs = Vec::new();
+        for text in &words.operations {
+            programs.push(knobs::parse(text, true)?);
+        }
+        for text in &words.negatives {
+            programs.push(knobs::parse(text, false)?);
+        }
+        for single in ["packet-injection", "vxlan-overlay"] {
+            let mut found = programs.iter().filter(|(program, _)| program.kind == single);
+            if let (Some((program, _)), Some(_)) = (found.next(), found.next()) {
+                return Err(ScenarioError::Twice { kind: program.kind });
+            }
+        }
+        Ok(Self {
+            subscribers: words.subscribers,
+            start: TimestampNs(seconds * 1_000_000_000),
+            lasts: DurationNs((words.hours * 3.6e12) as u64),
+            activity: words.activity,
+            volume: words.volume,
+            programs,
+            seed: words.seed,
+        })
+    }
+}
+
+fn range(what: &'static str, value: f64, low: f64, high: f64) -> Result<(), ScenarioError> {
+    if (low..=high).contains(&value) { Ok(()) } else { Err(ScenarioError::Range { what, value, low, high }) }
+}
+
+impl Scenario {
+    /// Writes the capture to `path`, its labels and its policy beside it.
+    pub fn write(&self, path: &Path, overwrite: Overwrite) -> Result<SynthReport, SynthError> {
+        let beside = Beside::of(path)?;
+        for file in [path, &beside.labels, &beside.policy] {
+            if overwrite == Overwrite::Never && file.exists() {
+                return Err(WriteError::Exists { path: file.to_owned() });
+            }
+        }
+        let mut stage = Stage::new(self.start, self.start.after(self.lasts));
+        let seeds = Seeds::new(self.seed);
+        let mut town = Town::new(&seeds, self.subscribers, self.activity, self.volume, &mut stage);
+        let (mut taps, mut registered) = (Vec::new(), Vec::new());
+        habits::install(&mut Cx { stage: &mut stage, town: &mut town });
+        self.install(&mut stage, &mut town, &mut taps, &mut registered);
+        let mut out = CaptureWriter::create(path)?;
+        stage.run(&mut town, &mut taps, &mut out)?;
+        let written = out.finish()?;
+        self.describe(path, beside, written, &stage.tallies[1..], &registered)
+    }
+
+    fn install(
+        &self,
+        stage: &mut Stage,
+        town: &mut Town,
+        taps: &mut Vec<Box<dyn Tap>>,
+        registered: &mut Vec<Registered>,
+    ) {
+        for (program, knobs) in &self.programs {
+            stage.tallies.push(Tally::default());
+            let label = (stage.tallies.len() - 1) as u16;
+            let cx = &mut Cx { stage: &mut *stage, town: &mut *town };
+            (program.install)(knobs, &mut Install { cx, taps, registered, label });
+        }
+    }
+
+    fn describe(
+        &self,
+        path: &Path,
+        beside: Beside,
+        written: Written,
+        tallies: &[Tally],
+        registered: &[Registered],
+    ) -> Result<SynthReport, SynthError> {
+        let programs: Vec<_> = self.programs.iter().map(|(program, _)| *program).collect();
+        let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let text = labels::labels(&name(path), &name(&beside.policy), &programs, tallies);
+        write_text(&beside.labels, &text)?;
+        write_text(&beside.policy, &labels::policy(registered))?;
+        let counted = programs
+            .iter()
+            .zip(tallies)
+            .map(|(program, tally)| (program.kind, tally.packets, tally.subscribers.len() as u64))
+            .collect();
+        Ok(SynthReport {
+            capture: path.to_owned(),
+            labels: beside.labels,
+            policy: beside.policy,
+            written,
+            programs: counted,
+        })
+    }
+}
+
+/// The files beside a capture.
+struct Beside {
+    labels: PathBuf,
+    policy: PathBuf,
+}
+
+impl Beside {
+    fn of(path: &Path) -> Result<Self, SynthError> {
+        let refused = || WriteError::Name { path: path.to_owned() };
+        let name = path.file_name().and_then(|name| name.to_str()).ok_or_else(refused)?;
+        let stem = name.strip_suffix(".pcap").or(name.strip_suffix(".pcap.zst")).filter(|stem| !stem.is_empty());
+        let stem = stem.ok_or_else(refused)?;
+        Ok(Self {
+            labels: path.with_file_name(format!("{stem}.labels.json")),
+            policy: path.with_file_name(format!("{stem}.policy.toml")),
+        })
+    }
+}
+
+fn write_text(path: &Path, text: &str) -> Result<(), SynthError> {
+    std::fs::write(path, text).map_err(|source| WriteError::Io { path: path.to_owned(), source })
+}

@@ -1,0 +1,9 @@
+//! Promises of the whole program, against the built binary and captures that none of us made.
+//! Where the folder of real captures is missing, a test says "not run" and passes.
+
+mod captures;
+mod run;
+
+mod every_file;
+mod promises;
+mod quiet;
