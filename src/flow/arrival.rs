@@ -56,3 +56,38 @@ impl<'a> Arrival<'a> {
         Some(add_sum(sum, &[0, row.key.protocol]))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use etherparse::PacketBuilder;
+
+    use super::*;
+    use crate::capture::frame::{Frame, LinkType};
+    use crate::packet::{Parser, ParserLimits};
+    use crate::units::TimestampNs;
+
+    #[test]
+    fn header_and_payload_sum_to_ones() {
+        let ethernet = || PacketBuilder::ethernet2([2; 6], [4; 6]);
+        let mut frames = [Vec::new(), Vec::new()];
+        let four = ethernet().ipv4([10, 0, 0, 1], [192, 0, 2, 1], 64).tcp(40_000, 80, 7, 500).ack(9);
+        four.write(&mut frames[0], b"an odd payload.").expect("memory");
+        let options = etherparse::TcpOptionElement::MaximumSegmentSize(1460);
+        let six =
+            ethernet().ipv6([0x20; 16], [0x21; 16], 64).tcp(40_000, 80, 7, 500).options(&[options]).expect("room");
+        six.write(&mut frames[1], b"an even payload.").expect("memory");
+        for (name, bytes) in ["IPv4", "IPv6 with an option"].into_iter().zip(&frames) {
+            let mut batch = FrameBatch::new(Arc::from([]));
+            let wire_bytes = bytes.len() as u32;
+            let (ts, link) = (TimestampNs(1), LinkType(1));
+            batch.push(&Frame { ts, link, wire_bytes, number: 1, file: 0, bytes, mapped: None });
+            let mut packets = PacketColumns::default();
+            Parser::new(ParserLimits::default()).parse_batch(&batch, &mut packets);
+            let arrival = Arrival::of(&packets, &batch, 0);
+            let sum = arrival.header_sum().expect("the header was captured");
+            assert_eq!(add_sum(sum, arrival.payload()), 0xffff, "{name}");
+        }
+    }
+}

@@ -26,8 +26,11 @@ impl FlowTable {
         let (hot, cold) = (self.hot.at_mut(slot), self.cold.at_mut(slot));
         let side = hot.side_of(row);
         let s = side.index();
-        let totals = &mut cold.totals[s];
-        count_time(hot, side, row.ts, |gap| totals.gap(gap));
+        let gap = count_time(hot, side, row.ts);
+        let totals = &mut hot.totals[usize::from(row.from & 1)];
+        if let Some(gap) = gap {
+            totals.gap(gap);
+        }
         totals.packet(row.ip_bytes, row.ttl);
         totals.payload(row.payload_bytes);
         let ttl_usual = hot.sides[s].note_ttl(row.ttl);
@@ -75,7 +78,7 @@ impl FlowTable {
     fn count_tcp(&mut self, slot: u32, side: Side, row: &PacketRow) -> Step {
         let timeouts = self.config.timeouts;
         let (hot, cold) = (self.hot.at_mut(slot), self.cold.at_mut(slot));
-        let totals = &mut cold.totals[side.index()];
+        let totals = &mut hot.totals[usize::from(row.from & 1)];
         totals.tcp(row.tcp_flags, row.tcp_window, row.payload_bytes);
         match (side, row.tcp_flags & (tcp::SYN | tcp::ACK)) {
             (Side::Orig, tcp::SYN) => cold.syn_ts = Some(row.ts),
@@ -209,8 +212,8 @@ impl FlowTable {
     }
 }
 
-/// Moves the flow's clocks: bursts and silence of both sides together, gaps of the side on its own.
-fn count_time(hot: &mut HotFlow, side: Side, ts: TimestampNs, mut gap_of_side: impl FnMut(DurationNs)) {
+/// Moves the flow's clocks: bursts and silence of both sides together. Returns the time since the side's packet before.
+fn count_time(hot: &mut HotFlow, side: Side, ts: TimestampNs) -> Option<DurationNs> {
     if hot.sides.iter().all(|side| side.spoke == Spoke::No) {
         hot.bursts = 1;
     } else {
@@ -220,11 +223,10 @@ fn count_time(hot: &mut HotFlow, side: Side, ts: TimestampNs, mut gap_of_side: i
         }
     }
     let own = &mut hot.sides[side.index()];
-    if own.spoke == Spoke::Yes {
-        gap_of_side(ts.since(own.ts_last));
-    }
+    let gap = (own.spoke == Spoke::Yes).then(|| ts.since(own.ts_last));
     own.ts_last = own.ts_last.max(ts);
     hot.ts_last = hot.ts_last.max(ts);
+    gap
 }
 
 fn count_carrier(cold: &mut ColdFlow, side: Side, row: &PacketRow, tunnel: &TunnelRef) {

@@ -34,7 +34,7 @@ pub(super) fn take_row(hot: &mut HotFlow, cold: &mut ColdFlow, end: RowEnd) -> F
             let told = std::mem::replace(&mut cold.stream_told[s], hot.sides[s].stream_bytes);
             hot.sides[s].stream_bytes.saturating_sub(told)
         });
-        std::mem::take(&mut cold.totals[s]).row(stream)
+        std::mem::take(&mut hot.totals[usize::from(hot.orig_end) ^ s]).row(stream)
     });
     let row = FlowRow {
         key: hot.key,

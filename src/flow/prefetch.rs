@@ -11,11 +11,11 @@ pub(super) fn line<T>(slice: &[T], index: usize) {
     }
 }
 
-/// Starts loading every line of one value.
-pub(super) fn whole<T>(value: &T) {
+/// Starts loading the first lines of one value.
+pub(super) fn lines<T>(value: &T, count: usize) {
     let from = std::ptr::from_ref(value).cast::<u8>();
-    for at in (0..size_of::<T>()).step_by(LINE_BYTES) {
-        start(from.wrapping_add(at));
+    for line in 0..count {
+        start(from.wrapping_add(line * LINE_BYTES));
     }
 }
 

@@ -14,8 +14,7 @@ use super::index::{self, Index};
 use super::observation::Observation;
 use super::orient::{self, ICMP, ICMPV6, TCP, UDP};
 use super::pairs::Pairs;
-use super::prefetch;
-use super::record::{ColdFlow, HotFlow, Phase, Slot};
+use super::record::{ColdFlow, HotFlow, Phase, SideTotals, Slot};
 use super::row::{FlowColumns, RowEnd};
 use super::segments::Evidence;
 use super::slab::Slab;
@@ -23,7 +22,7 @@ use super::tcp::{self, Endpoint, Segment};
 use super::victims::Victims;
 use crate::capture::frame::{FrameBatch, FrameRef};
 use crate::packet::app::AppCounters;
-use crate::packet::columns::{FlowKey, PacketColumns, PacketRow};
+use crate::packet::columns::{EndIndex, FlowKey, PacketColumns, PacketRow};
 use crate::packet::facts::NameLookup;
 use crate::units::{DurationNs, Side, TimestampNs};
 
@@ -94,7 +93,7 @@ impl FlowTable {
         }
         for start in (0..packets.len()).step_by(LOOKAHEAD) {
             let end = packets.len().min(start + LOOKAHEAD);
-            let ahead = self.look_ahead(&packets.key[start..end]);
+            let ahead = self.look_ahead(&packets.key[start..end], &packets.from[start..end]);
             for i in start..end {
                 let arrival = Arrival::of(packets, frames, i);
                 self.packet(&arrival, ahead.tags[i - start], ahead.slots[i - start], &mut sink);
@@ -159,18 +158,17 @@ impl FlowTable {
         self.live == 0
     }
 
-    /// Finds where the next packets will look, in three passes that each touch what the pass before had brought near.
-    fn look_ahead(&self, keys: &[FlowKey]) -> Lookahead {
+    /// Finds where the next packets will look, in two passes: the second touches what the first has brought near.
+    fn look_ahead(&self, keys: &[FlowKey], from: &[EndIndex]) -> Lookahead {
         let mut ahead = Lookahead { tags: [0; LOOKAHEAD], slots: [None; LOOKAHEAD] };
         for (tag, key) in ahead.tags.iter_mut().zip(keys) {
             *tag = index::tag(key, self.config.hash_key);
             self.index.prefetch(*tag);
         }
-        for (slot, &tag) in ahead.slots.iter_mut().zip(&ahead.tags[..keys.len()]) {
+        for ((slot, &tag), &end) in ahead.slots.iter_mut().zip(&ahead.tags).zip(from) {
             *slot = self.index.first(tag);
             if let Some(slot) = *slot {
-                prefetch::whole(self.hot.at(slot));
-                prefetch::whole(&self.cold.at(slot).totals);
+                self.hot.at(slot).prefetch(end);
             }
         }
         ahead
@@ -270,6 +268,7 @@ impl FlowTable {
             opening: 0,
             appetite: Appetite::Open,
             sides: [Endpoint::default(); 2],
+            totals: [SideTotals::default(); 2],
         };
         let cold = ColdFlow { history, pair_gap, ..ColdFlow::default() };
         let slot = self.file(hot, cold);
@@ -314,7 +313,7 @@ impl FlowTable {
             self.sweep_credit = (self.config.flows_max / SWEEP_SHARE).max(1);
             for slot in 0..self.hot.len() as u32 {
                 let hot = self.hot.at(slot);
-                if hot.slot == Slot::Live && hot.deadline <= now {
+                if hot.deadline <= now && hot.slot == Slot::Live {
                     self.end_flow(slot, self.timeout_reason(slot), sink);
                 }
             }
