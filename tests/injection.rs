@@ -18,8 +18,11 @@ fn conflicts(path: &Path) -> Option<Vec<SegmentConflict>> {
     Some(conflicts.collect())
 }
 
+/// A shot: its file, then frames, TTLs and payload lengths of the forged segment and of the true one.
+type Shot = (String, [u64; 2], [u8; 2], [u32; 2]);
+
 /// The recorded shots: file, frames, TTLs and payload lengths of the forged segment and of the true one.
-fn truth(folder: &Path) -> Vec<(String, [u64; 2], [u8; 2], [u32; 2])> {
+fn truth(folder: &Path) -> Vec<Shot> {
     let text = std::fs::read_to_string(folder.join("injection/TRUTH.tsv")).expect("the truth beside the captures");
     let shots = text.lines().skip(1).map(|line| {
         let fields: Vec<&str> = line.split('\t').collect();

@@ -6,6 +6,7 @@
 //! file-sharing swarm sends to hundreds); who began the flows (a server that is asked is no thief).
 //! The trivial baseline that it must beat: plain bytes out.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::finding::{CollectorIdentity, Finding, PopulationShare, Severity, Technique, Verdict};
@@ -13,12 +14,16 @@ use super::scene::{Group, Scene, app_of, proto_of};
 use super::weigh::{Reason, log_ramp, ramp, severity_of, weigh};
 use super::words;
 use crate::population::SubscriberKey;
+use crate::population::collector::CollectorSummary;
+use crate::population::groups::{CollectorGroup, Level};
 use crate::population::sketch::Merge;
 use crate::population::span::Seen;
 use crate::units::Address;
 
 /// Data up that is worth a look: below it, mail and photographs are no bulk.
 const BYTES_UP_MIN: u64 = 4 << 20;
+/// One address of several counts when it takes at least one part in so many of what the group was sent.
+const RECEIVER_SHARE_MIN: u64 = 50;
 /// Pairs with any upload that the capture's own bulk needs before its quantiles mean anything.
 const BULK_PAIRS_MIN: usize = 20;
 /// What one subscriber sends one party in a day where there is no bulk to compare with: a few photographs.
@@ -46,11 +51,33 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
     let bulk = Bulk::of(scene);
     for group in scene.groups() {
         for (subscriber, sent) in senders(scene, &group) {
-            if sent.up >= BYTES_UP_MIN && sent.up > sent.down {
+            if sent.up < BYTES_UP_MIN || sent.up <= sent.down {
+                continue;
+            }
+            if let Some(group) = receivers(scene, &group, subscriber, sent.up) {
                 findings.extend(judge(scene, &group, subscriber, sent, &bulk));
             }
         }
     }
+}
+
+/// The group without the addresses that this subscriber hardly sends to: what else stands in a /24 is not part of it. None
+/// where a single one is left of several, which is judged alone.
+fn receivers<'a>(scene: &Scene<'a>, group: &Group<'a>, subscriber: Address, up: u64) -> Option<Group<'a>> {
+    let population = group.of.population;
+    let least = up / RECEIVER_SHARE_MIN;
+    let sent_to = |address: &Address| {
+        let pairs = scene.pairs_of(population, *address);
+        pairs.iter().any(|(key, pair)| key.subscriber == subscriber && pair.totals.data_bytes[0] >= least)
+    };
+    let addresses: Vec<Address> = group.of.addresses.iter().copied().filter(sent_to).collect();
+    if group.level != Level::Address && addresses.len() < 2 {
+        return None;
+    }
+    let mut whole = CollectorSummary::default();
+    addresses.iter().filter_map(|a| scene.collector(population, *a)).for_each(|one| whole.merge(one.clone()));
+    let of = CollectorGroup { addresses, ..group.of.clone() };
+    Some(Group { key: group.key.clone(), level: group.level, of, whole: Cow::Owned(whole) })
 }
 
 /// Who sent how much to the group.
@@ -106,7 +133,7 @@ fn judge(scene: &Scene<'_>, group: &Group<'_>, subscriber: Address, sent: Sent, 
     let upload_share = up / (up + down);
     let baseline = bulk.quantile(0.5).zip(bulk.quantile(0.99));
     let reasons = vec![
-        Reason::number("data_bytes_up", up, "bytes", log_ramp(up, usual * 0.5, usual * 4.0), 0.35).beside(baseline),
+        Reason::number("data_bytes_up", up, "bytes", log_ramp(up, usual * 0.75, usual * 4.0), 0.35).beside(baseline),
         Reason::number("upload_share", upload_share, "ratio", ramp(upload_share, 0.7, 0.95), 0.2),
         Reason::number("other_senders", others as f64, "subscribers", ramp(others as f64, 4.0, 0.0), 0.2),
         Reason::number("share_of_host_uploads", concentration, "ratio", ramp(concentration, 0.2, 0.7), 0.15),

@@ -138,11 +138,14 @@ fn coherent<'a>(scene: &Scene<'a>, group: Group<'a>) -> Option<Group<'a>> {
         return Some(group);
     }
     let population = group.of.population;
-    let members = group.of.addresses.iter().filter_map(|&address| Some((address, scene.collector(population, address)?)));
+    let members =
+        group.of.addresses.iter().filter_map(|&address| Some((address, scene.collector(population, address)?)));
     let members = of_one_domain(scene, members.filter(|(_, one)| Measures::of(one, 1).is_member_like()).collect());
     let middle = median(members.iter().filter_map(|(_, one)| one.upload_sizes.quantile(0.5)).collect());
     let alike = |one: &CollectorSummary| {
-        one.upload_sizes.quantile(0.5).is_some_and(|size| size <= middle * ALIKE_FACTOR && middle <= size * ALIKE_FACTOR)
+        one.upload_sizes
+            .quantile(0.5)
+            .is_some_and(|size| size <= middle * ALIKE_FACTOR && middle <= size * ALIKE_FACTOR)
     };
     let (mut addresses, mut whole) = (Vec::new(), CollectorSummary::default());
     for (address, one) in members.into_iter().filter(|(_, one)| alike(one)) {

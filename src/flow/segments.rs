@@ -342,8 +342,13 @@ mod tests {
         }
     }
 
-    /// Feeds one direction; returns (frames, overlap, differing) of each conflict.
-    fn conflicts(bounds: SegmentBounds, list: &[(u64, &[u8])]) -> Vec<(u64, u64, u32, u32)> {
+    /// Where each segment begins and what it holds.
+    type Segments<'a> = &'a [(u64, &'a [u8])];
+    /// Both frames, overlapping bytes, differing bytes.
+    type Told = (u64, u64, u32, u32);
+
+    /// Feeds one direction; returns what was told of each conflict.
+    fn conflicts(bounds: SegmentBounds, list: Segments<'_>) -> Vec<Told> {
         let mut evidence = Evidence::new(bounds);
         let (mut newest, mut found) = (0, Vec::new());
         for (n, &(at, payload)) in list.iter().enumerate() {
@@ -356,7 +361,7 @@ mod tests {
 
     #[test]
     fn conflicts_and_their_look_alikes() {
-        let cases: [(&str, &[(u64, &[u8])], &[(u64, u64, u32, u32)]); 9] = [
+        let cases: [(&str, Segments, &[Told]); 9] = [
             ("two payloads", &[(1, b"abcdef"), (1, b"abXXefgh")], &[(1, 2, 6, 2)]),
             ("a repetition", &[(1, b"abcdef"), (1, b"abcdef")], &[]),
             ("cut otherwise", &[(1, b"abcdef"), (3, b"cd"), (2, b"bcdefgh"), (1, b"abcdefgh")], &[]),

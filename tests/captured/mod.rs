@@ -31,6 +31,7 @@ pub fn files_under(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// What one file gave.
+#[allow(dead_code, reason = "each test binary looks at a part of it")]
 pub struct Outcome {
     pub rows: Vec<FlowRow>,
     pub observations: Vec<Observation>,
