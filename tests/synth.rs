@@ -10,6 +10,9 @@ use trawlwatch::evaluate::labels::Labels;
 use trawlwatch::synth::suite::SHIPPED;
 use trawlwatch::synth::{Overwrite, PROGRAMS, Role, Scenario, ScenarioWords, SynthReport};
 
+/// From one end to the other.
+type Way = ((IpAddr, u16), (IpAddr, u16));
+
 /// A capture in memory: nanoseconds and frame.
 type Frames = Vec<(u64, Vec<u8>)>;
 
@@ -224,7 +227,7 @@ fn sequence_numbers_add_up() {
     words.operations.retain(|operation| !operation.starts_with("packet-injection"));
     words.negatives.retain(|negative| !negative.starts_with("duplicated"));
     let (frames, _) = frames(words);
-    let mut streams: BTreeMap<((IpAddr, u16), (IpAddr, u16)), Stream> = BTreeMap::new();
+    let mut streams: BTreeMap<Way, Stream> = BTreeMap::new();
     let (mut checked, mut holes) = (0, 0);
     for (i, (_, frame)) in frames.iter().enumerate() {
         let Some(segment) = tcp(frame) else { continue };
@@ -276,7 +279,7 @@ fn sequence_numbers_add_up() {
 fn names_and_hellos_parse() {
     let (frames, _) = frames(words(40, 0.3, &["population-fan-in:period=60s"], &["cdn"]));
     let (mut dns, mut hellos, mut answers, mut certificates) = (0u32, 0u32, 0u32, 0u32);
-    let mut flights: BTreeMap<((IpAddr, u16), (IpAddr, u16)), (u32, Vec<u8>)> = BTreeMap::new();
+    let mut flights: BTreeMap<Way, (u32, Vec<u8>)> = BTreeMap::new();
     for (_, frame) in &frames {
         let sliced = SlicedPacket::from_ethernet(frame).expect("a packet");
         if let Some(TransportSlice::Udp(udp)) = &sliced.transport
@@ -324,8 +327,8 @@ fn names_and_hellos_parse() {
             }
         }
     }
-    println!("{dns} DNS messages, {hellos} client hellos, {answers} server hellos, {certificates} certificates");
-    assert!(dns > 200 && hellos > 150 && answers > 150 && certificates > 10);
+    let found = format!("{dns} DNS messages, {hellos} and {answers} hellos, {certificates} certificates");
+    assert!(dns > 200 && hellos > 150 && answers > 150 && certificates > 10, "{found}");
     assert!(hellos.abs_diff(answers) * 20 < hellos, "{hellos} hellos, {answers} answers");
 }
 
@@ -405,7 +408,6 @@ fn no_header_field_gives_a_fan_in_away() {
     for (name, [operation, benign]) in &columns {
         assert!(operation.len() > 1_000 && benign.len() > 1_000, "{name}: {} and {}", operation.len(), benign.len());
         let auc = auc(operation, benign);
-        println!("{name:<34} AUC {auc:.3}  ({} against {})", operation.len(), benign.len());
         assert!((0.40..0.60).contains(&auc), "{name} gives the operation away: AUC {auc:.3}");
     }
 }
@@ -439,5 +441,40 @@ fn every_shipped_capture_has_its_row() {
         for wanted in [part.name, &sum, &part.command()] {
             assert!(readme.contains(wanted), "captures/README.md lacks {wanted}");
         }
+    }
+}
+
+fn trawlwatch(arguments: &[&str]) -> (i32, String, String) {
+    let run = assert_cmd::Command::cargo_bin("trawlwatch").expect("the program").arg("synth").args(arguments).output();
+    let run = run.expect("it runs");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (run.status.code().unwrap_or(-1), text(&run.stdout), text(&run.stderr))
+}
+
+#[test]
+fn the_list_names_everything() {
+    let (status, out, _) = trawlwatch(&["--list"]);
+    assert_eq!(status, 0);
+    for program in PROGRAMS {
+        assert!(out.contains(program.kind), "{} is missing", program.kind);
+    }
+}
+
+#[test]
+fn what_cannot_be_written_is_refused_by_name() {
+    for (arguments, wanted) in [
+        (&["--output", "-"][..], "needs a file's name"),
+        (&[][..], "--output"),
+        (&["--output", "a.txt"][..], "ends in .pcap or .pcap.zst"),
+        (&["--world", "moon", "--output", "a.pcap"][..], "unknown world \"moon\"; known: town"),
+        (&["--operation", "spying", "--output", "a.pcap"][..], "unknown operation \"spying\"; known: population-fan-in"),
+        (&["--negative", "ntp:speed=9", "--output", "a.pcap"][..], "ntp: unknown knob \"speed\"; known: subscribers, period"),
+        (&["--start", "noon", "--output", "a.pcap"][..], "start \"noon\" is not a time"),
+        (&["--hours", "0", "--output", "a.pcap"][..], "hours is 0, must lie between"),
+        (&["--suite", "grand", "somewhere"][..], "unknown suite \"grand\"; known: shipped"),
+    ] {
+        let (status, out, talk) = trawlwatch(arguments);
+        assert_eq!((status, out.as_str()), (2, ""), "{arguments:?}: {talk}");
+        assert!(talk.contains(wanted), "{arguments:?}: {talk}");
     }
 }

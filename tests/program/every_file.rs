@@ -31,7 +31,7 @@ fn check(file: &Path) -> Option<String> {
         other => return say(format!("exit status {other:?}")),
     }
     let Some(stats) = ran.stats() else { return say("no closing stats line".to_owned()) };
-    let memory = stats["stats"]["timings"]["peak_memory_bytes"].as_u64().unwrap_or(u64::MAX);
+    let memory = stats["stats"]["timings"]["peak_memory_bytes"].as_f64().unwrap_or(f64::MAX) as u64;
     if memory > MEMORY_BYTES_MAX {
         return say(format!("{memory} bytes of memory"));
     }

@@ -46,9 +46,9 @@ pub(super) const OPERATION: Program = Program {
         },
         Knob {
             name: "truncate",
-            default: "1400B",
+            default: "64KiB",
             unit: KnobUnit::Bytes,
-            about: "bytes of each packet that are copied",
+            about: "bytes of each frame that are copied, where the router cuts them",
         },
         Knob {
             name: "router",

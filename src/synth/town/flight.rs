@@ -96,7 +96,7 @@ impl Connection {
         }
         self.half(side).unacked = 0;
         let left = total - self.sent;
-        let count = left.div_ceil(self.segment).min(self.halves[side.index()].cwnd).min(FLIGHT_SEGMENTS_MAX).max(1);
+        let count = left.div_ceil(self.segment).min(self.halves[side.index()].cwnd).clamp(1, FLIGHT_SEGMENTS_MAX);
         let bytes = left.min(count * self.segment);
         let times = self.send_times(start, side, count as usize);
         let lost = self.dice.chance(self.loss * count as f64).then(|| self.dice.index(count as usize));

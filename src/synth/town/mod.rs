@@ -90,11 +90,10 @@ impl Town {
 
     /// Whether an address lies on the town's side of the capture point.
     pub(crate) fn is_inside(address: Address) -> bool {
-        match (address.as_v4(), address.0) {
-            (Some([10, 20, ..]), _) | (None, [0x20, 0x01, 0x0d, 0xb8, 0x00, 0x20, ..]) => true,
-            (None, [0xfe, 0x80, ..]) => true,
-            _ => false,
-        }
+        matches!(
+            (address.as_v4(), address.0),
+            (Some([10, 20, ..]), _) | (None, [0x20, 0x01, 0x0d, 0xb8, 0x00, 0x20, ..])
+        )
     }
 
     /// Ethernet source and destination of a packet from this address.

@@ -43,6 +43,7 @@ pub(crate) struct Talk {
 
 impl Talk {
     /// A talk that begins when the device knows the server's address.
+    #[expect(clippy::too_many_arguments, reason = "each is a different thing")]
     pub(crate) fn open(
         device: DeviceNumber,
         service: u32,

@@ -191,6 +191,50 @@ fn write_handshake(ids: &Ids, side: Side, body: usize, dice: &mut Dice, pool: &P
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::synth::dice::Seeds;
+
+    /// Takes the protection off one Initial and gives its frames.
+    fn opened(ids: &Ids, side: Side, packet: &[u8]) -> Vec<u8> {
+        let keys = Keys::new(&ids.first, side);
+        let to_bytes = usize::from(packet[5]);
+        let from_bytes = usize::from(packet[6 + to_bytes]);
+        // First byte, version, both ids behind their lengths, no token, a length of two bytes.
+        let number_at = 1 + 4 + 1 + to_bytes + 1 + from_bytes + 1 + 2;
+        let mut mask = [0; 16];
+        mask.copy_from_slice(&packet[number_at + 4..number_at + 20]);
+        let mut block = mask.into();
+        keys.header.encrypt_block(&mut block);
+        let mut plain = packet.to_vec();
+        plain[0] ^= block[0] & 0x0f;
+        assert_eq!(plain[0], 0xc3, "an Initial with a number of four bytes");
+        for i in 0..4 {
+            plain[number_at + i] ^= block[1 + i];
+        }
+        let length = usize::from(u16::from_be_bytes([plain[number_at - 2], plain[number_at - 1]]) & 0x3fff);
+        let mut nonce = keys.iv;
+        for i in 0..4 {
+            nonce[8 + i] ^= plain[number_at + i];
+        }
+        let payload = Payload { msg: &plain[number_at + 4..number_at + length], aad: &plain[..number_at + 4] };
+        keys.packet.decrypt(&Nonce::from(nonce), payload).expect("the tag fits")
+    }
+
+    #[test]
+    fn initials_open_with_the_keys_of_their_connection() {
+        let seeds = Seeds::new(1);
+        let mut dice = seeds.dice("quic", 0);
+        let ids = Ids { first: dice.bytes(), server: dice.bytes() };
+        let hello = vec![7; 300];
+        let datagram = client_initial(&ids, &hello);
+        assert_eq!(datagram.len(), DATAGRAM_BYTES);
+        let frames = opened(&ids, Side::Orig, &datagram);
+        assert_eq!(frames[..4], [0x06, 0x00, 0x41, 0x2c], "CRYPTO at 0, 300 bytes");
+        assert_eq!(frames[4..304], hello[..]);
+        let pool = Pool::new(&seeds);
+        let flight = server_flight(&ids, &[9; 90], 1_900, &mut dice, &pool);
+        assert_eq!(opened(&ids, Side::Resp, &flight[0])[5..9], [0x06, 0x00, 0x40, 0x5a], "CRYPTO behind an ACK");
+        assert!(flight.iter().all(|datagram| datagram.len() <= DATAGRAM_BYTES));
+    }
 
     #[test]
     fn keys_are_those_of_rfc_9001_appendix_a() {
