@@ -467,8 +467,14 @@ fn what_cannot_be_written_is_refused_by_name() {
         (&[][..], "--output"),
         (&["--output", "a.txt"][..], "ends in .pcap or .pcap.zst"),
         (&["--world", "moon", "--output", "a.pcap"][..], "unknown world \"moon\"; known: town"),
-        (&["--operation", "spying", "--output", "a.pcap"][..], "unknown operation \"spying\"; known: population-fan-in"),
-        (&["--negative", "ntp:speed=9", "--output", "a.pcap"][..], "ntp: unknown knob \"speed\"; known: subscribers, period"),
+        (
+            &["--operation", "spying", "--output", "a.pcap"][..],
+            "unknown operation \"spying\"; known: population-fan-in",
+        ),
+        (
+            &["--negative", "ntp:speed=9", "--output", "a.pcap"][..],
+            "ntp: unknown knob \"speed\"; known: subscribers, period",
+        ),
         (&["--start", "noon", "--output", "a.pcap"][..], "start \"noon\" is not a time"),
         (&["--hours", "0", "--output", "a.pcap"][..], "hours is 0, must lie between"),
         (&["--suite", "grand", "somewhere"][..], "unknown suite \"grand\"; known: shipped"),

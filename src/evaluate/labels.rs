@@ -160,7 +160,8 @@ mod tests {
     use super::*;
 
     const GOOD: &str = r#"{"version":1,"capture":"a.pcap","population":["10.20.0.0/16"],"policy":"a.policy.toml",
-        "operations":[{"technique":"population-fan-in","collectors":["203.0.113.7"],"start":"2026-03-01T12:00:00Z","end":"2026-03-01T13:00:00Z","subscribers":312}],
+        "operations":[{"technique":"population-fan-in","collectors":["203.0.113.7"],
+            "start":"2026-03-01T12:00:00Z","end":"2026-03-01T13:00:00Z","subscribers":312}],
         "benign":[{"kind":"backup","parties":["198.51.100.9"],"why_hard":"uploads more than it downloads, every night"}]}"#;
 
     #[test]

@@ -36,7 +36,8 @@ pub enum PlacesError {
         source: std::io::Error,
     },
     /// It is not a sound database.
-    #[error("{}: not a database in MaxMind format ({reason}); --geo takes an .mmdb file such as a country or ASN database", .path.display())]
+    #[error("{}: not a database in MaxMind format ({reason}); --geo takes an .mmdb file such as a country or ASN \
+        database", .path.display())]
     Refused {
         /// The file.
         path: PathBuf,

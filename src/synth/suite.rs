@@ -26,7 +26,8 @@ pub struct Part {
 pub const SHIPPED: &[Part] = &[
     Part {
         name: "demo.pcap.zst",
-        about: "an evening in a town: population-fan-in and traffic-mirroring (ERSPAN) among registered telemetry, analytics, backups and video calls",
+        about: "an evening in a town: population-fan-in and traffic-mirroring (ERSPAN) among registered telemetry, \
+            analytics, backups and video calls",
         subscribers: 240,
         hours: 0.75,
         start: "2026-03-02T19:00:00Z",
@@ -43,7 +44,8 @@ pub const SHIPPED: &[Part] = &[
     },
     Part {
         name: "injection.pcap.zst",
-        about: "a man on the side answers HTTP requests of some homes before the servers do; lossy lines and a span port that shows packets twice beside it",
+        about: "a man on the side answers HTTP requests of some homes before the servers do; lossy lines and a span \
+            port that shows packets twice beside it",
         subscribers: 100,
         hours: 0.5,
         start: "2026-03-03T17:30:00Z",
@@ -55,7 +57,8 @@ pub const SHIPPED: &[Part] = &[
     },
     Part {
         name: "mirroring.pcap.zst",
-        about: "a router sends copies of some homes' packets to a stranger over GRE, and NetFlow records of others to another; an overlay between two racks inside beside it",
+        about: "a router sends copies of some homes' packets to a stranger over GRE, and NetFlow records of others to \
+            another; an overlay between two racks inside beside it",
         subscribers: 100,
         hours: 0.5,
         start: "2026-03-04T20:00:00Z",
@@ -67,13 +70,13 @@ pub const SHIPPED: &[Part] = &[
     },
     Part {
         name: "exfiltration.pcap.zst",
-        about: "one host sends 12 MiB out in a burst, another 8 MiB low and slow; backups, video calls and updates beside them",
+        about: "one host sends 32 MiB out in a burst, another 24 MiB low and slow; backups, video calls and updates beside them",
         subscribers: 100,
         hours: 1.0,
         start: "2026-03-05T01:00:00Z",
         activity: 0.06,
         volume: 0.003,
-        operations: &["bulk-exfiltration:bytes=12MiB", "bulk-exfiltration:bytes=8MiB,mode=slow,every=180s"],
+        operations: &["bulk-exfiltration:bytes=32MiB", "bulk-exfiltration:bytes=24MiB,mode=slow,every=120s"],
         negatives: &[
             "backup:subscribers=0.06,bytes=384KiB",
             "video-call:subscribers=0.03,lasts=8s",

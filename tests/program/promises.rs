@@ -129,7 +129,8 @@ fn reveal_shows_what_the_key_hid() {
         let args = ["replay", "--format", "json", text(&capture), "--policy", text(&policy)];
         trawlwatch(&[&args[..], more].concat(), LIMIT)
     };
-    let samples = |ran: crate::run::Ran| ran.loud().into_iter().map(|finding| finding["trawl"]["population"]["sample"].clone());
+    let samples =
+        |ran: crate::run::Ran| ran.loud().into_iter().map(|finding| finding["trawl"]["population"]["sample"].clone());
     let sample = |ran| samples(ran).find(|sample| sample[0].is_string()).expect("a finding with a sample");
     let hidden = run(&["--key", text(&key)]);
     assert!(hidden.stderr.contains("new pseudonym key"), "{}", hidden.stderr);

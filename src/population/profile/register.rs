@@ -145,7 +145,8 @@ pub const PROFILE_FEATURES: [ProfileFeature; PROFILE_LEN] = [
         "ratio",
         0.0..=1.0,
         OURS,
-        "One less the quartile dispersion, over subscribers with at least three flows, of their mean time between flows. 0 with fewer than two such.",
+        "One less the quartile dispersion, over subscribers with at least three flows, of their mean time between \
+            flows. 0 with fewer than two such.",
         |v| v.periods.map_or(0.0, |q: Quartiles| 1.0 - q.dispersion())
     ),
     feature!(
@@ -172,7 +173,8 @@ pub const PROFILE_FEATURES: [ProfileFeature; PROFILE_LEN] = [
         "ratio",
         -1.0..=1.0,
         "Fano factor",
-        "(F − 1)/(F + 1), F the variance over the mean of flow starts by slot: 0 as by chance, towards 1 in bursts, towards −1 as evenly as a clock.",
+        "(F − 1)/(F + 1), F the variance over the mean of flow starts by slot: 0 as by chance, towards 1 in bursts, \
+            towards −1 as evenly as a clock.",
         synchrony
     ),
     feature!(
