@@ -173,8 +173,20 @@ macro_rules! features {
         sides $id:ident = $name:literal, $unit:literal, ($low:expr, $high:expr), $doc:literal, $source:literal; $($rest:tt)*) => {
         const $id: [usize; 2] = [$at, $at + 1];
         $crate::features::features! { @walk ($at + 2) [$($done,)*
-            $crate::features::Feature { name: concat!("orig_", $name), unit: $unit, range: ($low, $high), doc: concat!("Originator: ", $doc), source: $source },
-            $crate::features::Feature { name: concat!("resp_", $name), unit: $unit, range: ($low, $high), doc: concat!("Responder: ", $doc), source: $source },
+            $crate::features::Feature {
+                name: concat!("orig_", $name),
+                unit: $unit,
+                range: ($low, $high),
+                doc: concat!("Originator: ", $doc),
+                source: $source,
+            },
+            $crate::features::Feature {
+                name: concat!("resp_", $name),
+                unit: $unit,
+                range: ($low, $high),
+                doc: concat!("Responder: ", $doc),
+                source: $source,
+            },
         ] $($rest)* }
     };
     (@walk ($at:expr) [$($done:expr,)*]

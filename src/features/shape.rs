@@ -13,15 +13,33 @@ const WITH_PAYLOAD: usize = 1;
 const LARGE: usize = 11;
 
 features! {
-    flow TURNS = "turns_log", "ln(1+turns)", (0.0, LN_U32), "Order changes between the sides that send payload: 1 for a lone request, 2 once it is answered.", "Zhang and Paxson 2000, interactive traffic";
-    flow TURN_SHARE = "turn_share", "ratio", (0.0, 1.0), "Turns over packets with payload: 1 for a strict dialogue, near 0 for a transfer.", "Zhang and Paxson 2000";
-    flow BURSTS = "bursts_log", "ln(1+bursts)", (0.0, LN_U32), "Runs of packets with less than a second between them.", "CICFlowMeter Bulk and Active counts";
-    flow BURST_PACKETS = "burst_packets_log", "ln(1+packets)", (0.0, 22.9), "Packets of both sides a burst.", "CICFlowMeter Bulk Packet Avg";
-    flow SIZE_OVERLAP = "size_overlap", "ratio", (0.0, 1.0), "What the two sides' histograms of payload sizes share: 1 for equal shapes, as in relays and calls.", "Swain and Ballard 1991, histogram intersection";
-    sides SIZE_ENTROPY = "size_entropy", "ratio", (0.0, 1.0), "Shannon entropy of the histogram of payload sizes, over the largest possible.", "Shannon 1948; Moore 2005";
-    sides LARGE_SHARE = "large_share", "ratio", (0.0, 1.0), "share of the packets with payload that carry 1,024 bytes or more.", "Moore 2005; nearly full packets show bulk";
-    sides GAP_ENTROPY = "gap_entropy", "ratio", (0.0, 1.0), "Shannon entropy of the histogram of gaps, over the largest possible.", "Shannon 1948; Gianvecchio and Wang 2007, covert timing";
-    sides GAP_MODE_SHARE = "gap_mode_share", "ratio", (0.0, 1.0), "share of the gaps in the fullest bin of their histogram; 0 without gaps.", "RITA interval mode";
+    flow TURNS = "turns_log", "ln(1+turns)", (0.0, LN_U32),
+        "Order changes between the sides that send payload: 1 for a lone request, 2 once it is answered.",
+        "Zhang and Paxson 2000, interactive traffic";
+    flow TURN_SHARE = "turn_share", "ratio", (0.0, 1.0),
+        "Turns over packets with payload: 1 for a strict dialogue, near 0 for a transfer.",
+        "Zhang and Paxson 2000";
+    flow BURSTS = "bursts_log", "ln(1+bursts)", (0.0, LN_U32),
+        "Runs of packets with less than a second between them.",
+        "CICFlowMeter Bulk and Active counts";
+    flow BURST_PACKETS = "burst_packets_log", "ln(1+packets)", (0.0, 22.9),
+        "Packets of both sides a burst.",
+        "CICFlowMeter Bulk Packet Avg";
+    flow SIZE_OVERLAP = "size_overlap", "ratio", (0.0, 1.0),
+        "What the two sides' histograms of payload sizes share: 1 for equal shapes, as in relays and calls.",
+        "Swain and Ballard 1991, histogram intersection";
+    sides SIZE_ENTROPY = "size_entropy", "ratio", (0.0, 1.0),
+        "Shannon entropy of the histogram of payload sizes, over the largest possible.",
+        "Shannon 1948; Moore 2005";
+    sides LARGE_SHARE = "large_share", "ratio", (0.0, 1.0),
+        "share of the packets with payload that carry 1,024 bytes or more.",
+        "Moore 2005; nearly full packets show bulk";
+    sides GAP_ENTROPY = "gap_entropy", "ratio", (0.0, 1.0),
+        "Shannon entropy of the histogram of gaps, over the largest possible.",
+        "Shannon 1948; Gianvecchio and Wang 2007, covert timing";
+    sides GAP_MODE_SHARE = "gap_mode_share", "ratio", (0.0, 1.0),
+        "share of the gaps in the fullest bin of their histogram; 0 without gaps.",
+        "RITA interval mode";
 }
 
 /// Fills the group's columns.

@@ -8,14 +8,30 @@ use crate::simd::convert::from_u16;
 use crate::simd::logarithm::log1p;
 
 features! {
-    sides SIZE_MEAN = "size_mean_log", "ln(1+bytes)", (0.0, LN_U16), "mean payload of the packets that carry any.", "Moore 2005; CICFlowMeter Packet Length Mean";
-    sides SIZE_SPREAD = "size_spread", "ratio", (0.0, 16.0), "standard deviation of payload sizes over their mean: 0 for equal sizes.", "Moore 2005; CICFlowMeter Packet Length Std";
-    sides SIZE_MIN = "size_min_log", "ln(1+bytes)", (0.0, LN_U16), "smallest payload of a packet that carries any.", "CICFlowMeter Packet Length Min";
-    sides SIZE_MAX = "size_max_log", "ln(1+bytes)", (0.0, LN_U16), "largest payload.", "CICFlowMeter Packet Length Max";
-    sides FIRST_SIZE = "first_size_log", "ln(1+bytes)", (0.0, LN_U16), "payload of the first packet that carries any.", "Bernaille 2006, early application identification";
-    sides FIRST_SHARE = "first_share", "ratio", (0.0, 1.0), "share of the payload that the first eight packets with payload carry; 1 where there is no payload.", "Bernaille 2006; NFStream splt";
-    sides FIRST_EQUAL = "first_equal_share", "ratio", (0.0, 1.0), "share of neighbours among the first eight payload sizes that are equal; 0 with fewer than two.", "RITA data size dispersion, over the first packets";
-    flow SIZE_BALANCE = "size_balance", "ratio", (-1.0, 1.0), "Mean payload of the originator's packets less the responder's, over their sum.", "Producer-consumer ratio, over sizes";
+    sides SIZE_MEAN = "size_mean_log", "ln(1+bytes)", (0.0, LN_U16),
+        "mean payload of the packets that carry any.",
+        "Moore 2005; CICFlowMeter Packet Length Mean";
+    sides SIZE_SPREAD = "size_spread", "ratio", (0.0, 16.0),
+        "standard deviation of payload sizes over their mean: 0 for equal sizes.",
+        "Moore 2005; CICFlowMeter Packet Length Std";
+    sides SIZE_MIN = "size_min_log", "ln(1+bytes)", (0.0, LN_U16),
+        "smallest payload of a packet that carries any.",
+        "CICFlowMeter Packet Length Min";
+    sides SIZE_MAX = "size_max_log", "ln(1+bytes)", (0.0, LN_U16),
+        "largest payload.",
+        "CICFlowMeter Packet Length Max";
+    sides FIRST_SIZE = "first_size_log", "ln(1+bytes)", (0.0, LN_U16),
+        "payload of the first packet that carries any.",
+        "Bernaille 2006, early application identification";
+    sides FIRST_SHARE = "first_share", "ratio", (0.0, 1.0),
+        "share of the payload that the first eight packets with payload carry; 1 where there is no payload.",
+        "Bernaille 2006; NFStream splt";
+    sides FIRST_EQUAL = "first_equal_share", "ratio", (0.0, 1.0),
+        "share of neighbours among the first eight payload sizes that are equal; 0 with fewer than two.",
+        "RITA data size dispersion, over the first packets";
+    flow SIZE_BALANCE = "size_balance", "ratio", (-1.0, 1.0),
+        "Mean payload of the originator's packets less the responder's, over their sum.",
+        "Producer-consumer ratio, over sizes";
 }
 
 /// Fills the group's columns.

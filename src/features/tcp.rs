@@ -11,14 +11,30 @@ const TCP: u8 = 6;
 const UDP: u8 = 17;
 
 features! {
-    flow IS_TCP = "is_tcp", "0 or 1", (0.0, 1.0), "Carried by TCP.", "NFStream protocol";
-    flow IS_UDP = "is_udp", "0 or 1", (0.0, 1.0), "Carried by UDP, QUIC counted here.", "NFStream protocol";
-    flow ESTABLISHED = "established", "0 or 1", (0.0, 1.0), "The handshake was seen whole: Zeek's S1, SF, S2, S3, RSTO and RSTR.", "Zeek conn_state";
-    sides SYN_SHARE = "syn_share", "ratio", (0.0, 1.0), "share of its packets with SYN.", "CICFlowMeter SYN Flag Count";
-    sides RST_SHARE = "rst_share", "ratio", (0.0, 1.0), "share of its packets with RST.", "CICFlowMeter RST Flag Count";
-    sides PSH_SHARE = "psh_share", "ratio", (0.0, 1.0), "share of its packets with PSH.", "Moore 2005; CICFlowMeter PSH Flag Count";
-    sides RESENT_SHARE = "resent_share", "ratio", (0.0, 1.0), "share of its payload bytes that it had sent before; 0 for other protocols.", "Moore 2005, retransmitted bytes";
-    sides UNORDERED_SHARE = "unordered_share", "ratio", (0.0, 1.0), "share of its packets that repeat bytes or come before bytes still missing.", "Moore 2005, out-of-order packets";
+    flow IS_TCP = "is_tcp", "0 or 1", (0.0, 1.0),
+        "Carried by TCP.",
+        "NFStream protocol";
+    flow IS_UDP = "is_udp", "0 or 1", (0.0, 1.0),
+        "Carried by UDP, QUIC counted here.",
+        "NFStream protocol";
+    flow ESTABLISHED = "established", "0 or 1", (0.0, 1.0),
+        "The handshake was seen whole: Zeek's S1, SF, S2, S3, RSTO and RSTR.",
+        "Zeek conn_state";
+    sides SYN_SHARE = "syn_share", "ratio", (0.0, 1.0),
+        "share of its packets with SYN.",
+        "CICFlowMeter SYN Flag Count";
+    sides RST_SHARE = "rst_share", "ratio", (0.0, 1.0),
+        "share of its packets with RST.",
+        "CICFlowMeter RST Flag Count";
+    sides PSH_SHARE = "psh_share", "ratio", (0.0, 1.0),
+        "share of its packets with PSH.",
+        "Moore 2005; CICFlowMeter PSH Flag Count";
+    sides RESENT_SHARE = "resent_share", "ratio", (0.0, 1.0),
+        "share of its payload bytes that it had sent before; 0 for other protocols.",
+        "Moore 2005, retransmitted bytes";
+    sides UNORDERED_SHARE = "unordered_share", "ratio", (0.0, 1.0),
+        "share of its packets that repeat bytes or come before bytes still missing.",
+        "Moore 2005, out-of-order packets";
 }
 
 /// Fills the group's columns.

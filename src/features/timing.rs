@@ -11,15 +11,33 @@ use crate::simd::logarithm::log1p;
 const LN_SECONDS: f32 = 23.7;
 
 features! {
-    flow DURATION = "duration_log", "ln(1+ms)", (0.0, 30.6), "First to last packet of the row.", "Moore 2005; Zeek duration";
-    flow AGE = "age_log", "ln(1+s)", (0.0, LN_SECONDS), "First packet of the whole flow to the last of the row: more than the duration for a flow of several windows.", "Own: long-lived flows, as RITA's long connections";
-    flow PAIR_GAP = "pair_gap_log", "ln(1+s)", (0.0, LN_SECONDS), "Since the flow before began between the same two addresses; 0 where there was none.", "RITA interval of connections";
-    flow ACTIVE_SHARE = "active_share", "ratio", (0.0, 1.0), "Share of the duration inside bursts, which a silence of one second ends; 1 for a single instant.", "CICFlowMeter Active Mean";
-    sides GAP_MEAN = "gap_mean_log", "ln(1+us)", (0.0, LN_U64), "mean gap.", "Moore 2005; CICFlowMeter IAT Mean";
-    sides GAP_SPREAD = "gap_spread", "ratio", (0.0, 16.0), "standard deviation of gaps over their mean: 0 for a clock, 1 for chance, above for bursts.", "CICFlowMeter IAT Std; Goh and Barabasi 2008, burstiness";
-    sides GAP_MIN = "gap_min_log", "ln(1+us)", (0.0, LN_U32), "smallest gap.", "CICFlowMeter IAT Min";
-    sides GAP_MAX = "gap_max_log", "ln(1+us)", (0.0, LN_U32), "largest gap, 71 minutes at most.", "CICFlowMeter IAT Max";
-    sides GAP_SKEW = "gap_skew", "ratio", (-1.0, 1.0), "Bowley skewness of the histogram of the gaps' logarithms: 0 for a symmetric one.", "Bowley 1901; RITA interval skew";
+    flow DURATION = "duration_log", "ln(1+ms)", (0.0, 30.6),
+        "First to last packet of the row.",
+        "Moore 2005; Zeek duration";
+    flow AGE = "age_log", "ln(1+s)", (0.0, LN_SECONDS),
+        "First packet of the whole flow to the last of the row: more than the duration for a flow of several windows.",
+        "Own: long-lived flows, as RITA's long connections";
+    flow PAIR_GAP = "pair_gap_log", "ln(1+s)", (0.0, LN_SECONDS),
+        "Since the flow before began between the same two addresses; 0 where there was none.",
+        "RITA interval of connections";
+    flow ACTIVE_SHARE = "active_share", "ratio", (0.0, 1.0),
+        "Share of the duration inside bursts, which a silence of one second ends; 1 for a single instant.",
+        "CICFlowMeter Active Mean";
+    sides GAP_MEAN = "gap_mean_log", "ln(1+us)", (0.0, LN_U64),
+        "mean gap.",
+        "Moore 2005; CICFlowMeter IAT Mean";
+    sides GAP_SPREAD = "gap_spread", "ratio", (0.0, 16.0),
+        "standard deviation of gaps over their mean: 0 for a clock, 1 for chance, above for bursts.",
+        "CICFlowMeter IAT Std; Goh and Barabasi 2008, burstiness";
+    sides GAP_MIN = "gap_min_log", "ln(1+us)", (0.0, LN_U32),
+        "smallest gap.",
+        "CICFlowMeter IAT Min";
+    sides GAP_MAX = "gap_max_log", "ln(1+us)", (0.0, LN_U32),
+        "largest gap, 71 minutes at most.",
+        "CICFlowMeter IAT Max";
+    sides GAP_SKEW = "gap_skew", "ratio", (-1.0, 1.0),
+        "Bowley skewness of the histogram of the gaps' logarithms: 0 for a symmetric one.",
+        "Bowley 1901; RITA interval skew";
 }
 
 /// Fills the group's columns.

@@ -40,19 +40,43 @@ pub const MODEL_BYTES_MAX: u64 = 8 << 20;
 pub enum LoadError {
     #[error("{}: cannot be read: {source}; check the path given to --model", .path.display())]
     Read { path: PathBuf, source: io::Error },
-    #[error("{}: {found} bytes, more than the {max} of any model; give a file that `trawlwatch train` wrote", .path.display(), max = MODEL_BYTES_MAX)]
+    #[error(
+        "{}: {found} bytes, more than the {max} of any model; give a file that `trawlwatch train` \
+         wrote",
+        .path.display(), max = MODEL_BYTES_MAX
+    )]
     TooLong { path: PathBuf, found: u64 },
-    #[error("{}: not a model: begins with {found:?}, a model with \"TRWLMDL\\n\"; give a file that `trawlwatch train` wrote", .path.display())]
+    #[error(
+        "{}: not a model: begins with {found:?}, a model with \"TRWLMDL\\n\"; give a file that `trawlwatch train` \
+         wrote",
+        .path.display()
+    )]
     Magic { path: PathBuf, found: String },
-    #[error("{}: model format {found}, this build reads {built}; run `trawlwatch train` again, or use the build that wrote it", .path.display(), built = FORMAT_VERSION)]
+    #[error(
+        "{}: model format {found}, this build reads {built}; run `trawlwatch train` again, or use the build that \
+         wrote it",
+        .path.display(), built = FORMAT_VERSION
+    )]
     Version { path: PathBuf, found: u32 },
     #[error("{}: {found} bytes, its header says {expected}: cut short or appended to; copy it again", .path.display())]
     Length { path: PathBuf, found: u64, expected: u64 },
-    #[error("{}: checksum does not match: expected {expected}, found {found}; the file was damaged or changed, copy it again", .path.display())]
+    #[error(
+        "{}: checksum does not match: expected {expected}, found {found}; the file was damaged or changed, copy \
+         it again",
+        .path.display()
+    )]
     Checksum { path: PathBuf, expected: String, found: String },
-    #[error("{}: trained on feature set {found:08x}, this build computes {built:08x}; run `trawlwatch train` again", .path.display(), built = SET_HASH)]
+    #[error(
+        "{}: trained on feature set {found:08x}, this build computes {built:08x}; run `trawlwatch train` \
+         again",
+        .path.display(), built = SET_HASH
+    )]
     FeatureSet { path: PathBuf, found: u32 },
-    #[error("{}: trained on profile set {found:08x}, this build computes {built:08x}; run `trawlwatch train` again", .path.display())]
+    #[error(
+        "{}: trained on profile set {found:08x}, this build computes {built:08x}; run `trawlwatch train` \
+         again",
+        .path.display()
+    )]
     ProfileSet { path: PathBuf, found: u32, built: u32 },
     #[error("{}: body cannot be decoded ({reason}); run `trawlwatch train` again", .path.display())]
     Body { path: PathBuf, reason: String },
@@ -64,7 +88,11 @@ pub enum LoadError {
 pub enum SaveError {
     #[error("{}: cannot be written: {source}; choose a folder that exists and that you may write to", .path.display())]
     Write { path: PathBuf, source: io::Error },
-    #[error("{}: the model takes {found} bytes, more than the {max} that would be read back; ask for fewer codewords or rows", .path.display(), max = MODEL_BYTES_MAX)]
+    #[error(
+        "{}: the model takes {found} bytes, more than the {max} that would be read back; ask for fewer codewords \
+         or rows",
+        .path.display(), max = MODEL_BYTES_MAX
+    )]
     TooLong { path: PathBuf, found: u64 },
 }
 
