@@ -181,7 +181,9 @@ proptest! {
 
     #[test]
     fn damaged_and_forged_files_never_panic(
-        hits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6), cut in any::<prop::sample::Index>(), forge in any::<bool>(),
+        hits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+        cut in any::<prop::sample::Index>(),
+        forge in any::<bool>(),
     ) {
         static GOOD: std::sync::OnceLock<Vec<u8>> = std::sync::OnceLock::new();
         let good = GOOD.get_or_init(|| fitted(&profiles(50, 6)).to_bytes());

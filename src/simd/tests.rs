@@ -51,7 +51,8 @@ proptest! {
         same_at_all("ratio", &truth2(&|a, b| ratio_one(a, b, 0.25)), |level, out| ratio::at(level, &fa, &fb, 0.25, out))?;
         same_at_all("balance", &truth2(&balance_one), |level, out| balance::at(level, &fa, &fb, out))?;
         same_at_all("rest", &truth2(&|a, b| 1.0 - ratio_one(a, b, 1.0)), |level, out| rest::at(level, &fa, &fb, out))?;
-        same_at_all("scale", &truth(&|a, _| scale_one(a, median, inverse, 8.0)), |level, out| scale::at(level, &a, median, inverse, 8.0, out))?;
+        let scaled = truth(&|a, _| scale_one(a, median, inverse, 8.0));
+        same_at_all("scale", &scaled, |level, out| scale::at(level, &a, median, inverse, 8.0, out))?;
         same_at_all("clamp", &truth(&|a, _| clamp_one(a, -1.0, 44.5)), |level, out| {
             out.copy_from_slice(&a);
             clamp::at(level, out, -1.0, 44.5);
@@ -78,7 +79,8 @@ proptest! {
 
     #[test]
     fn histogram_kernels_agree_at_every_level_and_stay_in_range(
-        rows in prop::collection::vec(any::<[u16; 16]>(), 40), sparse in prop::collection::vec(prop::array::uniform12(prop_oneof![Just(0u16), 0u16..4, any::<u16>()]), 40),
+        rows in prop::collection::vec(any::<[u16; 16]>(), 40),
+        sparse in prop::collection::vec(prop::array::uniform12(prop_oneof![Just(0u16), 0u16..4, any::<u16>()]), 40),
     ) {
         macro_rules! one { ($rows:expr, $f:expr) => { $rows.iter().map($f).collect::<Vec<f32>>() } }
         let e16 = one!(rows, |r| entropy_one(r, 0));
@@ -92,7 +94,8 @@ proptest! {
         same_at_all("bowley16", &b16, |level, out| bowley16::at(level, &rows, out))?;
         same_at_all("bowley12", &b12, |level, out| bowley12::at(level, &sparse, out))?;
         same_at_all("mode_share16", &one!(rows, |r| mode_share_one(r, 0)), |level, out| mode_share16::at(level, &rows, 0, out))?;
-        same_at_all("upper_share12", &one!(sparse, |r| upper_share_one(r, 1, 8)), |level, out| upper_share12::at(level, &sparse, 1, 8, out))?;
+        let upper = one!(sparse, |r| upper_share_one(r, 1, 8));
+        same_at_all("upper_share12", &upper, |level, out| upper_share12::at(level, &sparse, 1, 8, out))?;
         same_at_all("total16", &one!(rows, total_one), |level, out| total16::at(level, &rows, out))?;
         let shifted: Vec<_> = sparse.iter().cycle().skip(1).take(sparse.len()).copied().collect();
         let truth: Vec<f32> = sparse.iter().zip(&shifted).map(|(a, b)| overlap_one(a, b, 1)).collect();
