@@ -52,10 +52,10 @@ fn ja4_equals_its_authors_results() {
                     wrong.push(format!("{name} port {}: wanted {wanted}, found {found:?}", port("srcport")));
                 }
             }
-            if let (Some(_), Some(domain)) = (field("JA4.1"), field("domain")) {
-                if !facts.iter().any(|f| f.server_name.as_deref() == Some(domain)) {
-                    wrong.push(format!("{name} port {}: no name {domain}", port("srcport")));
-                }
+            if let (Some(_), Some(domain)) = (field("JA4.1"), field("domain"))
+                && !facts.iter().any(|f| f.server_name.as_deref() == Some(domain))
+            {
+                wrong.push(format!("{name} port {}: no name {domain}", port("srcport")));
             }
         }
     }
@@ -129,7 +129,7 @@ fn old_quic_is_told_and_not_read() {
         let Some(walked) = walk(&folder.join("conformance/ndpi").join(capture)) else { continue };
         let facts: Vec<_> = walked.flows.values().flatten().collect();
         let told = |f: &&AppFacts| f.protocol == Some(AppProtocol::Quic) && f.server_name.is_none();
-        assert!(facts.iter().any(|f| told(f)), "{capture}: {facts:?}");
+        assert!(facts.iter().any(told), "{capture}: {facts:?}");
     }
 }
 

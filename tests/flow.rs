@@ -170,7 +170,9 @@ fn stream_bytes_go_by_sequence_numbers() {
         let side = out.rows[0].sides[0];
         (side.stream_bytes, side.payload_bytes, side.retransmissions, side.out_of_order)
     };
-    let cases: [(&str, u32, &[(u32, u32)], (u64, u64, u32, u32)); 6] = [
+    /// Offset and length of each segment; stream and payload bytes, retransmissions, out of order.
+    type Case<'a> = (&'a str, u32, &'a [(u32, u32)], (u64, u64, u32, u32));
+    let cases: [Case; 6] = [
         ("in order", 100, &[(0, 10), (10, 10)], (20, 20, 0, 0)),
         ("a repetition", 100, &[(0, 10), (0, 10)], (10, 20, 1, 0)),
         ("a repetition that goes further", 100, &[(0, 10), (5, 10)], (15, 20, 1, 0)),
@@ -284,8 +286,11 @@ fn wrong_checksums_count_or_do_not() {
     assert_eq!((out.counters.checksum_dropped, out.counters.checksum_dropped_bytes), (1, 50));
 }
 
+/// A packet and its payload.
+type Sent<'a> = (PacketRow, &'a [u8]);
+
 /// Runs TCP and UDP packets whose payloads are given, each in a frame of its own.
-fn run_payloads(config: FlowConfig, list: &[(PacketRow, &[u8])]) -> Outcome {
+fn run_payloads(config: FlowConfig, list: &[Sent]) -> Outcome {
     let mut batch = FrameBatch::new(Arc::from([]));
     let mut columns = PacketColumns::default();
     for (n, (row, payload)) in list.iter().enumerate() {
@@ -303,7 +308,7 @@ fn run_payloads(config: FlowConfig, list: &[(PacketRow, &[u8])]) -> Outcome {
 }
 
 /// An established connection whose next segments come from the responder.
-fn opened() -> Vec<(PacketRow, &'static [u8])> {
+fn opened() -> Vec<Sent<'static>> {
     vec![
         (tcp(1, 0, SYN, 1000, 0, 0), b""),
         (tcp(2, 1, SYN | ACK, 5000, 1001, 0), b""),
@@ -342,7 +347,7 @@ fn a_shot_from_the_side_and_what_only_looks_like_one() {
     let new_syn = (tcp(20, 0, SYN, 900, 0, 0), &b""[..]);
     let new_answer = (tcp(21, 1, SYN | ACK, 5000, 901, 0), &b""[..]);
     let wrong = |(row, payload): (PacketRow, &'static [u8])| (PacketRow { checksum_wrong: true, ..row }, payload);
-    let cases: [(&str, Vec<(PacketRow, &[u8])>, usize); 10] = [
+    let cases: [(&str, Vec<Sent>, usize); 10] = [
         ("the forgery first", vec![answer(10, 64, forged), answer(30, 51, honest)], 1),
         ("the forgery last", vec![answer(10, 51, honest), answer(30, 64, forged)], 1),
         ("and the true one again", vec![answer(10, 64, forged), answer(30, 51, honest), answer(40, 51, honest)], 1),

@@ -10,29 +10,33 @@ use trawlwatch::packet::ParserLimits;
 mod captured;
 
 fn conflicts(path: &Path) -> Option<Vec<SegmentConflict>> {
-    let outcome = captured::run(path, ParserLimits::default(), FlowConfig::default(), |_| {})?;
-    let conflicts = outcome.observations.into_iter().filter_map(|observation| match observation {
+    let (_, observations) = captured::run(path, ParserLimits::default(), FlowConfig::default(), |_| {})?;
+    let conflicts = observations.into_iter().filter_map(|observation| match observation {
         Observation::SegmentConflict(conflict) => Some(*conflict),
         _ => None,
     });
     Some(conflicts.collect())
 }
 
-/// A shot: its file, then frames, TTLs and payload lengths of the forged segment and of the true one.
-type Shot = (String, [u64; 2], [u8; 2], [u32; 2]);
+/// A recorded shot: of the forged segment and of the true one.
+struct Shot {
+    file: String,
+    frames: [u64; 2],
+    ttls: [u8; 2],
+    payload_bytes: [u32; 2],
+}
 
-/// The recorded shots: file, frames, TTLs and payload lengths of the forged segment and of the true one.
 fn truth(folder: &Path) -> Vec<Shot> {
     let text = std::fs::read_to_string(folder.join("injection/TRUTH.tsv")).expect("the truth beside the captures");
     let shots = text.lines().skip(1).map(|line| {
         let fields: Vec<&str> = line.split('\t').collect();
         let number = |at: usize| fields[at].parse::<u64>().expect("a number");
-        (
-            fields[0].to_owned(),
-            [number(1), number(2)],
-            [number(4) as u8, number(5) as u8],
-            [number(8) as u32, number(9) as u32],
-        )
+        Shot {
+            file: fields[0].to_owned(),
+            frames: [number(1), number(2)],
+            ttls: [number(4) as u8, number(5) as u8],
+            payload_bytes: [number(8) as u32, number(9) as u32],
+        }
     });
     shots.collect()
 }
@@ -45,13 +49,13 @@ fn every_recorded_shot_is_seen_at_its_frames() {
     };
     let shots = truth(&folder);
     assert_eq!(shots.len(), 4);
-    for (file, frames, ttls, lengths) in shots {
+    for Shot { file, frames, ttls, payload_bytes } in shots {
         let found = conflicts(&folder.join("injection").join(&file)).expect("a capture");
         let [shot] = found.as_slice() else { panic!("{file}: {found:?}") };
         assert!(shot.is_injection_like(), "{file}: {shot:?}");
         assert_eq!(shot.versions.map(|version| version.frame), frames, "{file}");
         assert_eq!(shot.versions.map(|version| version.ttl), ttls, "{file}");
-        assert_eq!(shot.versions.map(|version| version.payload_bytes), lengths, "{file}");
+        assert_eq!(shot.versions.map(|version| version.payload_bytes), payload_bytes, "{file}");
         assert_eq!(shot.ttl_difference, ttls[0].abs_diff(ttls[1]), "{file}");
         assert_eq!(shot.sender_ttl_usual, Some(ttls[1]), "{file}: the handshake came the true way");
         assert_eq!((shot.stream_offset, shot.sender_port), (Some(0), 80), "{file}");
@@ -90,7 +94,7 @@ fn nothing_else_is_taken_for_an_injection() {
     let (mut captures, mut false_shots, mut unexplained) = (0, Vec::new(), Vec::new());
     for path in captured::files_under(&folder) {
         let name = path.file_name().expect("a file").to_string_lossy().into_owned();
-        if shots.iter().any(|(file, ..)| *file == name) {
+        if shots.iter().any(|shot| shot.file == name) {
             continue;
         }
         let Some(found) = conflicts(&path) else { continue };

@@ -160,9 +160,10 @@ fn judge(log: &Path, tally: &mut Tally) -> usize {
     let config = FlowConfig { window: DurationNs::ZERO, checksums, ..FlowConfig::default() };
     // Zeek keys inner connections without their tunnel.
     let strip = |packets: &mut PacketColumns| packets.key.iter_mut().for_each(|key| key.context = 0);
-    let outcome = captured::run(Path::new(log.to_string_lossy().trim_end_matches(".conn.log")), limits, config, strip)
-        .expect("a capture");
-    let relevant = outcome.rows.iter().filter(|row| !NO_CONNECTIONS.contains(&row.key.protocol));
+    let (rows, _) =
+        captured::run(Path::new(log.to_string_lossy().trim_end_matches(".conn.log")), limits, config, strip)
+            .expect("a capture");
+    let relevant = rows.iter().filter(|row| !NO_CONNECTIONS.contains(&row.key.protocol));
     let mut ours: Vec<_> = relevant.map(our_row).collect();
     let zeeks = log_rows(&std::fs::read_to_string(log).expect("a log"));
     assert!(!zeeks.is_empty(), "{name}");

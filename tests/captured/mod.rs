@@ -30,21 +30,14 @@ pub fn files_under(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// What one file gave.
-#[allow(dead_code, reason = "each test binary looks at a part of it")]
-pub struct Outcome {
-    pub rows: Vec<FlowRow>,
-    pub observations: Vec<Observation>,
-    pub packets: u64,
-}
-
-/// Runs one file; `adjust` may change each batch's packets before the table sees them. None where it is no capture.
+/// The rows and observations of one file; `adjust` may change each batch's packets before the table sees them. None where
+/// it is no capture.
 pub fn run(
     path: &Path,
     limits: ParserLimits,
     config: FlowConfig,
     adjust: impl Fn(&mut PacketColumns),
-) -> Option<Outcome> {
+) -> Option<(Vec<FlowRow>, Vec<Observation>)> {
     let mut captures = Captures::open(&[InputPath::parse(path)]).ok()?;
     let (mut parser, mut table) = (Parser::new(limits), FlowTable::new(config));
     let (mut frames, mut packets) = (FrameBatch::new(captures.maps()), PacketColumns::default());
@@ -64,5 +57,5 @@ pub fn run(
     }
     table.finish(&mut rows, &mut observations);
     let rows = (0..rows.len()).map(|i| rows.row(i)).collect();
-    Some(Outcome { rows, observations, packets: table.counters().packets })
+    Some((rows, observations))
 }
