@@ -108,7 +108,7 @@ fn no_subscriber_of_a_real_capture_is_written() {
         };
         *taken += 1;
         let mut rows = FlowColumns::default();
-        for row in outcome.rows {
+        for row in outcome.0 {
             rows.push(row);
         }
         let (rows, subscribers) = check(&path.display().to_string(), &rows, &pseudonymiser);
