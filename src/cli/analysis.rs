@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use indicatif::ProgressBar;
+use ipnet::IpNet;
 
 use super::flow_sink::{FlowFile, Naming};
 use super::setting::Setting;
@@ -14,13 +15,17 @@ use super::talk::Talk;
 use super::{Failed, Status, account};
 use crate::capture::{Captures, InputPath, OpenError};
 use crate::detect::analyst::{Account, Analyst, Knowledge};
-use crate::detect::finding::Finding;
+use crate::detect::finding::{Finding, Verdict};
 use crate::model::Codebook;
 use crate::pipeline::{self, ClosedWindow, Outcome, Progress, RowsWanted, Shared};
 use crate::population::SummaryLimits;
 use crate::privacy::{Key, Pseudonymiser, Reveal};
 use crate::report::RunStats;
 use crate::report::flows::FlowFormat;
+use crate::units::Address;
+
+/// Keys tried for one under which no population stands for itself.
+const KEYS_TRIED: u8 = 64;
 
 /// Where flow rows go, and how they are written.
 pub type FlowTarget<'a> = (Option<&'a Path>, FlowFormat);
@@ -64,7 +69,12 @@ pub fn findings(
     });
     let outcome = run(opened, setting, RowsWanted::None, flows, talk, |window| Ok(analyst.window(window.summary)?))?;
     let (mut findings, counted) = analyst.finish()?;
-    findings.iter_mut().for_each(|finding| setting.policy.judge(finding));
+    for finding in &mut findings {
+        setting.policy.judge(finding);
+        if finding.verdict == Verdict::Unregistered {
+            finding.explanation.push_str(" No register entry allows it.");
+        }
+    }
     let stats = account_of(&outcome, &counted, setting, talk);
     let lossy = some_refused || stats.is_lossy();
     Ok(Report { findings, stats, reveal, lossy })
@@ -107,9 +117,29 @@ fn open(files: &[PathBuf], setting: &Setting, talk: &Talk) -> anyhow::Result<Ope
     captures.refused().iter().for_each(|refused| talk.error(&refused.to_string()));
     let some_refused = !captures.refused().is_empty();
     let fingerprint = captures.fingerprint();
-    let key = setting.key.clone().unwrap_or_else(|| Key::derive(&fingerprint));
+    let key = setting.key.clone().unwrap_or_else(|| derived_key(&fingerprint, setting));
     let seed = fingerprint.iter().take(8).fold(0, |seed, byte| seed << 8 | u64::from(*byte));
     Ok(Opened { captures, some_refused, seed, key })
+}
+
+/// The key that the captures themselves give. One under which a population's prefix would stand for itself is passed over:
+/// its pseudonyms would be as good, but no reader could tell them from addresses.
+fn derived_key(fingerprint: &[u8; 32], setting: &Setting) -> Key {
+    let keys = (0..KEYS_TRIED).map(|n| match n {
+        0 => Key::derive(fingerprint),
+        n => Key::derive(&[&fingerprint[..], &[n]].concat()),
+    });
+    let is_mistaken = |key: &Key| {
+        let pseudonymiser = Pseudonymiser::new(key);
+        let prefixes: Vec<IpNet> = setting.populations.iter().flat_map(|(_, spec)| spec.prefixes.clone()).collect();
+        let stands_for = |net: &IpNet| {
+            let address = pseudonymiser.pseudonym(Address::from(net.network())).to_ip();
+            IpNet::new(address, net.prefix_len()).map_or(*net, |net| net.trunc())
+        };
+        let overlap = |a: &IpNet, b: &IpNet| a.contains(b) || b.contains(a);
+        prefixes.iter().map(stands_for).any(|image| prefixes.iter().any(|net| overlap(&image, net)))
+    };
+    keys.clone().find(|key| !is_mistaken(key)).unwrap_or_else(|| Key::derive(fingerprint))
 }
 
 /// The pipeline, with a bar, rows to their file, and every window to `each_window`.

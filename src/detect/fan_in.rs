@@ -302,7 +302,7 @@ fn finding(scene: &Scene<'_>, group: &Group<'_>, measures: &Measures, mut findin
     };
     finding.explanation = format!(
         "{} of the {} subscribers seen ({:.0} %) send data to {who}: {} a time at the median, {rhythm}. {:.0} % of the data, \
-         handshakes left out, goes to the collector. No register entry allows it. Find out which product or page on \
+         handshakes left out, goes to the collector. Find out which product or page on \
          these devices does this (the names and ports tell), ask its maker for the legal basis, and either register the \
          collector in the policy or block it.",
         measures.subscribers,
