@@ -15,7 +15,7 @@ SIMD_TESTS := simd:: features:: model:: population::
 BENCH_SMOKE := TRAWLWATCH_BENCH=smoke
 
 .DEFAULT_GOAL := help
-.PHONY: help prepare demo build test test-native test-scalar bench bench-smoke lint lint-format lint-clippy lint-docs
+.PHONY: help prepare demo build test test-native test-scalar captures bench bench-smoke lint lint-format lint-clippy lint-docs
 
 help: ## this list
 	@printf 'make TARGET, where TARGET is\n'
@@ -49,6 +49,9 @@ test-scalar: prepare
 	if $(CARGO) nextest --version >/dev/null 2>&1; \
 	then set -x; $(CARGO) nextest run --locked --lib --no-tests=pass $(SIMD_TESTS); \
 	else set -x; $(CARGO) test --locked --lib -- $(SIMD_TESTS); fi
+
+captures: build ## write captures/ again, byte for byte
+	$(TARGET)/release/trawlwatch synth --suite shipped captures --force
 
 bench: prepare ## every bench, at full size; one line a stage
 	$(CARGO) bench --locked --bench '*'

@@ -159,7 +159,8 @@ fn copied(
                 words::counted(subscribers, "subscriber"),
             ),
             explanation: format!(
-                "{} sends {} of the population's packets ({} inner flows) wrapped in {kind} to {receiver}. {ground_words} Look at the sender's configuration for a monitor session, a packet capture or \
+                "{} sends {} of the population's packets ({} inner flows) wrapped in {kind} to {receiver}. \
+                 {ground_words} Look at the sender's configuration for a monitor session, a packet capture or \
              a tunnel to {receiver}, find out who set it up and when, save the configuration, and remove it.",
                 device(source.outside()),
                 words::bytes(carrier.bytes[sender]),
@@ -212,7 +213,8 @@ fn told(
                 if subscribers == 1 { "talks to" } else { "talk to" },
             ),
             explanation: format!(
-                "{} exports flow records of the population ({} records in {} datagrams) to {receiver}: who talked to whom, when and how much. Look at the exporter's configuration for the collector \
+                "{} exports flow records of the population ({} records in {} datagrams) to {receiver}: who talked \
+                 to whom, when and how much. Look at the exporter's configuration for the collector \
              {receiver}, find out who set it up, and remove it or register the receiver in the policy.",
                 device(key.exporter.outside()),
                 totals.records,
