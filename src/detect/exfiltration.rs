@@ -49,7 +49,12 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
         return;
     }
     let bulk = Bulk::of(scene);
+    let tunnels = scene.tunnel_ends();
     for group in scene.groups() {
+        // What goes into a tunnel is its inner flows' upload, or a copy of them: `traffic-mirroring` speaks of those.
+        if group.of.addresses.iter().any(|address| tunnels.contains(address)) {
+            continue;
+        }
         for (subscriber, sent) in senders(scene, &group) {
             if sent.up < BYTES_UP_MIN || sent.up <= sent.down {
                 continue;

@@ -133,6 +133,12 @@ impl<'a> Scene<'a> {
         &self.pairs
     }
 
+    /// Outside addresses at which a tunnel with inner flows ends.
+    pub fn tunnel_ends(&self) -> BTreeSet<Address> {
+        let carriers = self.summary.carriers.sorted().into_iter();
+        carriers.flat_map(|(key, _)| key.outer).filter_map(|party| party.outside()).collect()
+    }
+
     /// All collectors, ordered by population and address.
     pub fn collectors(&self) -> &[(&'a CollectorKey, &'a CollectorSummary)] {
         &self.collectors

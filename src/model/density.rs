@@ -16,6 +16,10 @@ const NEIGHBOUR: usize = 5;
 /// Smallest usual distance: where the ordinary rows are all the same, the next one is not infinitely strange.
 const UNIT_MIN: f64 = 0.1;
 
+/// Largest scaled coordinate that a model may hold: squares of differences, summed over a profile, stay far below the
+/// largest f32. Scaled rows are clipped long before.
+const COORDINATE_MAX: f32 = 1e12;
+
 /// Ordinary rows and their usual distance.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Density {
@@ -70,8 +74,9 @@ impl Density {
     /// Distance to the `nth` nearest row, or to the farthest where there are fewer.
     fn distance(&self, row: &[f32], nth: usize) -> f64 {
         assert_eq!(row.len(), self.width, "a row of the width it was fitted on");
-        // Not a number would stop the search; scaled rows hold none.
-        let row: Vec<f32> = row.iter().map(|&x| if x.is_finite() { x } else { 0.0 }).collect();
+        // Not a number would stop the search, and so would a square that overflows; scaled rows hold neither.
+        let row: Vec<f32> =
+            row.iter().map(|&x| if x.is_finite() { x.clamp(-COORDINATE_MAX, COORDINATE_MAX) } else { 0.0 }).collect();
         let points = ArrayView2::from_shape((self.len(), self.width), &self.points);
         let Ok(points) = points else { return self.unit };
         let nearest = CommonNearestNeighbour::LinearSearch.from_batch(&points, L2Dist);
@@ -88,7 +93,7 @@ impl Density {
         let whole =
             self.width == width.max(1) && self.points.len().is_multiple_of(self.width) && self.len() <= POINTS_MAX;
         let sound = self.unit >= UNIT_MIN && self.unit.is_finite() && (1..=NEIGHBOUR).contains(&self.neighbour);
-        match whole && sound && self.points.iter().all(|x| x.is_finite()) {
+        match whole && sound && self.points.iter().all(|x| x.abs() <= COORDINATE_MAX) {
             true => Ok(()),
             false => Err("a density whose rows do not fit its features"),
         }
