@@ -133,6 +133,9 @@ fn list(out: &mut impl Write) -> anyhow::Result<()> {
             for knob in program.knobs {
                 writeln!(out, "      {:<12} {} [{}]", knob.name, knob.about, knob.default)?;
             }
+            for variant in program.variants {
+                writeln!(out, "      variant={:<12} {} ({})", variant.name, variant.about, variant.settings)?;
+            }
         }
     }
     writeln!(out, "\nSuites (--suite NAME DIR)")?;

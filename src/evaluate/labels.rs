@@ -33,6 +33,8 @@ pub struct Labels {
 pub struct Operation {
     /// How it collects.
     pub technique: Technique,
+    /// Which way it was run, where it has a name: `slow`, `evasive`, `spread` …; none for the standard one.
+    pub variant: Option<String>,
     /// Any address of its collector.
     pub collectors: Vec<Address>,
     /// When it began.
@@ -96,6 +98,7 @@ struct Written {
 #[serde(deny_unknown_fields)]
 struct WrittenOperation {
     technique: String,
+    variant: Option<String>,
     collectors: Vec<String>,
     start: String,
     end: String,
@@ -141,6 +144,7 @@ impl WrittenOperation {
         };
         Ok(Operation {
             technique: self.technique.parse().map_err(|e| format!("{e}"))?,
+            variant: self.variant,
             collectors: self.collectors.iter().map(address).collect::<Result<_, _>>()?,
             start: timestamp(&self.start)?,
             end: timestamp(&self.end)?,

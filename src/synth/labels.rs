@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use super::programs::knobs::Knobs;
 use super::programs::{Program, Role};
 use super::stage::Tally;
 use crate::units::TimestampNs;
@@ -33,6 +34,8 @@ struct Labels<'a> {
 #[derive(Serialize)]
 struct OperationLabel<'a> {
     technique: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    variant: Option<&'a str>,
     collectors: Vec<String>,
     start: String,
     end: String,
@@ -47,14 +50,15 @@ struct BenignLabel<'a> {
 }
 
 /// The labels as JSON. An operation that wrote no packet is left out: there is nothing to find.
-pub(crate) fn labels(capture: &str, policy: &str, programs: &[&'static Program], tallies: &[Tally]) -> String {
+pub(crate) fn labels(capture: &str, policy: &str, programs: &[(&'static Program, Knobs)], tallies: &[Tally]) -> String {
     let parties = |tally: &Tally| tally.parties.iter().map(ToString::to_string).collect();
     let mut labels =
         Labels { version: 1, capture, population: POPULATION, policy, operations: Vec::new(), benign: Vec::new() };
-    for (program, tally) in programs.iter().zip(tallies) {
+    for ((program, knobs), tally) in programs.iter().zip(tallies) {
         match (program.role, tally.first) {
             (Role::Operation(technique), Some(first)) => labels.operations.push(OperationLabel {
                 technique: technique.id(),
+                variant: knobs.variant(),
                 collectors: parties(tally),
                 start: iso(first),
                 end: iso(tally.last),

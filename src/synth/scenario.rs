@@ -248,15 +248,13 @@ impl Scenario {
         tallies: &[Tally],
         registered: &[Registered],
     ) -> Result<SynthReport, SynthError> {
-        let programs: Vec<_> = self.programs.iter().map(|(program, _)| *program).collect();
         let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let text = labels::labels(&name(path), &name(&beside.policy), &programs, tallies);
+        let text = labels::labels(&name(path), &name(&beside.policy), &self.programs, tallies);
         write_text(&beside.labels, &text)?;
         write_text(&beside.policy, &labels::policy(registered))?;
-        let counted = programs
-            .iter()
+        let counted = (self.programs.iter())
             .zip(tallies)
-            .map(|(program, tally)| (program.kind, tally.packets, tally.subscribers.len() as u64))
+            .map(|((program, _), tally)| (program.kind, tally.packets, tally.subscribers.len() as u64))
             .collect();
         Ok(SynthReport {
             capture: path.to_owned(),

@@ -25,6 +25,7 @@ pub(super) const RETRANSMISSIONS: Program = Program {
         },
         Knob { name: "loss", default: "0.03", unit: KnobUnit::Share, about: "share of segments that they lose" },
     ],
+    variants: &[],
     install: |knobs, install| {
         let mut dice = install.dice("loss");
         for home in &mut install.cx.town.homes {
@@ -47,6 +48,7 @@ pub(super) const DUPLICATED_PACKETS: Program = Program {
         unit: KnobUnit::Share,
         about: "share of the homes seen twice",
     }],
+    variants: &[],
     install: |knobs, install| {
         let mut dice = install.dice("twins");
         let homes = install.cx.town.homes.iter().filter(|_| dice.chance(knobs.number("subscribers")));

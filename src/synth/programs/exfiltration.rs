@@ -48,6 +48,7 @@ pub(super) const OPERATION: Program = Program {
             about: "whether it calls by a name or a bare address",
         },
     ],
+    variants: &[],
     install: |knobs, install| {
         let service = install.cx.town.catalogue.add_own(format!("files{}.quantor-hosting.example", install.label), 1);
         install.note_party(service);

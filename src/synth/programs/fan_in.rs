@@ -57,6 +57,7 @@ pub(super) const OPERATION: Program = Program {
     about: "a share of the subscribers uploads small, alike records to one collector, by the clock",
     fact: "many distinct subscribers, alike in size and spacing of what they send one party, which answers almost nothing",
     knobs: KNOBS,
+    variants: &[],
     install: |knobs, install| {
         let name = format!("{}.{}.example", ["metrics", "in", "c", "sdk"][own_word(install)], "venta-data");
         reporters(knobs, install, &name);
@@ -70,6 +71,7 @@ pub(super) const TELEMETRY: Program = Program {
     about: "telemetry of an operating system that the policy's register names",
     fact: "behaves as a population-fan-in does; only the register tells them apart",
     knobs: KNOBS,
+    variants: &[],
     install: |knobs, install| {
         let service = reporters(knobs, install, "v20.telemetry.acme.example");
         let addresses = install.cx.town.catalogue.get(service).addresses.clone();

@@ -27,6 +27,7 @@ pub(super) const DDOS: Program = Program {
             about: "when it begins, as a share of the capture",
         },
     ],
+    variants: &[],
     install: |knobs, install| {
         let mut dice = install.dice("ddos");
         let victim = Address::v4(dice.pick(&install.cx.town.homes).v4);
@@ -88,6 +89,7 @@ pub(super) const SCAN: Program = Program {
         Knob { name: "rate", default: "20", unit: KnobUnit::Count, about: "knocks a second" },
         Knob { name: "knocks", default: "600", unit: KnobUnit::Count, about: "knocks in all" },
     ],
+    variants: &[],
     install: |knobs, install| {
         let mut dice = install.dice("scan");
         let service = install.cx.town.catalogue.add_own("scan-17.research-probe.example".to_owned(), 1);

@@ -58,6 +58,7 @@ pub(super) const OPERATION: Program = Program {
             about: "what the shot holds: a redirection, or a page with a script",
         },
     ],
+    variants: &[],
     install: |knobs, install| {
         let lure = install.cx.town.catalogue.add_own("assets.brightedge-net.example".to_owned(), 1);
         let mut dice = install.dice("injection");

@@ -128,6 +128,7 @@ pub(super) const ANALYTICS: Program = Program {
             about: "events an hour of each device, at the busiest",
         },
     ],
+    variants: &[],
     install: |knobs, install| {
         let service = own_service(install, "events.appmeter.example", 3);
         let script = rounds(2, Gap::Exponential { mean_s: 8.0 }, around(1_100.0, 0.7), around(2_100.0, 0.9));
@@ -143,6 +144,7 @@ pub(super) const BACKUP: Program = Program {
     about: "computers send their backups to one cloud",
     fact: "uploads far more than it downloads, from many homes to one party; but large, unlike each other and seldom",
     knobs: &[SUBSCRIBERS, SIZE],
+    variants: &[],
     install: |knobs, install| {
         let service = own_service(install, "vault.kluiscloud.example", 2);
         let piece = around((knobs.number("bytes") / 6.0).max(1.0), 1.1);
@@ -162,6 +164,7 @@ pub(super) const VIDEO_CALL: Program = Program {
         Knob { name: "lasts", default: "180s", unit: KnobUnit::Seconds, about: "length of a call (median)" },
         Knob { name: "pictures", default: "600000", unit: KnobUnit::Count, about: "bits a second of the pictures" },
     ],
+    variants: &[],
     install: |knobs, install| {
         let service = own_service(install, "sfu3.praatmee.example", 2);
         let kind = TalkKind::Call { pictures_bps: knobs.number("pictures") };
@@ -185,6 +188,7 @@ pub(super) const NTP: Program = Program {
             about: "time between two questions of a device",
         },
     ],
+    variants: &[],
     install: |knobs, install| {
         let service = own_service(install, "tijd.klokkenhuis.example", 1);
         let when = When::Timer { every_s: knobs.number("period").max(1.0) };
@@ -199,6 +203,7 @@ pub(super) const UPDATES: Program = Program {
     about: "devices load an update that came out today",
     fact: "many subscribers call one party within hours, all alike; but they download",
     knobs: &[SUBSCRIBERS, SIZE],
+    variants: &[],
     install: |knobs, install| {
         let service = install.cx.town.catalogue.add_on_cdn("dl.os-update.example".to_owned());
         let piece = around((knobs.number("bytes") / 4.0).max(1.0), 0.05);
@@ -223,6 +228,7 @@ pub(super) const CDN: Program = Program {
             about: "calls an hour of each device, at the busiest",
         },
     ],
+    variants: &[],
     install: |knobs, install| {
         let names =
             ["www.krantje", "img.bakkerij", "static.voetbal", "cdn.weerbericht", "www.recepten", "media.omroep"];
@@ -252,6 +258,7 @@ pub(super) const PUSH_KEEPALIVE: Program = Program {
         SUBSCRIBERS,
         Knob { name: "period", default: "300s", unit: KnobUnit::Seconds, about: "time between two signs of life" },
     ],
+    variants: &[],
     install: |knobs, install| {
         let service = own_service(install, "push.berichtdienst.example", 4);
         let every_s = knobs.number("period").max(1.0);

@@ -86,7 +86,10 @@ enum Value {
 
 /// The settings of one program.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Knobs(Vec<(&'static str, Value)>);
+pub struct Knobs {
+    values: Vec<(&'static str, Value)>,
+    variant: Option<&'static str>,
+}
 
 /// Finds the program that `KIND` or `KIND:settings` names, and its settings.
 pub(crate) fn parse(text: &str, operation: bool) -> Result<(&'static Program, Knobs), KnobError> {
@@ -106,23 +109,45 @@ impl Knobs {
         for knob in program.knobs {
             values.push((knob.name, value(program.kind, knob, knob.default)?));
         }
-        for setting in settings.split(',').filter(|setting| !setting.is_empty()) {
-            let Some((name, text)) = setting.split_once('=') else {
-                return Err(KnobError::Form { kind: program.kind, text: setting.to_owned() });
+        let mut knobs = Self { values, variant: None };
+        let written = || settings.split(',').filter(|setting| !setting.is_empty());
+        if let Some(name) = written().find_map(|setting| setting.strip_prefix("variant=")) {
+            let Some(variant) = program.variants.iter().find(|variant| variant.name == name) else {
+                let known: Vec<_> = program.variants.iter().map(|variant| variant.name).collect();
+                let wanted =
+                    if known.is_empty() { "it has none".to_owned() } else { format!("one of {}", known.join(", ")) };
+                return Err(KnobError::Value { kind: program.kind, knob: "variant", value: name.to_owned(), wanted });
             };
-            let Some(at) = program.knobs.iter().position(|knob| knob.name == name) else {
-                let known: Vec<_> = program.knobs.iter().map(|knob| knob.name).collect();
-                let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-                return Err(KnobError::Knob { kind: program.kind, knob: name.to_owned(), known });
-            };
-            values[at].1 = value(program.kind, &program.knobs[at], text)?;
+            knobs.variant = Some(variant.name);
+            variant.settings.split(',').try_for_each(|setting| knobs.set(program, setting))?;
         }
-        Ok(Self(values))
+        written()
+            .filter(|setting| !setting.starts_with("variant="))
+            .try_for_each(|setting| knobs.set(program, setting))?;
+        Ok(knobs)
+    }
+
+    fn set(&mut self, program: &'static Program, setting: &str) -> Result<(), KnobError> {
+        let Some((name, text)) = setting.split_once('=') else {
+            return Err(KnobError::Form { kind: program.kind, text: setting.to_owned() });
+        };
+        let Some(at) = program.knobs.iter().position(|knob| knob.name == name) else {
+            let known: Vec<_> = program.knobs.iter().map(|knob| knob.name).collect();
+            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            return Err(KnobError::Knob { kind: program.kind, knob: name.to_owned(), known });
+        };
+        self.values[at].1 = value(program.kind, &program.knobs[at], text)?;
+        Ok(())
+    }
+
+    /// The variant that was asked for by name; none for the standard way.
+    pub(crate) fn variant(&self) -> Option<&'static str> {
+        self.variant
     }
 
     /// A knob's number. The name is one of the program's own: asking for another is our mistake.
     pub(crate) fn number(&self, name: &str) -> f64 {
-        match self.0.iter().find(|(known, _)| *known == name) {
+        match self.values.iter().find(|(known, _)| *known == name) {
             Some((_, Value::Number(number))) => *number,
             other => panic!("knob {name} holds no number: {other:?}"),
         }
@@ -130,7 +155,7 @@ impl Knobs {
 
     /// A knob's word.
     pub(crate) fn word(&self, name: &str) -> &'static str {
-        match self.0.iter().find(|(known, _)| *known == name) {
+        match self.values.iter().find(|(known, _)| *known == name) {
             Some((_, Value::Word(word))) => word,
             other => panic!("knob {name} holds no word: {other:?}"),
         }
@@ -179,6 +204,7 @@ mod tests {
             ("population-fan-in:subscribers=1.5", "subscribers=1.5: a share lies between 0 and 1"),
             ("population-fan-in:period=soon", "a time is a number of seconds"),
             ("population-fan-in:port=0", "a port lies between 1 and 65535"),
+            ("population-fan-in:variant=loud", "variant=loud: "),
             ("traffic-mirroring:wrap=tape", "one of erspan, gre, vxlan, tzsp, netflow"),
         ] {
             let error = parse(text, true).expect_err(text).to_string();

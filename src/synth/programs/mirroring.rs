@@ -57,6 +57,7 @@ pub(super) const OPERATION: Program = Program {
             about: "whether the copying router has an address of the town or one beyond it",
         },
     ],
+    variants: &[],
     install: |knobs, install| {
         let service = install.cx.town.catalogue.add_own(format!("peer{}.transit-lab.example", install.label), 1);
         install.note_party(service);

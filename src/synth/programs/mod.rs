@@ -38,7 +38,20 @@ pub struct Program {
     pub fact: &'static str,
     /// What can be turned.
     pub knobs: &'static [Knob],
+    /// Ways to run it that have a name, beside the standard one.
+    pub variants: &'static [Variant],
     pub(crate) install: fn(&Knobs, &mut Install),
+}
+
+/// A way to run a program that has a name: `KIND:variant=NAME`; further settings may follow and win.
+#[derive(Clone, Copy, Debug)]
+pub struct Variant {
+    /// Its name: `slow`, `evasive`, `spread` …
+    pub name: &'static str,
+    /// Its settings, as they would be written.
+    pub settings: &'static str,
+    /// What makes it harder.
+    pub about: &'static str,
 }
 
 impl std::fmt::Debug for Program {
@@ -99,6 +112,12 @@ mod tests {
             assert!(PROGRAMS[i + 1..].iter().all(|other| other.kind != program.kind), "{} stands twice", program.kind);
             assert!(!program.about.is_empty() && program.fact.len() > 20, "{} says too little", program.kind);
             Knobs::parse(program, "").unwrap_or_else(|e| panic!("{}: a default is wrong: {e}", program.kind));
+            for variant in program.variants {
+                let text = format!("variant={}", variant.name);
+                let knobs = Knobs::parse(program, &text).unwrap_or_else(|e| panic!("{}: {text}: {e}", program.kind));
+                assert_eq!(knobs.variant(), Some(variant.name));
+                assert!(!variant.about.is_empty() && !variant.settings.is_empty(), "{} {text}", program.kind);
+            }
         }
     }
 }

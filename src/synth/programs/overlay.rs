@@ -31,6 +31,7 @@ pub(super) const VXLAN_OVERLAY: Program = Program {
         unit: KnobUnit::Count,
         about: "calls an hour between the machines",
     }],
+    variants: &[],
     install: |knobs, install| {
         let device = add_machine(install);
         let (service, carried) = add_server(install);
