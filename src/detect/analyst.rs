@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use super::DETECTORS;
 use super::finding::Finding;
-use super::ledger::Ledger;
+use super::ledger::{FirstSeen, Ledger};
 use super::scene::Scene;
 use crate::model::Model;
 use crate::population::places::Places;
@@ -60,6 +60,8 @@ pub struct Account {
     pub not_seen: Vec<String>,
     /// Subscribers seen, over all populations; an estimate past some hundreds.
     pub subscribers: u64,
+    /// When each finding first reached `medium`.
+    pub first_seen: FirstSeen,
 }
 
 impl<'a> Analyst<'a> {
@@ -109,7 +111,9 @@ impl<'a> Analyst<'a> {
         if left_out > 0 {
             self.account.limits.insert("findings", left_out);
         }
-        Ok((self.ledger.close(), self.account))
+        let (findings, first_seen) = self.ledger.close();
+        self.account.first_seen = first_seen;
+        Ok((findings, self.account))
     }
 
     fn close_hour(&mut self) -> Result<(), MergeError> {
@@ -142,7 +146,7 @@ impl<'a> Analyst<'a> {
         let scene = Scene::new(summary, populations, places, model);
         let mut found = Vec::new();
         DETECTORS.iter().for_each(|detector| (detector.detect)(&scene, &mut found));
-        self.ledger.absorb(found);
+        self.ledger.absorb(found, summary.span().end);
     }
 
     fn note_limits(&mut self, summary: &Summary) {

@@ -6,29 +6,53 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use super::finding::{Finding, Technique};
-use crate::units::Address;
+use super::finding::{Finding, Severity, Technique};
+use crate::units::{Address, TimestampNs};
 
 /// Most findings kept: more than anyone reads, few enough to never matter for memory.
 pub const FINDINGS_MAX: usize = 10_000;
 
-/// What makes two reports the same finding.
+/// What makes two reports the same finding: technique, collector, population.
 type Identity = (Technique, String, String);
 
 /// The findings so far.
 #[derive(Debug, Default)]
 pub struct Ledger {
     open: BTreeMap<Identity, Finding>,
+    first_seen: FirstSeen,
     left_out: u64,
 }
 
+/// When each finding was first at `medium` or above: the end of the horizon that showed it, in capture time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FirstSeen(BTreeMap<Identity, TimestampNs>);
+
+impl FirstSeen {
+    /// When a finding first reached `medium`; none where it never did.
+    pub fn of(&self, finding: &Finding) -> Option<TimestampNs> {
+        self.0.get(&identity(finding)).copied()
+    }
+
+    /// Notes that a finding was seen; the earliest time stays.
+    fn note(&mut self, identity: Identity, at: TimestampNs) {
+        let known = self.0.entry(identity).or_insert(at);
+        *known = at.min(*known);
+    }
+}
+
+fn identity(finding: &Finding) -> Identity {
+    (finding.technique, finding.collector.collector_key.clone(), finding.population.name.clone())
+}
+
 impl Ledger {
-    /// Takes in what was found in one horizon.
-    pub fn absorb(&mut self, found: Vec<Finding>) {
+    /// Takes in what was found in one horizon, which ended at `seen_at`.
+    pub fn absorb(&mut self, found: Vec<Finding>, seen_at: TimestampNs) {
         for finding in found {
-            let identity =
-                (finding.technique, finding.collector.collector_key.clone(), finding.population.name.clone());
+            let identity = identity(&finding);
             let is_full = self.open.len() >= FINDINGS_MAX;
+            if finding.severity >= Severity::Medium && (!is_full || self.open.contains_key(&identity)) {
+                self.first_seen.note(identity.clone(), seen_at);
+            }
             match self.open.entry(identity) {
                 Entry::Occupied(mut known) => fold(known.get_mut(), finding),
                 Entry::Vacant(_) if is_full => self.left_out += 1,
@@ -45,17 +69,23 @@ impl Ledger {
     }
 
     /// All findings, worst first. Where one collector was judged at several levels (an address and its prefix, say) the
-    /// one that explains most stays.
-    pub fn close(self) -> Vec<Finding> {
+    /// one that explains most stays, and counts as seen when the first of them was.
+    pub fn close(self) -> (Vec<Finding>, FirstSeen) {
         let mut findings: Vec<Finding> = self.open.into_values().collect();
         findings.sort_by(worst_first);
+        let mut first_seen = self.first_seen;
         let mut kept: Vec<Finding> = Vec::with_capacity(findings.len());
         for finding in findings {
-            if !kept.iter().any(|other| explains(other, &finding)) {
-                kept.push(finding);
+            match kept.iter().find(|other| explains(other, &finding)) {
+                Some(other) => {
+                    if let Some(at) = first_seen.of(&finding) {
+                        first_seen.note(identity(other), at);
+                    }
+                }
+                None => kept.push(finding),
             }
         }
-        kept
+        (kept, first_seen)
     }
 }
 
