@@ -2,6 +2,7 @@
 //! In: what a detector knows. Out: the record of CONTRACT.md that every report renders.
 //! Not here: how it looks (`report`), whether it is allowed (`policy` fills `verdict`).
 
+use super::kept::Word;
 use crate::units::{Address, TimestampNs};
 
 /// The closed list of techniques; ids never change meaning.
@@ -132,7 +133,8 @@ impl Severity {
 }
 
 /// Who receives.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct CollectorIdentity {
     /// What stays the same when the same collector is found again: the finding's id is a hash over it. A prefix, a name or
     /// `AS64500`, by the level at which the detector found it. Where empty, the sorted addresses stand for it.
@@ -152,7 +154,8 @@ pub struct CollectorIdentity {
 }
 
 /// Whose data.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct PopulationShare {
     /// Name from the policy.
     pub name: String,
@@ -161,39 +164,43 @@ pub struct PopulationShare {
     /// Distinct subscribers in the finding.
     pub subscribers: u64,
     /// Their share of the subscribers active in the span, 0 to 1.
+    #[serde(with = "super::kept::number")]
     pub coverage: f64,
     /// Up to five pseudonyms of subscribers (already pseudonymous: `privacy` alone can reveal them).
     pub sample: Vec<Address>,
 }
 
 /// One measured reason.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Evidence {
     /// Name of the feature.
-    pub feature: &'static str,
+    #[serde(deserialize_with = "super::kept::word")]
+    pub feature: Word,
     /// What was measured.
     pub value: EvidenceValue,
     /// Its unit.
-    pub unit: &'static str,
+    #[serde(deserialize_with = "super::kept::word")]
+    pub unit: Word,
     /// Median of the baseline; none where there is nothing to compare with.
     pub baseline_median: Option<f64>,
     /// 99th percentile of the baseline.
     pub baseline_p99: Option<f64>,
     /// Its share in the score, 0 to 1.
+    #[serde(with = "super::kept::number")]
     pub weight: f64,
 }
 
 /// A number, or a text such as a pair of frame numbers.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub enum EvidenceValue {
     /// A number in the evidence's unit.
-    Number(f64),
+    Number(#[serde(with = "super::kept::number")] f64),
     /// Words.
     Text(String),
 }
 
 /// What the register says of a finding.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Verdict {
     /// No entry covers it.
     #[default]
@@ -216,16 +223,18 @@ pub enum Verdict {
     },
 }
 
-/// One finding.
-#[derive(Clone, Debug, PartialEq)]
+/// One finding. A store keeps it in the form that serde gives it: a field that comes later needs a default there.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Finding {
     /// The technique.
     pub technique: Technique,
     /// How bad, after the register has spoken.
     pub severity: Severity,
     /// 0 to 1, how strongly the evidence speaks.
+    #[serde(with = "super::kept::number")]
     pub score: f64,
     /// Probability of a score like this among benign traffic.
+    #[serde(with = "super::kept::number")]
     pub p_value: f64,
     /// Who.
     pub collector: CollectorIdentity,
@@ -236,9 +245,11 @@ pub struct Finding {
     /// Last packet that belongs to it.
     pub end: TimestampNs,
     /// Transport protocol name as EVE has it: TCP, UDP, …
-    pub proto: &'static str,
+    #[serde(deserialize_with = "super::kept::word")]
+    pub proto: Word,
     /// Application protocol as EVE has it.
-    pub app_proto: Option<&'static str>,
+    #[serde(deserialize_with = "super::kept::word_or_none")]
+    pub app_proto: Option<Word>,
     /// Community ID of the flow that shows it best; only where a finding is one flow's.
     pub community_id: Option<String>,
     /// Flows.
@@ -250,6 +261,7 @@ pub struct Finding {
     /// Payload bytes to the population.
     pub bytes_down: u64,
     /// Days of the span, at least one: what limits per day are held against.
+    #[serde(with = "super::kept::number")]
     pub days: f64,
     /// Reasons, weightiest first.
     pub evidence: Vec<Evidence>,

@@ -7,6 +7,7 @@ pub mod exfiltration;
 pub mod fan_in;
 pub mod finding;
 pub mod injection;
+pub mod kept;
 pub mod ledger;
 pub mod mirroring;
 pub mod scene;

@@ -141,6 +141,14 @@ impl Conflicts {
         }
     }
 
+    /// Takes out the records of one victim, or of a server that is this subscriber; how many there were stays counted.
+    pub(super) fn forget(&mut self, subscriber: Address) {
+        let is_of = |record: &ConflictRecord| {
+            record.victim == subscriber || matches!(record.server, Party::Subscriber(_, who) if who == subscriber)
+        };
+        self.records.retain(|record| !is_of(record));
+    }
+
     pub(super) fn is_ordered(&self) -> bool {
         self.records.is_sorted() && self.records.len() <= CONFLICTS_KEPT
     }

@@ -106,6 +106,16 @@ impl<K: Ord + Copy + std::hash::Hash, V: Weighed> Bounded<K, V> {
         self.map.values_mut().for_each(change);
     }
 
+    /// Takes out the entries that `keep` refuses; nothing of them stays behind in the others' total.
+    pub(super) fn retain(&mut self, mut keep: impl FnMut(&K) -> bool) {
+        self.map.retain(|key, _| keep(key));
+    }
+
+    /// The value of a key, where there is one.
+    pub(super) fn of_mut(&mut self, key: &K) -> Option<&mut V> {
+        self.map.get_mut(key)
+    }
+
     #[cold]
     fn keep_heaviest(&mut self, most: usize) {
         let mut order: Vec<(std::cmp::Reverse<u64>, K)> =

@@ -75,6 +75,13 @@ impl Distinct {
         matches!(self.0, Form::Exact(_))
     }
 
+    /// Takes a hash out of an exact set; whether the set is one. A dense form holds no member that could be told.
+    pub fn forget(&mut self, hash: u64) -> bool {
+        let Form::Exact(hashes) = &mut self.0 else { return false };
+        hashes.retain(|known| *known != hash);
+        true
+    }
+
     fn densify(&mut self) {
         let Form::Exact(hashes) = &self.0 else { return };
         if hashes.len() > EXACT_MAX {
