@@ -13,7 +13,7 @@ use super::summary::Summary;
 /// What every summary begins with.
 pub const MAGIC: [u8; 8] = *b"TRAWLSUM";
 /// Version of the body; raised whenever its layout changes.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 
 /// Magic, version, body length, checksum.
 const HEADER_BYTES: usize = 8 + 2 + 8 + 8;
@@ -113,6 +113,8 @@ pub(super) mod form {
     use crate::population::carrier::{CARRIER_SAMPLE, NATIVE_SAMPLE};
     use crate::population::collector::CODEWORDS_MAX;
     use crate::population::conflict::CONFLICTS_KEPT;
+    use crate::population::facet::{ADDRESSES_MAX, FOLLOWED_MAX, FOLLOWED_SLOTS, SERVICES_MAX};
+    use crate::population::pair::ACTIVITY_SLOTS;
     use crate::population::sketch::distinct::BYTES_MAX as DISTINCT;
     use crate::population::span::SLOTS_MAX;
     use crate::population::summary::WINDOWS_MAX;
@@ -148,9 +150,24 @@ pub(super) mod form {
         + SHORT
         + CODEWORDS_MAX as usize * (SHORT + WORD)
         + LONG
-        + SERIES;
+        + SERIES
+        + FOLLOWED_MAX * (LONG + ADDRESS + timeline(FOLLOWED_SLOTS))
+        + 1
+        + SERVICES_MAX * (8 + FACET);
+    /// Level, length, and a slot of four words.
+    const fn timeline(slots: usize) -> usize {
+        1 + SHORT + slots * 4 * WORD
+    }
+    const FACET: usize = TOTALS
+        + SEEN
+        + DISTINCT
+        + LONG
+        + 2 * histogram(2)
+        + 1
+        + FOLLOWED_MAX * (LONG + ADDRESS + timeline(FOLLOWED_SLOTS));
+    pub const DOMAIN_BYTES: usize = SHORT + LONG + FACET + SET + SHORT + ADDRESSES_MAX * (LONG + ADDRESS);
     pub const PAIR_BYTES: usize = SHORT + 2 * ADDRESS + TOTALS + 2 * SEEN + 4 * LONG;
-    pub const SUBSCRIBER_BYTES: usize = SHORT + ADDRESS + TOTALS + SEEN + DISTINCT;
+    pub const SUBSCRIBER_BYTES: usize = SHORT + ADDRESS + TOTALS + SEEN + DISTINCT + timeline(ACTIVITY_SLOTS);
     pub const INJECTION_BYTES: usize = PARTY + LONG + LONG + DISTINCT;
     pub const ANSWER_BYTES: usize = PARTY + SET + DISTINCT;
     pub const RESOLVER_BYTES: usize = PARTY + 4 * LONG + SET + DISTINCT;

@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::facet::{Sample, Services};
 use super::populations::PopulationIndex;
 use super::sketch::{CountedSet, Distinct, LogHistogram, Merge, SketchKey, SparseCounts, VolumeSeries};
 use super::span::{Seen, SpanClass};
@@ -135,6 +136,10 @@ pub struct CollectorSummary {
     pub protocols: CountedSet<u8, 8>,
     /// Rows by the port that answers.
     pub services: CountedSet<Service, 8>,
+    /// Each service by itself, where there are a few.
+    pub services_apart: Services,
+    /// Some subscribers in time.
+    pub sample: Sample,
     /// Rows by application protocol, where the bytes prove one.
     pub apps: CountedSet<AppProtocol, 8>,
     /// Rows by the name asked for (SNI, Host).
@@ -185,7 +190,8 @@ impl CollectorSummary {
 }
 
 impl Merge for CollectorSummary {
-    fn merge(&mut self, other: Self) {
+    fn merge(&mut self, mut other: Self) {
+        self.services_apart = Services::joined(self, &mut other);
         // Taken apart, so that a new field cannot be forgotten.
         let Self {
             totals,
@@ -205,6 +211,8 @@ impl Merge for CollectorSummary {
             turns,
             protocols,
             services,
+            services_apart: _, // joined above, while both were whole
+            sample,
             apps,
             names,
             domains,
@@ -233,6 +241,7 @@ impl Merge for CollectorSummary {
         self.turns.merge(turns);
         self.protocols.merge(protocols);
         self.services.merge(services);
+        self.sample.merge(sample);
         self.apps.merge(apps);
         self.names.merge(names);
         self.domains.merge(domains);

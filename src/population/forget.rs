@@ -21,6 +21,11 @@ impl Summary {
         self.resolvers.retain(|party| !is_party(party));
         self.injections.retain(|key| !is_party(&key.server_prefix));
         self.conflicts.forget(pseudonym);
+        self.collectors.each(|collector| {
+            collector.sample.forget(pseudonym);
+            collector.services_apart.forget(pseudonym, hash);
+        });
+        self.domains.each(|domain| domain.facet.forget(pseudonym, hash));
         if let Some(hash) = hash {
             let out = |set: &mut Distinct| {
                 set.forget(hash);

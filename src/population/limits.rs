@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 pub struct SummaryLimits {
     /// Collectors over all populations.
     pub collectors_max: usize,
+    /// Registrable domains over all populations.
+    pub domains_max: usize,
     /// Pairs of subscriber and collector.
     pub pairs_max: usize,
     /// Subscribers with totals of their own.
@@ -31,6 +33,7 @@ impl Default for SummaryLimits {
     fn default() -> Self {
         Self {
             collectors_max: 32_768,
+            domains_max: 8_192,
             pairs_max: 262_144,
             subscribers_max: 65_536,
             carriers_max: 1024,
@@ -46,12 +49,13 @@ impl Default for SummaryLimits {
 impl SummaryLimits {
     /// Greatest size of [`Summary::to_bytes`](super::Summary::to_bytes) after [`Summary::bound`](super::Summary::bound),
     /// in bytes, whatever the traffic: each table's limit times the greatest form of its entry, and what is there once.
-    /// With the defaults 1.2 GB, which only traffic reaches that fills every bin and slot of 32,768 collectors: half of it is
-    /// series of 360 slots, where a window of five minutes has 30.
+    /// With the defaults 5.8 GB, which only traffic reaches that fills every bin and slot of 32,768 collectors with four
+    /// services each and sixteen followed subscribers a service.
     pub fn bytes_max(&self, populations: usize) -> usize {
         use super::binary::form;
         let tables = [
             (self.collectors_max, form::COLLECTOR_BYTES),
+            (self.domains_max, form::DOMAIN_BYTES),
             (self.pairs_max, form::PAIR_BYTES),
             (self.subscribers_max, form::SUBSCRIBER_BYTES),
             (self.carriers_max, form::carrier_bytes(populations)),
@@ -72,6 +76,7 @@ impl SummaryLimits {
 #[allow(missing_docs, reason = "each is named after its limit in SummaryLimits")]
 pub struct LimitHits {
     pub collectors: u64,
+    pub domains: u64,
     pub pairs: u64,
     pub subscribers: u64,
     pub carriers: u64,
@@ -85,9 +90,10 @@ pub struct LimitHits {
 
 impl LimitHits {
     /// Each hit with its name, for reports.
-    pub fn named(&self) -> [(&'static str, u64); 10] {
+    pub fn named(&self) -> [(&'static str, u64); 11] {
         [
             ("collectors", self.collectors),
+            ("domains", self.domains),
             ("pairs", self.pairs),
             ("subscribers", self.subscribers),
             ("carriers", self.carriers),

@@ -14,6 +14,7 @@ pub mod binary;
 pub mod carrier;
 pub mod collector;
 pub mod conflict;
+pub mod facet;
 pub mod forget;
 pub mod groups;
 pub mod identity;
@@ -34,6 +35,7 @@ pub mod texts;
 pub mod totals;
 
 pub use collector::{CollectorKey, CollectorSummary};
+pub use facet::{DomainKey, DomainSummary, Facet};
 pub use groups::{CollectorGroup, GroupName, Level, roll_up};
 pub use identity::{Party, SubscriberIdentity};
 pub use limits::{LimitHits, SummaryLimits};

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::populations::PopulationIndex;
-use super::sketch::{Distinct, Merge};
+use super::sketch::{Distinct, Merge, Timeline};
 use super::span::{Seen, SpanClass};
 use super::table::Weighed;
 use super::totals::{Totals, count};
@@ -99,6 +99,9 @@ pub struct SubscriberKey {
     pub subscriber: Address,
 }
 
+/// Slots of a subscriber's own timeline.
+pub const ACTIVITY_SLOTS: usize = 64;
+
 /// What one subscriber exchanged with all far parties.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SubscriberSummary {
@@ -108,14 +111,17 @@ pub struct SubscriberSummary {
     pub seen: Seen,
     /// Far parties, by keyed hash.
     pub collectors: Distinct,
+    /// Flows that began and data that moved, with all far parties.
+    pub line: Timeline<ACTIVITY_SLOTS>,
 }
 
 impl Merge for SubscriberSummary {
     fn merge(&mut self, other: Self) {
-        let Self { totals, seen, collectors } = other;
+        let Self { totals, seen, collectors, line } = other;
         self.totals.merge(totals);
         self.seen.merge(seen);
         self.collectors.merge(collectors);
+        self.line.merge(line);
     }
 }
 

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::carrier::{CarrierKey, CarrierSummary, ExportKey, ExportSummary, Native};
 use super::collector::{CollectorKey, CollectorSummary};
 use super::conflict::{Conflicts, InjectionKey, InjectionSummary};
+use super::facet::{DomainKey, DomainSummary};
 use super::identity::{Party, SubscriberIdentity, mark};
 use super::limits::{LimitHits, SummaryLimits};
 use super::pair::{PairKey, PairSummary, SubscriberKey, SubscriberSummary};
@@ -147,6 +148,8 @@ pub struct Summary {
     pub populations: BTreeMap<PopulationIndex, PopulationSummary>,
     /// By population and far party.
     pub collectors: Bounded<CollectorKey, Box<CollectorSummary>>,
+    /// By population and registrable domain, whatever addresses serve it.
+    pub domains: Bounded<DomainKey, Box<DomainSummary>>,
     /// By population, far party and subscriber.
     pub pairs: Bounded<PairKey, PairSummary>,
     /// By population and subscriber.
@@ -230,6 +233,7 @@ impl Summary {
             roles,
             populations,
             collectors,
+            domains,
             pairs,
             subscribers,
             carriers,
@@ -253,6 +257,7 @@ impl Summary {
             self.populations.entry(population).or_default().merge(summary);
         }
         self.collectors.merge(collectors);
+        self.domains.merge(domains);
         self.pairs.merge(pairs);
         self.subscribers.merge(subscribers);
         self.carriers.merge(carriers);
@@ -285,6 +290,8 @@ impl Summary {
         self.populations.values_mut().for_each(|population| population.series.bound());
         self.collectors.bound(limits.collectors_max);
         self.collectors.each(|collector| collector.bound());
+        self.domains.bound(limits.domains_max);
+        self.domains.each(|domain| domain.bound());
         self.pairs.bound(limits.pairs_max);
         self.subscribers.bound(limits.subscribers_max);
         self.carriers.bound(limits.carriers_max);
@@ -297,6 +304,7 @@ impl Summary {
         self.resolvers.each(ResolverSummary::bound);
         let mut wanted: Vec<TextId> = Vec::new();
         self.collectors.sorted().iter().for_each(|(_, collector)| wanted.extend(collector.texts()));
+        wanted.extend(self.domains.sorted().iter().map(|(key, _)| key.domain));
         self.answers.sorted().iter().for_each(|(_, answer)| wanted.extend(answer.names.iter().map(|(id, _)| id)));
         wanted.sort_unstable();
         wanted.dedup();
@@ -307,6 +315,7 @@ impl Summary {
     pub fn limit_hits(&self) -> LimitHits {
         LimitHits {
             collectors: self.collectors.moved(),
+            domains: self.domains.moved(),
             pairs: self.pairs.moved(),
             subscribers: self.subscribers.moved(),
             carriers: self.carriers.moved(),

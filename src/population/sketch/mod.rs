@@ -8,6 +8,7 @@ pub mod distinct;
 pub mod kmv;
 pub mod log_histogram;
 pub mod sparse;
+pub mod timeline;
 pub mod volume_series;
 
 pub use counted_set::{CountedSet, SketchKey};
@@ -15,6 +16,7 @@ pub use distinct::Distinct;
 pub use kmv::Kmv;
 pub use log_histogram::LogHistogram;
 pub use sparse::SparseCounts;
+pub use timeline::{Tick, Timeline};
 pub use volume_series::{Volume, VolumeSeries};
 
 use serde::de::{Deserialize, Deserializer, Error};

@@ -7,6 +7,7 @@ use crate::flow::row::{ConnState, FlowColumns, SIZE_BINS};
 use crate::packet::facts::{AppFacts, AppProtocol};
 use crate::population::carrier::{self, CarrierKey};
 use crate::population::collector::{CODEWORDS_MAX, CollectorKey, CollectorSummary, GAP_MS_MAX, Service, ServiceAt};
+use crate::population::facet::{DomainKey, FacetRow, Moment, Services};
 use crate::population::identity::{Party, SubscriberIdentity, keyed_tuple};
 use crate::population::pair::{PairKey, SubscriberKey};
 use crate::population::populations::PopulationIndex;
@@ -127,11 +128,23 @@ impl Summary {
         whole.series.add(volume, x.seen, range);
 
         let collector = self.collectors.entry(CollectorKey { population, address }, cx.limits.collectors_max);
+        let flows = u32::from(x.totals.flows > 0);
+        let moment = Moment { hash, subscriber, ts: x.seen.first, flows, data_bytes: x.totals.data_bytes };
+        let row = FacetRow { totals: x.totals, seen: x.seen, answered: is_answered(x.rows, x.i), moment };
+        let at = if x.up == Side::Orig { ServiceAt::Collector } else { ServiceAt::Subscriber };
+        let service = Service { protocol: x.rows.key[x.i].protocol, port: x.rows.port(x.i, Side::Resp), at };
+        if let Some(facet) = Services::facet(collector, Services::kind_of(service)) {
+            facet.add(&row);
+        }
         collector.subscribers.add(hash);
+        collector.sample.add(&moment);
         collector.series.add(volume, x.seen, range);
-        collector.add(x);
-        if let Some(facts) = &x.rows.facts[x.i] {
-            collector.add_facts(facts, x.up, &mut self.texts, cx.limits.texts_max);
+        collector.add(x, service, row.answered);
+        if let Some(facts) = &x.rows.facts[x.i]
+            && let Some(domain) = collector.add_facts(facts, x.up, &mut self.texts, cx.limits.texts_max)
+        {
+            let domain = self.domains.entry(DomainKey { population, domain }, cx.limits.domains_max);
+            domain.add(&row, service, address);
         }
 
         let pair = self.pairs.entry(PairKey { population, collector: address, subscriber }, cx.limits.pairs_max);
@@ -148,6 +161,7 @@ impl Summary {
         one.totals.merge(x.totals);
         one.seen.merge(x.seen);
         one.collectors.add(far_hash);
+        one.line.add(x.seen.first, flows, x.totals.data_bytes);
     }
 
     fn add_carrier<I: SubscriberIdentity>(
@@ -174,13 +188,12 @@ impl Summary {
 }
 
 impl CollectorSummary {
-    fn add(&mut self, x: &Exchange<'_>) {
+    fn add(&mut self, x: &Exchange<'_>, service: Service, answered: bool) {
         let Exchange { rows, i, up, .. } = *x;
         let [upward, downward] = [&rows.sides[up.index()], &rows.sides[up.other().index()]];
-        let protocol = rows.key[i].protocol;
         self.totals.merge(x.totals);
         self.seen.merge(x.seen);
-        count(&mut self.rows_answered, u64::from(is_answered(rows, i)));
+        count(&mut self.rows_answered, u64::from(answered));
         count(&mut self.rows_one_way, u64::from(upward.packets[i] == 0 || downward.packets[i] == 0));
         count(&mut self.flows_by_collector, if up == Side::Resp { x.totals.flows } else { 0 });
         count(&mut self.rows_carried, u64::from(rows.carrier[i].is_some()));
@@ -202,9 +215,8 @@ impl CollectorSummary {
             self.upload_gap_cv.add(variation(gaps, upward.gap_sum_ns[i], upward.gap_square_sum_s2[i]));
         }
         self.turns.add(rows.turns[i] as f32);
-        self.protocols.add(protocol);
-        let at = if up == Side::Orig { ServiceAt::Collector } else { ServiceAt::Subscriber };
-        self.services.add(Service { protocol, port: rows.port(i, Side::Resp), at });
+        self.protocols.add(service.protocol);
+        self.services.add(service);
         match x.codeword {
             Some(codeword) if codeword < CODEWORDS_MAX => self.codewords.add(codeword),
             Some(_) => count(&mut self.codewords_other, 1),
@@ -212,7 +224,8 @@ impl CollectorSummary {
         }
     }
 
-    fn add_facts(&mut self, facts: &AppFacts, up: Side, texts: &mut Texts, texts_max: usize) {
+    /// Gives the registrable domain that the row asked the collector for.
+    fn add_facts(&mut self, facts: &AppFacts, up: Side, texts: &mut Texts, texts_max: usize) -> Option<TextId> {
         if let Some(protocol) = facts.protocol {
             self.apps.add(protocol);
         }
@@ -221,8 +234,9 @@ impl CollectorSummary {
         }
         // The rest speaks of the responder: it is the collector's only where the subscriber called.
         if up != Side::Orig {
-            return;
+            return None;
         }
+        let mut asked = None;
         // A DNS query's name is what was asked, not whom.
         if let Some(name) = facts.server_name.as_deref().filter(|_| facts.protocol != Some(AppProtocol::Dns))
             && let Some((name, domain)) = texts.add_name(name, texts_max)
@@ -230,6 +244,7 @@ impl CollectorSummary {
             count(&mut self.rows_named, 1);
             self.names.add(name);
             self.domains.add(domain);
+            asked = Some(domain);
         }
         if let Some(fingerprint) = facts.server_fingerprint {
             self.server_fingerprints.add(fingerprint);
@@ -238,6 +253,7 @@ impl CollectorSummary {
             self.issuers.add(texts.add_under(TextId(certificate.issuer_hash), &certificate.issuer, texts_max));
             self.certificate_keys.add(certificate.key_hash);
         }
+        asked
     }
 }
 

@@ -355,6 +355,7 @@ proptest! {
 fn small(most: usize) -> SummaryLimits {
     SummaryLimits {
         collectors_max: most,
+        domains_max: most,
         pairs_max: most,
         subscribers_max: most,
         carriers_max: most,

@@ -1,0 +1,437 @@
+//! Facets: one service of an address, or one domain, by itself.
+//! In: rows of that service or domain. Out: what is needed to judge it as a collector of its own: an address that also keeps
+//! the time, or that a CDN shares among many names, does not hide what one of its services or names takes in.
+//! Bounds: [`SERVICES_MAX`] services an address, past which it is a peer or a target and has none apart; [`FOLLOWED_MAX`]
+//! subscribers followed in time; [`ADDRESSES_MAX`] addresses of a domain. What is kept is a function of the rows alone.
+
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::collector::{CollectorSummary, SIZE_BITS, Service, ServiceAt};
+use super::populations::PopulationIndex;
+use super::sketch::{CountedSet, Distinct, LogHistogram, Merge, SketchKey, Timeline, ascending, merge_ascending};
+use super::span::Seen;
+use super::table::Weighed;
+use super::texts::TextId;
+use super::totals::{Totals, count};
+use crate::units::{Address, TimestampNs};
+
+/// Services of one address that are kept apart.
+pub const SERVICES_MAX: usize = 4;
+/// Subscribers of a collector that are followed in time: those with the smallest keyed hashes.
+pub const FOLLOWED_MAX: usize = 16;
+/// Slots of a followed subscriber's timeline.
+pub const FOLLOWED_SLOTS: usize = 64;
+/// Addresses of a domain that are remembered.
+pub const ADDRESSES_MAX: usize = 128;
+
+/// One subscriber's dealings with a collector, in time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Followed {
+    /// Its pseudonym.
+    pub subscriber: Address,
+    /// Flows that began and data that moved.
+    pub line: Timeline<FOLLOWED_SLOTS>,
+}
+
+/// A sample of a collector's subscribers, the same whoever draws it: those with the smallest keyed hashes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Sample {
+    followed: Vec<(u64, Followed)>,
+}
+
+impl Sample {
+    /// Notes a row of a subscriber.
+    #[inline]
+    pub fn add(&mut self, moment: &Moment) {
+        if self.followed.len() >= FOLLOWED_MAX && self.followed.last().is_some_and(|(most, _)| moment.hash > *most) {
+            return;
+        }
+        let at = match self.followed.binary_search_by_key(&moment.hash, |(hash, _)| *hash) {
+            Ok(at) => at,
+            Err(at) => {
+                let one = Followed { subscriber: moment.subscriber, line: Timeline::default() };
+                self.followed.insert(at, (moment.hash, one));
+                self.followed.truncate(FOLLOWED_MAX);
+                at
+            }
+        };
+        self.followed[at].1.line.add(moment.ts, moment.flows, moment.data_bytes);
+    }
+
+    /// Follows a subscriber no more.
+    pub(super) fn forget(&mut self, pseudonym: Address) {
+        self.followed.retain(|(_, one)| one.subscriber != pseudonym);
+    }
+
+    /// Who is followed.
+    pub fn iter(&self) -> impl Iterator<Item = &Followed> {
+        self.followed.iter().map(|(_, one)| one)
+    }
+
+    /// How many are followed.
+    pub fn len(&self) -> usize {
+        self.followed.len()
+    }
+
+    /// Whether nobody is.
+    pub fn is_empty(&self) -> bool {
+        self.followed.is_empty()
+    }
+}
+
+impl Merge for Sample {
+    fn merge(&mut self, other: Self) {
+        merge_ascending(&mut self.followed, other.followed, |mine, theirs| mine.line.merge(theirs.line));
+        self.followed.truncate(FOLLOWED_MAX);
+    }
+}
+
+impl<'de> Deserialize<'de> for Sample {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Form {
+            #[serde(deserialize_with = "ascending")]
+            followed: Vec<(u64, Followed)>,
+        }
+        let Form { followed } = Form::deserialize(from)?;
+        match followed.len() <= FOLLOWED_MAX {
+            true => Ok(Self { followed }),
+            false => Err(D::Error::custom("too many are followed")),
+        }
+    }
+}
+
+/// What a row tells a sample.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    /// The subscriber's keyed hash.
+    pub hash: u64,
+    /// Its pseudonym.
+    pub subscriber: Address,
+    /// When the row began.
+    pub ts: TimestampNs,
+    /// One where the flow began in it.
+    pub flows: u32,
+    /// Data bytes up and down.
+    pub data_bytes: [u64; 2],
+}
+
+/// What a row tells a facet.
+#[derive(Clone, Copy, Debug)]
+pub struct FacetRow {
+    /// What is counted.
+    pub totals: Totals,
+    /// When.
+    pub seen: Seen,
+    /// Whether the called side took part.
+    pub answered: bool,
+    /// Who, and when it began.
+    pub moment: Moment,
+}
+
+/// One service or domain.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Facet {
+    /// Rows, flows, packets and bytes.
+    pub totals: Totals,
+    /// First and last packet.
+    pub seen: Seen,
+    /// Subscribers, by keyed hash.
+    pub subscribers: Distinct,
+    /// Rows in which the called side took part.
+    pub rows_answered: u64,
+    /// Data bytes from the subscriber by row, rows without any left out.
+    pub upload_sizes: LogHistogram<SIZE_BITS>,
+    /// Data bytes to the subscriber by row, rows without any left out.
+    pub download_sizes: LogHistogram<SIZE_BITS>,
+    /// Some subscribers in time.
+    pub sample: Sample,
+}
+
+impl Facet {
+    /// Adds a row.
+    pub fn add(&mut self, row: &FacetRow) {
+        self.totals.merge(row.totals);
+        self.seen.merge(row.seen);
+        self.subscribers.add(row.moment.hash);
+        count(&mut self.rows_answered, u64::from(row.answered));
+        for (sizes, bytes) in [&mut self.upload_sizes, &mut self.download_sizes].into_iter().zip(row.totals.data_bytes)
+        {
+            if bytes > 0 {
+                sizes.add(bytes);
+            }
+        }
+        self.sample.add(&row.moment);
+    }
+
+    /// A collector that has this facet alone, for whoever judges collectors. What no facet knows is empty.
+    pub fn as_collector(&self) -> CollectorSummary {
+        CollectorSummary {
+            totals: self.totals,
+            seen: self.seen,
+            subscribers: self.subscribers.clone(),
+            rows_answered: self.rows_answered,
+            upload_sizes: self.upload_sizes.clone(),
+            download_sizes: self.download_sizes.clone(),
+            sample: self.sample.clone(),
+            ..CollectorSummary::default()
+        }
+    }
+
+    /// Takes a subscriber out; the set of subscribers only where the hash is at hand.
+    pub(super) fn forget(&mut self, pseudonym: Address, hash: Option<u64>) {
+        self.sample.forget(pseudonym);
+        if let Some(hash) = hash {
+            self.subscribers.forget(hash);
+        }
+    }
+
+    fn of(whole: &CollectorSummary) -> Self {
+        Self {
+            totals: whole.totals,
+            seen: whole.seen,
+            subscribers: whole.subscribers.clone(),
+            rows_answered: whole.rows_answered,
+            upload_sizes: whole.upload_sizes.clone(),
+            download_sizes: whole.download_sizes.clone(),
+            sample: whole.sample.clone(),
+        }
+    }
+}
+
+impl Merge for Facet {
+    fn merge(&mut self, other: Self) {
+        let Self { totals, seen, subscribers, rows_answered, upload_sizes, download_sizes, sample } = other;
+        self.totals.merge(totals);
+        self.seen.merge(seen);
+        self.subscribers.merge(subscribers);
+        count(&mut self.rows_answered, rows_answered);
+        self.upload_sizes.merge(upload_sizes);
+        self.download_sizes.merge(download_sizes);
+        self.sample.merge(sample);
+    }
+}
+
+/// The services of one address. As long as there is one, it is the whole address and costs nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Services {
+    /// No row yet.
+    #[default]
+    None,
+    /// One: what is known of it is what is known of the address.
+    One(Service),
+    /// Two to [`SERVICES_MAX`], ascending.
+    Several(#[serde(deserialize_with = "ascending")] Vec<(Service, Facet)>),
+    /// More: a peer, or the target of a scan.
+    TooMany,
+}
+
+impl Services {
+    /// The service that a row counts for: all that stand at subscribers are one.
+    pub fn kind_of(service: Service) -> Service {
+        match service.at {
+            ServiceAt::Collector => service,
+            ServiceAt::Subscriber => Service { protocol: 0, port: 0, at: ServiceAt::Subscriber },
+        }
+    }
+
+    /// What is known of each, where there are several.
+    pub fn apart(&self) -> &[(Service, Facet)] {
+        match self {
+            Self::Several(parts) => parts,
+            _ => &[],
+        }
+    }
+
+    /// Takes a subscriber out of each.
+    pub(super) fn forget(&mut self, pseudonym: Address, hash: Option<u64>) {
+        if let Self::Several(parts) = self {
+            parts.iter_mut().for_each(|(_, facet)| facet.forget(pseudonym, hash));
+        }
+    }
+
+    /// The only one.
+    pub fn only(&self) -> Option<Service> {
+        match self {
+            Self::One(service) => Some(*service),
+            _ => None,
+        }
+    }
+
+    /// The facet that a row of this service goes to, where services are apart. `whole` is the address before that row.
+    pub(super) fn facet(whole: &mut CollectorSummary, service: Service) -> Option<&mut Facet> {
+        match &whole.services_apart {
+            Self::None => whole.services_apart = Self::One(service),
+            Self::One(known) if *known != service => {
+                let first = (*known, Facet::of(whole));
+                whole.services_apart = Self::Several(vec![first]);
+            }
+            _ => {}
+        }
+        let Self::Several(parts) = &mut whole.services_apart else { return None };
+        let at = match parts.binary_search_by_key(&service, |(known, _)| *known) {
+            Ok(at) => at,
+            Err(at) => {
+                parts.insert(at, (service, Facet::default()));
+                at
+            }
+        };
+        if parts.len() > SERVICES_MAX {
+            whole.services_apart = Self::TooMany;
+            return None;
+        }
+        match &mut whole.services_apart {
+            Self::Several(parts) => Some(&mut parts[at].1),
+            _ => None,
+        }
+    }
+
+    /// The services of two addresses taken together, or of one at two times; neither was merged yet.
+    pub(super) fn joined(mine: &mut CollectorSummary, theirs: &mut CollectorSummary) -> Self {
+        let [a, b] = [mine, theirs].map(|whole| (std::mem::take(&mut whole.services_apart), whole));
+        let parts = |(services, whole): (Self, &mut CollectorSummary)| match services {
+            Self::One(service) => vec![(service, Facet::of(whole))],
+            Self::Several(parts) => parts,
+            Self::None | Self::TooMany => Vec::new(),
+        };
+        match (&a.0, &b.0) {
+            (Self::TooMany, _) | (_, Self::TooMany) => Self::TooMany,
+            (Self::None, _) => b.0,
+            (_, Self::None) => a.0,
+            (Self::One(one), Self::One(other)) if one == other => a.0,
+            _ => {
+                let mut all = parts(a);
+                merge_ascending(&mut all, parts(b), Facet::merge);
+                if all.len() > SERVICES_MAX { Self::TooMany } else { Self::Several(all) }
+            }
+        }
+    }
+}
+
+/// Which domain, of which population's data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct DomainKey {
+    /// The population.
+    pub population: PopulationIndex,
+    /// The registrable domain that subscribers asked for.
+    pub domain: TextId,
+}
+
+/// One registrable domain, whatever addresses serve it and whatever else these serve.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DomainSummary {
+    /// As a collector.
+    pub facet: Facet,
+    /// Rows by the port that answers.
+    pub services: CountedSet<Service, 4>,
+    /// Addresses, by their mixed number.
+    #[serde(deserialize_with = "ascending")]
+    addresses: Vec<(u64, Address)>,
+}
+
+impl DomainSummary {
+    /// Adds a row that asked `address` for the domain.
+    pub(super) fn add(&mut self, row: &FacetRow, service: Service, address: Address) {
+        self.facet.add(row);
+        self.services.add(service);
+        let rank = rank_of(address);
+        if let Err(at) = self.addresses.binary_search_by_key(&rank, |(rank, _)| *rank) {
+            self.addresses.insert(at, (rank, address));
+            self.addresses.truncate(ADDRESSES_MAX);
+        }
+    }
+
+    /// Its addresses, ascending; at most [`ADDRESSES_MAX`].
+    pub fn addresses(&self) -> Vec<Address> {
+        let mut addresses: Vec<Address> = self.addresses.iter().map(|(_, address)| *address).collect();
+        addresses.sort_unstable();
+        addresses
+    }
+
+    pub(super) fn bound(&mut self) {
+        self.services.bound();
+    }
+}
+
+/// The order in which addresses give way: mixed, so that it follows no one's numbering.
+fn rank_of(address: Address) -> u64 {
+    let number = u128::from_be_bytes(address.0);
+    ((number as u64).rank() ^ (number >> 64) as u64).rank()
+}
+
+impl Merge for DomainSummary {
+    fn merge(&mut self, other: Self) {
+        let Self { facet, services, addresses } = other;
+        self.facet.merge(facet);
+        self.services.merge(services);
+        merge_ascending(&mut self.addresses, addresses, |_, _| {});
+        self.addresses.truncate(ADDRESSES_MAX);
+    }
+}
+
+impl Weighed for DomainSummary {
+    type Others = Totals;
+
+    /// As a collector's.
+    fn weight(&self) -> u64 {
+        let further = self.facet.subscribers.count().saturating_sub(1);
+        let totals = &self.facet.totals;
+        totals.bytes().saturating_add(further.saturating_mul(1 << 16)).saturating_add(totals.rows)
+    }
+
+    fn to_others(&self) -> Totals {
+        self.facet.totals
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::population::collector::CollectorKey;
+    use crate::population::limits::SummaryLimits;
+    use crate::population::summary::tests::{row, summary_of};
+
+    #[test]
+    fn services_of_one_address_are_apart_and_cost_nothing_while_there_is_one() {
+        let far = Address::v4([203, 0, 113, 7]);
+        let of_ports = |ports: &[u16]| {
+            let rows: Vec<_> = (0..60u8)
+                .map(|n| {
+                    let mut row = row(Address::v4([10, 0, 0, n]), far, u64::from(n), 1000, 10);
+                    row.key.ports[usize::from(row.orig_end) ^ 1] = ports[usize::from(n) % ports.len()];
+                    row
+                })
+                .collect();
+            let summary = summary_of(&rows, &SummaryLimits::default());
+            let key = CollectorKey { population: PopulationIndex(0), address: far };
+            summary.collectors.of(&key).expect("the collector").services_apart.clone()
+        };
+        assert!(of_ports(&[443]).only().is_some_and(|service| service.port == 443));
+        let two = of_ports(&[443, 123]);
+        let parts: Vec<_> =
+            two.apart().iter().map(|(s, f)| (s.port, f.subscribers.count(), f.sample.len(), f.totals.rows)).collect();
+        assert_eq!(parts, [(123, 30, FOLLOWED_MAX, 30), (443, 30, FOLLOWED_MAX, 30)]);
+        assert_eq!(of_ports(&[1, 2, 3, 4, 5]), Services::TooMany);
+    }
+
+    #[test]
+    fn a_sample_draws_the_same_whoever_draws_it() {
+        let moment = |n: u64| Moment {
+            hash: n.rank(),
+            subscriber: Address::v4([10, 0, 0, n as u8]),
+            ts: TimestampNs(n * 1_000_000_000),
+            flows: 1,
+            data_bytes: [n, 0],
+        };
+        let of = |numbers: &mut dyn Iterator<Item = u64>| {
+            let mut sample = Sample::default();
+            numbers.for_each(|n| sample.add(&moment(n)));
+            sample
+        };
+        let whole = of(&mut (0..200));
+        let mut halves = of(&mut (100..200));
+        halves.merge(of(&mut (0..100).rev()));
+        assert_eq!((whole.len(), &halves), (FOLLOWED_MAX, &whole));
+    }
+}
