@@ -121,8 +121,8 @@ fn say(report: &SynthReport, talk: &Talk, out: &mut impl Write) -> anyhow::Resul
 
 fn list(out: &mut impl Write) -> anyhow::Result<()> {
     writeln!(out, "Worlds (--world)")?;
-    for (name, about) in WORLDS {
-        writeln!(out, "  {name:<20} {about}")?;
+    for world in WORLDS {
+        writeln!(out, "  {:<20} {}", world.name, world.about)?;
     }
     for (title, operations) in [("Operations (--operation)", true), ("Negatives (--negative)", false)] {
         writeln!(out, "\n{title}")?;

@@ -20,6 +20,8 @@ pub struct Labels {
     pub capture: PathBuf,
     /// The policy to replay it with, beside the labels.
     pub policy: Option<PathBuf>,
+    /// The country and ASN database to replay it with, beside the labels.
+    pub geo: Option<PathBuf>,
     /// The population, where no policy names it.
     pub population: Vec<String>,
     /// What is to be found.
@@ -88,6 +90,7 @@ struct Written {
     #[serde(default)]
     population: Vec<String>,
     policy: Option<PathBuf>,
+    geo: Option<PathBuf>,
     #[serde(default)]
     operations: Vec<WrittenOperation>,
     #[serde(default)]
@@ -116,6 +119,7 @@ impl Labels {
         let folder = path.parent().unwrap_or(Path::new(""));
         labels.capture = folder.join(&labels.capture);
         labels.policy = labels.policy.map(|policy| folder.join(policy));
+        labels.geo = labels.geo.map(|geo| folder.join(geo));
         Ok(labels)
     }
 
@@ -128,6 +132,7 @@ impl Labels {
         Ok(Self {
             capture: written.capture,
             policy: written.policy,
+            geo: written.geo,
             population: written.population,
             operations: operations
                 .map(|(at, op)| op.meant().map_err(|e| format!("operation {}: {e}", at + 1)))

@@ -8,10 +8,15 @@ use serde::Serialize;
 use super::programs::knobs::Knobs;
 use super::programs::{Program, Role};
 use super::stage::Tally;
+use super::town::world::World;
 use crate::units::TimestampNs;
 
-/// Prefixes of the town's homes.
-pub(crate) const POPULATION: [&str; 2] = ["10.20.0.0/16", "2001:db8:20::/48"];
+/// The files that the labels name.
+pub(crate) struct Files<'a> {
+    pub(crate) capture: &'a str,
+    pub(crate) policy: &'a str,
+    pub(crate) geo: Option<&'a str>,
+}
 
 /// What the register of the policy says of one collector.
 #[derive(Clone, Debug)]
@@ -27,6 +32,8 @@ struct Labels<'a> {
     capture: &'a str,
     population: [&'a str; 2],
     policy: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    geo: Option<&'a str>,
     operations: Vec<OperationLabel<'a>>,
     benign: Vec<BenignLabel<'a>>,
 }
@@ -50,10 +57,17 @@ struct BenignLabel<'a> {
 }
 
 /// The labels as JSON. An operation that wrote no packet is left out: there is nothing to find.
-pub(crate) fn labels(capture: &str, policy: &str, programs: &[(&'static Program, Knobs)], tallies: &[Tally]) -> String {
+pub(crate) fn labels(
+    files: &Files,
+    world: &World,
+    programs: &[(&'static Program, Knobs)],
+    tallies: &[Tally],
+) -> String {
     let parties = |tally: &Tally| tally.parties.iter().map(ToString::to_string).collect();
+    let Files { capture, policy, geo } = *files;
+    let population = world.prefixes;
     let mut labels =
-        Labels { version: 1, capture, population: POPULATION, policy, operations: Vec::new(), benign: Vec::new() };
+        Labels { version: 1, capture, population, policy, geo, operations: Vec::new(), benign: Vec::new() };
     for ((program, knobs), tally) in programs.iter().zip(tallies) {
         match (program.role, tally.first) {
             (Role::Operation(technique), Some(first)) => labels.operations.push(OperationLabel {
@@ -75,10 +89,10 @@ pub(crate) fn labels(capture: &str, policy: &str, programs: &[(&'static Program,
     text
 }
 
-/// The policy as TOML.
-pub(crate) fn policy(registered: &[Registered]) -> String {
+/// The policy as TOML; `more` are whole tables that programs add.
+pub(crate) fn policy(world: &World, registered: &[Registered], more: &[String]) -> String {
     let mut text = String::from("[[population]]\nname = \"residents\"\n");
-    let prefixes = POPULATION.map(|prefix| format!("\"{prefix}\"")).join(", ");
+    let prefixes = world.prefixes.map(|prefix| format!("\"{prefix}\"")).join(", ");
     let _ = write!(text, "prefixes = [{prefixes}]\njurisdiction = \"NL\"\nresolvers = [\"192.0.2.53\"]\n");
     for entry in registered {
         let collectors: Vec<_> = entry.collectors.iter().map(|collector| format!("\"{collector}\"")).collect();
@@ -91,6 +105,9 @@ pub(crate) fn policy(registered: &[Registered]) -> String {
             collectors.join(", "),
             entry.reference
         );
+    }
+    for table in more {
+        let _ = write!(text, "\n{}\n", table.trim_end());
     }
     text
 }

@@ -10,6 +10,7 @@
 
 mod dice;
 mod labels;
+mod places;
 mod programs;
 mod scenario;
 mod stage;
@@ -20,5 +21,6 @@ mod write;
 
 pub use programs::knobs::{Knob, KnobError, KnobUnit, Knobs};
 pub use programs::{PROGRAMS, Program, Role};
-pub use scenario::{Overwrite, Scenario, ScenarioError, ScenarioWords, SynthError, SynthReport, WORLDS};
+pub use scenario::{Overwrite, Scenario, ScenarioError, ScenarioWords, SynthError, SynthReport};
+pub use town::world::{WORLDS, World};
 pub use write::{WriteError, Written};

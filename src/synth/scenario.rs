@@ -8,16 +8,15 @@ use sha2::{Digest, Sha256};
 
 use super::dice::Seeds;
 use super::labels::{self, Registered};
+use super::places;
 use super::programs::knobs::{self, KnobError, Knobs};
 use super::programs::{Install, Program};
 use super::stage::{Cx, Stage, Tally, Tap};
-use super::town::{HOMES_MAX, Town, habits};
+use super::town::world::{WORLDS, World};
+use super::town::{HOMES_MAX, Town, habits, network};
 use super::write::{CaptureWriter, WriteError, Written};
 use crate::units::{DurationNs, TimestampNs};
 
-/// Worlds that there are.
-pub const WORLDS: &[(&str, &str)] =
-    &[("town", "homes behind an access network: telephones, laptops, televisions, consoles and small things")];
 /// Longest capture, in hours: a year.
 const HOURS_MAX: f64 = 8_784.0;
 /// Seconds between 1970 and the year 2106, where a pcap's clock ends.
@@ -105,6 +104,7 @@ pub enum ScenarioError {
 /// What is to be written.
 #[derive(Clone, Debug)]
 pub struct Scenario {
+    world: &'static World,
     subscribers: u32,
     start: TimestampNs,
     lasts: DurationNs,
@@ -123,6 +123,8 @@ pub struct SynthReport {
     pub labels: PathBuf,
     /// Its policy.
     pub policy: PathBuf,
+    /// Its country and ASN database, where a program needs one.
+    pub geo: Option<PathBuf>,
     /// Figures of the capture.
     pub written: Written,
     /// What each operation and negative put into it: kind, packets, subscribers.
@@ -161,10 +163,10 @@ impl TryFrom<ScenarioWords> for Scenario {
     type Error = ScenarioError;
 
     fn try_from(words: ScenarioWords) -> Result<Self, ScenarioError> {
-        if !WORLDS.iter().any(|(name, _)| *name == words.world) {
-            let known = WORLDS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+        let Some(world) = World::named(&words.world) else {
+            let known = WORLDS.iter().map(|world| world.name).collect::<Vec<_>>().join(", ");
             return Err(ScenarioError::World { name: words.world, known });
-        }
+        };
         range("subscribers", f64::from(words.subscribers), 1.0, f64::from(HOMES_MAX))?;
         range("hours", words.hours, 0.001, HOURS_MAX)?;
         range("activity", words.activity, 0.001, 100.0)?;
@@ -189,6 +191,7 @@ impl TryFrom<ScenarioWords> for Scenario {
             }
         }
         Ok(Self {
+            world,
             subscribers: words.subscribers,
             start: TimestampNs(seconds * 1_000_000_000),
             lasts: DurationNs((words.hours * 3.6e12) as u64),
@@ -208,21 +211,22 @@ impl Scenario {
     /// Writes the capture to `path`, its labels and its policy beside it.
     pub fn write(&self, path: &Path, overwrite: Overwrite) -> Result<SynthReport, SynthError> {
         let beside = Beside::of(path)?;
-        for file in [path, &beside.labels, &beside.policy] {
+        for file in [path, &beside.labels, &beside.policy, &beside.geo] {
             if overwrite == Overwrite::Never && file.exists() {
                 return Err(WriteError::Exists { path: file.to_owned() });
             }
         }
         let mut stage = Stage::new(self.start, self.start.after(self.lasts));
         let seeds = Seeds::new(self.seed);
-        let mut town = Town::new(&seeds, self.subscribers, self.activity, self.volume, &mut stage);
+        let mut town = Town::new(self.world, &seeds, self.subscribers, self.activity, self.volume, &mut stage);
         let (mut taps, mut registered) = (Vec::new(), Vec::new());
+        network::install(&mut Cx { stage: &mut stage, town: &mut town }, &mut registered);
         habits::install(&mut Cx { stage: &mut stage, town: &mut town });
         self.install(&mut stage, &mut town, &mut taps, &mut registered);
         let mut out = CaptureWriter::create(path)?;
         stage.run(&mut town, &mut taps, &mut out)?;
         let written = out.finish()?;
-        self.describe(path, beside, written, &stage.tallies[1..], &registered)
+        self.describe(path, beside, written, &stage.tallies[1..], &registered, &town)
     }
 
     fn install(
@@ -247,11 +251,20 @@ impl Scenario {
         written: Written,
         tallies: &[Tally],
         registered: &[Registered],
+        town: &Town,
     ) -> Result<SynthReport, SynthError> {
         let name = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let text = labels::labels(&name(path), &name(&beside.policy), &self.programs, tallies);
-        write_text(&beside.labels, &text)?;
-        write_text(&beside.policy, &labels::policy(registered))?;
+        let placed = self.placed(town);
+        let geo = placed.is_some().then(|| name(&beside.geo));
+        let files = labels::Files { capture: &name(path), policy: &name(&beside.policy), geo: geo.as_deref() };
+        let text = labels::labels(&files, self.world, &self.programs, tallies);
+        write_text(&beside.labels, text.as_bytes())?;
+        write_text(&beside.policy, labels::policy(self.world, registered, &town.policy_more).as_bytes())?;
+        match placed {
+            Some(database) => write_text(&beside.geo, &database)?,
+            // Left from another scenario of this name, it would say where things are not.
+            None => drop(std::fs::remove_file(&beside.geo)),
+        }
         let counted = (self.programs.iter())
             .zip(tallies)
             .map(|((program, _), tally)| (program.kind, tally.packets, tally.subscribers.len() as u64))
@@ -260,9 +273,27 @@ impl Scenario {
             capture: path.to_owned(),
             labels: beside.labels,
             policy: beside.policy,
+            geo: geo.map(|_| beside.geo),
             written,
             programs: counted,
         })
+    }
+}
+
+impl Scenario {
+    /// The country and ASN database, where a program has placed anything.
+    fn placed(&self, town: &Town) -> Option<Vec<u8>> {
+        if town.places.is_empty() {
+            return None;
+        }
+        let mut placed = town.catalogue.places();
+        for prefix in self.world.prefixes {
+            if let Ok(net) = prefix.parse::<ipnet::IpNet>() {
+                placed.push(places::Placed::new(net.addr().into(), net.prefix_len(), "NL", 64_590, "Own network"));
+            }
+        }
+        placed.extend(town.places.iter().cloned());
+        Some(places::database(&placed, self.start.0 / 1_000_000_000))
     }
 }
 
@@ -270,6 +301,7 @@ impl Scenario {
 struct Beside {
     labels: PathBuf,
     policy: PathBuf,
+    geo: PathBuf,
 }
 
 impl Beside {
@@ -281,10 +313,11 @@ impl Beside {
         Ok(Self {
             labels: path.with_file_name(format!("{stem}.labels.json")),
             policy: path.with_file_name(format!("{stem}.policy.toml")),
+            geo: path.with_file_name(format!("{stem}.mmdb")),
         })
     }
 }
 
-fn write_text(path: &Path, text: &str) -> Result<(), SynthError> {
+fn write_text(path: &Path, text: &[u8]) -> Result<(), SynthError> {
     std::fs::write(path, text).map_err(|source| WriteError::Io { path: path.to_owned(), source })
 }

@@ -7,6 +7,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
 
 use super::town::Town;
+use super::town::plane::UserPlane;
 use super::wire::packet::{ETHERNET_BYTES, IpId, Plan};
 use super::wire::wrap::Outer;
 use super::write::{CaptureWriter, WriteError};
@@ -108,6 +109,8 @@ pub(crate) struct Stage {
     pub(crate) tallies: Vec<Tally>,
     /// Tunnels that carry whole conversations, by number from 1, one way and the other.
     pub(crate) carriers: Vec<[CarrierEnd; 2]>,
+    /// In which everything travels, where the world is a mobile one.
+    pub(crate) plane: Option<UserPlane>,
     pub(crate) start: TimestampNs,
     pub(crate) end: TimestampNs,
 }
@@ -123,6 +126,7 @@ impl Stage {
             host_ids: Vec::new(),
             tallies: vec![Tally::default()],
             carriers: Vec::new(),
+            plane: None,
             start,
             end,
         }
@@ -141,6 +145,14 @@ impl Stage {
         if self.sees(at) {
             let number = self.frames.put(CopiedFrame { bytes, label });
             self.push(at, What::Frame(number));
+        }
+    }
+
+    /// Plans what the capture point would see of a copy of this packet.
+    pub(crate) fn send_twin(&mut self, at: TimestampNs, plan: &Plan, frame: &[u8], label: u16) {
+        match self.plane.as_mut().and_then(|plane| plane.wrap(plan, frame)) {
+            Some(frames) => frames.into_iter().for_each(|frame| self.send_frame(at, frame, label)),
+            None => self.send_frame(at, frame.into(), label),
         }
     }
 
@@ -187,7 +199,10 @@ impl Stage {
                         self.write_carried(at, &plan, &frame, out)?;
                         continue;
                     }
-                    out.write(at, &frame)?;
+                    match self.plane.as_mut().and_then(|plane| plane.wrap(&plan, &frame)) {
+                        Some(frames) => frames.iter().try_for_each(|frame| out.write(at, frame))?,
+                        None => out.write(at, &frame)?,
+                    }
                     self.count(at, &plan);
                     for tap in taps.iter_mut() {
                         tap.see(at, &plan, &frame, self);

@@ -69,6 +69,6 @@ impl Tap for Twins {
         let Some(subscriber) = of(plan.source.address).or(of(plan.destination.address)) else { return };
         stage.tallies[usize::from(self.label)].subscribers.insert(subscriber);
         let at = at.after(self.dice.secs_between(0.000_002, 0.000_04));
-        stage.send_frame(at, frame.into(), self.label);
+        stage.send_twin(at, plan, frame, self.label);
     }
 }

@@ -67,7 +67,7 @@ pub(super) const OPERATION: Program = Program {
         let subscribers: BTreeSet<u32> =
             homes.filter_map(|i| Town::subscriber_of(Address::v4(install.cx.town.homes[i].v4))).collect();
         let router = match knobs.word("router") {
-            "inside" => Address::v4([10, 20, 255, 1]),
+            "inside" => install.cx.town.machine_at(255, 1),
             _ => Address::v4([198, 18, 255, 1]),
         };
         let port = 49_152 + dice.below(16_000) as u16;

@@ -14,8 +14,10 @@ pub(crate) mod overlay;
 use knobs::{Knob, Knobs};
 
 use super::labels::Registered;
+use super::places::Placed;
 use super::stage::{Cx, Tap};
 use crate::detect::finding::Technique;
+use crate::units::Address;
 
 /// What a program is to a detector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +74,21 @@ pub(crate) struct Install<'a, 'b> {
 impl Install<'_, '_> {
     pub(crate) fn dice(&self, purpose: &str) -> super::dice::Dice {
         self.cx.town.seeds.dice(purpose, u64::from(self.label))
+    }
+
+    /// Says where addresses are: country (ISO 3166-1), autonomous system and whose it is. A database of places then stands
+    /// beside the capture (`NAME.mmdb`, named in the labels), which also knows every other service of the world.
+    #[allow(dead_code, reason = "for programs that need a geography")]
+    pub(crate) fn place(&mut self, addresses: &[Address], country: &str, asn: u32, org: &str) {
+        let bits = |address: &Address| if address.is_v4() { 32 } else { 128 };
+        let placed = addresses.iter().map(|address| Placed::new(*address, bits(address), country, asn, org));
+        self.cx.town.places.extend(placed);
+    }
+
+    /// Adds a whole TOML table to the policy, such as a `[[transfer]]` or an `[[authorised]]` of its own kind.
+    #[allow(dead_code, reason = "for programs that need a rule of their own")]
+    pub(crate) fn policy(&mut self, table: &str) {
+        self.cx.town.policy_more.push(table.to_owned());
     }
 
     /// Notes who is on the far side.

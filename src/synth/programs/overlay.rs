@@ -4,16 +4,16 @@ use super::knobs::{Knob, KnobUnit};
 use super::{Install, Program, Role};
 use crate::synth::dice::{Dice, secs};
 use crate::synth::stage::{Actor, CarrierEnd, Cx, Wake};
+use crate::synth::town::DeviceNumber;
 use crate::synth::town::dial::{Dial, Naming, Way};
-use crate::synth::town::homes::{Device, DeviceKind, Home};
+use crate::synth::town::machines::Distance;
 use crate::synth::town::script::{Amount, Gap, Script};
 use crate::synth::town::stack::LINUX;
 use crate::synth::town::tcp::Opening;
-use crate::synth::town::{DeviceNumber, Town};
 use crate::synth::wire::hello::OPENSSL;
-use crate::synth::wire::packet::{Endpoint, IpId};
+use crate::synth::wire::packet::Endpoint;
 use crate::synth::wire::wrap::{Outer, Wrapping};
-use crate::units::{DurationNs, TimestampNs};
+use crate::units::TimestampNs;
 
 const RACKS: [[u8; 2]; 2] = [[250, 10], [250, 11]];
 const CLIENT: [u8; 2] = [251, 20];
@@ -41,48 +41,25 @@ pub(super) const VXLAN_OVERLAY: Program = Program {
         let machine = Machine { device, service, carried, per_hour, label, dice };
         let start = install.cx.stage.start;
         install.cx.stage.spawn(start, Box::new(machine));
-        let [a, b] = RACKS.map(|[c, d]| Town::machine(c, d));
+        let [a, b] = RACKS.map(|[c, d]| install.cx.town.machine_at(c, d));
         install.cx.stage.tallies[usize::from(label)].parties.extend([a, b]);
     },
 };
 
 /// A machine that calls; it has no people and no router in front of it.
 fn add_machine(install: &mut Install) -> DeviceNumber {
-    let town = &mut install.cx.town;
-    let number = town.devices.len() as DeviceNumber;
-    let home = town.homes.len() as u32;
-    town.devices.push(Device {
-        home,
-        kind: DeviceKind::Machine,
-        stack: &LINUX,
-        browser: &OPENSSL,
-        program: &OPENSSL,
-        agent: "curl/8.5.0",
-        interface: [0; 8],
-        port: 0,
-        counter: IpId::Fixed(0),
-        zeal: 1.0,
-        sessions: Vec::new(),
-    });
-    town.homes.push(Home {
-        v4: [10, 20, CLIENT[0], CLIENT[1]],
-        v6: None,
-        delay: DurationNs(60_000),
-        down_bps: 1e9,
-        up_bps: 1e9,
-        mss: 1_410,
-        loss: Some(0.0),
-        devices: number..number + 1,
-        ports_live: Vec::new(),
-        names: Vec::new(),
-    });
+    let mut dice = install.dice("machine");
+    let address = install.cx.town.machine_at(CLIENT[0], CLIENT[1]).as_v4().unwrap_or_default();
+    let number = install.cx.town.add_machine(address, Distance::NEAR, &LINUX, &OPENSSL, &mut dice, install.cx.stage);
+    let home = install.cx.town.device(number).home as usize;
+    install.cx.town.homes[home].mss = 1_410;
     number
 }
 
 /// The machine that answers, and the tunnel between the two racks.
 fn add_server(install: &mut Install) -> (u32, u8) {
-    let [client, server] = [CLIENT, SERVER].map(|[c, d]| Town::machine(c, d));
-    let [a, b] = RACKS.map(|[c, d]| Endpoint { address: Town::machine(c, d), port: 0 });
+    let [client, server] = [CLIENT, SERVER].map(|[c, d]| install.cx.town.machine_at(c, d));
+    let [a, b] = RACKS.map(|[c, d]| Endpoint { address: install.cx.town.machine_at(c, d), port: 0 });
     let service = install.cx.town.catalogue.add_machine("store.rack2.town.example".to_owned(), server);
     let outer = |ends| Outer { wrapping: Wrapping::Vxlan, ends, ttl: 63, session: 4_211, number: 0, id: 0 };
     let end = |ends| CarrierEnd { inner_of_first: client, outer: outer(ends) };

@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use super::stack::{self, Stack};
 use crate::synth::dice::{Dice, Seeds, Zipf, secs};
+use crate::synth::places::Placed;
 use crate::synth::wire::certificate::Issuer;
 use crate::synth::wire::tls::{ServerStack, ServerVersion};
 use crate::units::{Address, DurationNs};
@@ -30,6 +31,14 @@ pub(crate) enum Kind {
     PlainWeb,
     Check,
     Ntp,
+    /// Servers of an enterprise's own.
+    Files,
+    Database,
+    WebApplication,
+    Directory,
+    Collector,
+    /// Platforms of the makers of a fleet.
+    Platform,
     /// Made by an operation or a hard negative.
     Own,
 }
@@ -84,6 +93,8 @@ struct Site {
     kind: SiteKind,
     hops: u8,
     delay_ms: f64,
+    /// Country, autonomous system, whose it is.
+    place: (&'static str, u32, String),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -161,6 +172,51 @@ impl Catalogue {
         let service = self.service(Kind::Own, name, 0, 1, &mut dice);
         let delay = DurationNs(70_000);
         self.push(Service { addresses: vec![address], alias: None, stack: &stack::SERVER, hops: 0, delay, ..service })
+    }
+
+    /// A server inside, by which its kind is drawn from then on.
+    pub(crate) fn add_inside(&mut self, kind: Kind, name: String, address: Address) -> u32 {
+        let number = self.add_machine(name, address);
+        self.list(kind, number);
+        number
+    }
+
+    /// The platform of a fleet's maker, by which its kind is drawn from then on.
+    pub(crate) fn add_platform(&mut self, name: String) -> u32 {
+        let number = self.add_own(name, 2);
+        self.list(Kind::Platform, number);
+        number
+    }
+
+    /// All services of a kind.
+    pub(crate) fn all(&self, kind: Kind) -> Vec<u32> {
+        self.by_kind.iter().find(|(of, ..)| *of == kind).map(|(_, numbers, _)| numbers.clone()).unwrap_or_default()
+    }
+
+    fn list(&mut self, kind: Kind, number: u32) {
+        match self.by_kind.iter_mut().find(|(of, ..)| *of == kind) {
+            Some((_, numbers, zipf)) => {
+                numbers.push(number);
+                *zipf = Zipf::new(numbers.len(), 0.95);
+            }
+            None => self.by_kind.push((kind, vec![number], Zipf::new(1, 0.95))),
+        }
+    }
+
+    /// Where the sites are, for a country and ASN database.
+    pub(crate) fn places(&self) -> Vec<Placed> {
+        let mut places = Vec::new();
+        for site in &self.sites {
+            let (country, asn, org) = &site.place;
+            let [a, b, c] = site.prefix;
+            places.push(Placed::new(Address::v4([a, b, c, 0]), 24, country, *asn, org));
+            if let Some(v6) = site.v6 {
+                let mut bytes = [0; 16];
+                bytes[..6].copy_from_slice(&v6);
+                places.push(Placed::new(Address::v6(bytes), 48, country, *asn, org));
+            }
+        }
+        places
     }
 
     fn push(&mut self, service: Service) -> u32 {
@@ -243,7 +299,15 @@ fn sites(dice: &mut Dice) -> Vec<Site> {
     let mut sites = Vec::new();
     for (i, prefix) in [[198, 51, 100], [192, 0, 2]].into_iter().enumerate() {
         let v6 = Some([0x20, 0x01, 0x0d, 0xb8, 0x0c, i as u8]);
-        sites.push(Site { prefix, v6, kind: SiteKind::Cdn, hops: 3 + i as u8, delay_ms: dice.between(0.8, 3.0) });
+        let place = (["US", "NL"][i], 64_600 + i as u32, format!("Kastanet {i}"));
+        sites.push(Site {
+            prefix,
+            v6,
+            kind: SiteKind::Cdn,
+            hops: 3 + i as u8,
+            delay_ms: dice.between(0.8, 3.0),
+            place,
+        });
     }
     for i in 0..4u8 {
         let v6 = (i < 3).then_some([0x20, 0x01, 0x0d, 0xb8, 0x10, i]);
@@ -254,13 +318,18 @@ fn sites(dice: &mut Dice) -> Vec<Site> {
             kind: SiteKind::Cloud,
             hops,
             delay_ms,
+            place: (["IE", "NL", "DE", "US"][usize::from(i)], 64_620 + u32::from(i), format!("Wolk {i}")),
         });
     }
     for i in 0..28u8 {
         let prefix = if i == 0 { [203, 0, 113] } else { [198, 19, 8 * i + dice.below(8) as u8] };
         let v6 = dice.chance(0.5).then_some([0x20, 0x01, 0x0d, 0xb8, 0x30, i]);
         let (hops, delay_ms) = (7 + dice.below(10) as u8, dice.lognormal(18.0, 0.8).min(140.0));
-        sites.push(Site { prefix, v6, kind: SiteKind::Hoster, hops, delay_ms });
+        // Near ones in the country itself and its neighbours, far ones beyond the sea.
+        let near = delay_ms < 30.0;
+        let countries: &[&str] = if near { &["NL", "DE", "BE", "FR", "GB"] } else { &["US", "SG", "BR", "IN", "JP"] };
+        let place = (countries[usize::from(i) % 5], 64_640 + u32::from(i), format!("Hoster {i}"));
+        sites.push(Site { prefix, v6, kind: SiteKind::Hoster, hops, delay_ms, place });
     }
     sites
 }

@@ -22,14 +22,25 @@ pub(crate) enum Naming {
     Name,
     /// By an address that it knows: no look-up, no server name.
     Address,
+    /// By a name that it has long known: sent along, but looked up out of sight.
+    Known,
 }
 
 /// What carries the conversation.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Way {
-    Tls { hello: &'static HelloStack, naming: Naming },
+    Tls {
+        hello: &'static HelloStack,
+        naming: Naming,
+    },
     Quic,
-    Http { method: &'static str, path: &'static str, kind: &'static str },
+    /// Files of a Windows server, sealed (MS-SMB2 version 3).
+    Smb,
+    Http {
+        method: &'static str,
+        path: &'static str,
+        kind: &'static str,
+    },
 }
 
 /// A call.
@@ -62,7 +73,8 @@ impl Dial {
     /// Makes the call.
     pub(crate) fn open(self, at: TimestampNs, dice: &mut Dice, cx: &mut Cx) {
         let mut dice = dice.fork();
-        let named = !matches!(self.way, Way::Tls { naming: Naming::Address, .. }) && self.opening != Opening::Midway;
+        let named = !matches!(self.way, Way::Smb | Way::Tls { naming: Naming::Address | Naming::Known, .. })
+            && self.opening != Opening::Midway;
         let begins = match named {
             true => cx.town.look_up(self.device, self.service, at, self.label, &mut dice, cx.stage),
             false => at,
@@ -114,7 +126,7 @@ impl Dial {
         };
         let client = Party {
             stack: device.stack,
-            ttl: device.stack.ttl - 1,
+            ttl: device.stack.ttl - home.hops,
             delay: home.delay,
             bps: home.up_bps,
             ids: ids(device.stack.ids, device.counter, &mut dice),
@@ -131,6 +143,7 @@ impl Dial {
             Way::Http { method, path, kind } => {
                 Carrier::Http { method, path, kind, service: self.service, agent: device.agent }
             }
+            Way::Smb => Carrier::Smb { session: dice.word() },
             Way::Tls { hello, naming } => {
                 let service = self.service;
                 let resumes = town.remembers_session(self.device, service) && dice.chance(0.85);

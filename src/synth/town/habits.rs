@@ -3,6 +3,7 @@
 //! Bounds: one small actor a device and habit. Figures start from the real captures of devices and browsing: over half of the
 //! connections carry under 1.2 kB up and 0.8 kB down, one in ten lives for more than half a minute.
 
+use super::DeviceNumber;
 use super::catalogue::Kind;
 use super::dial::{Dial, Naming, Way};
 use super::homes::DeviceKind::{self, Console, Laptop, Phone, Television, Thing};
@@ -10,7 +11,7 @@ use super::pages::Browsing;
 use super::script::{Amount, Close, Gap, Script};
 use super::talk::{self, Talk, TalkKind};
 use super::tcp::Opening;
-use super::{DeviceNumber, rhythm};
+use super::world::WorldKind;
 use crate::synth::dice::{Dice, scaled, secs};
 use crate::synth::stage::{Actor, Cx, Wake};
 use crate::units::{DurationNs, TimestampNs};
@@ -34,6 +35,10 @@ enum Deed {
     AskTime,
     Ping,
     Chatter,
+    /// On a file server inside.
+    Files {
+        script: Script,
+    },
     /// By the device's other programs, over TLS.
     Program {
         with: Kind,
@@ -237,6 +242,99 @@ const HABITS: &[Habit] = &[
     Habit { kinds: &[Phone, Laptop], per_hour: 0.12, clock: Clock::People, deed: Deed::Call },
 ];
 
+/// What desks do beside: files, applications, the directory, and the log that is collected of everybody.
+const AT_DESKS: &[Habit] = &[
+    Habit {
+        kinds: &[Laptop],
+        per_hour: 3.0,
+        clock: Clock::People,
+        deed: Deed::Files {
+            script: rounds(
+                6,
+                Gap::LogNormal { median_s: 0.8, sigma: 1.4 },
+                Amount::Pareto { low: 180.0, alpha: 0.7, high: 3e6 },
+                Amount::Pareto { low: 220.0, alpha: 0.6, high: 8e6 },
+            ),
+        },
+    },
+    Habit {
+        kinds: &[Laptop],
+        per_hour: 4.0,
+        clock: Clock::People,
+        deed: program(
+            Kind::WebApplication,
+            rounds(
+                9,
+                Gap::LogNormal { median_s: 5.0, sigma: 1.3 },
+                lognormal(780.0, 0.6),
+                Amount::Pareto { low: 900.0, alpha: 1.0, high: 9e5 },
+            ),
+        ),
+    },
+    Habit {
+        kinds: &[Laptop],
+        per_hour: 2.0,
+        clock: Clock::Machine,
+        deed: Deed::Program {
+            with: Kind::Directory,
+            port: 636,
+            script: rounds(4, Gap::Exponential { mean_s: 0.1 }, lognormal(210.0, 0.4), lognormal(900.0, 1.0)),
+            heavy: Heavy::No,
+        },
+    },
+    Habit {
+        kinds: &[Laptop, Thing],
+        per_hour: 0.0,
+        clock: Clock::Standing,
+        deed: Deed::Program {
+            with: Kind::Collector,
+            port: super::network::SYSLOG_PORT,
+            script: rounds(u32::MAX, Gap::Exponential { mean_s: 45.0 }, lognormal(410.0, 0.8), Amount::Nothing),
+            heavy: Heavy::No,
+        },
+    },
+];
+
+/// What the things of a fleet do beside: readings by the clock, and clips when something moves.
+const IN_FLEETS: &[Habit] = &[
+    Habit {
+        kinds: &[Thing],
+        per_hour: 4.0,
+        clock: Clock::Machine,
+        deed: Deed::Program {
+            with: Kind::Platform,
+            port: 8883,
+            script: rounds(2, Gap::Exponential { mean_s: 0.3 }, lognormal(620.0, 0.25), lognormal(60.0, 0.3)),
+            heavy: Heavy::No,
+        },
+    },
+    Habit {
+        kinds: &[Thing],
+        per_hour: 0.25,
+        clock: Clock::People,
+        deed: heavy(
+            Kind::Platform,
+            rounds(5, Gap::Exponential { mean_s: 1.5 }, lognormal(2.5e5, 0.9), lognormal(120.0, 0.3)),
+        ),
+    },
+];
+
+/// The habits of a world, each with its number.
+fn of_world(kind: WorldKind) -> impl Iterator<Item = (u64, &'static Habit)> {
+    let beside = match kind {
+        WorldKind::Enterprise => AT_DESKS,
+        WorldKind::Fleet => IN_FLEETS,
+        WorldKind::Town | WorldKind::SharedTown | WorldKind::Campus | WorldKind::Mobile => &[],
+    };
+    // Nobody plays at the office, and neighbours' chatter passes no translator and no base station.
+    let fits = move |habit: &&Habit| match habit.deed {
+        Deed::Game => kind != WorldKind::Enterprise,
+        Deed::Chatter => !matches!(kind, WorldKind::SharedTown | WorldKind::Mobile),
+        _ => true,
+    };
+    HABITS.iter().chain(beside).enumerate().map(|(i, habit)| (i as u64, habit)).filter(move |(_, habit)| fits(habit))
+}
+
 /// A device's habit.
 struct Habitual {
     device: DeviceNumber,
@@ -252,11 +350,11 @@ pub(crate) fn install(cx: &mut Cx) {
         if crate::synth::town::Town::subscriber_of(cx.town.address_of(number, false)).is_none() {
             continue;
         }
-        for (i, habit) in HABITS.iter().enumerate() {
+        for (i, habit) in of_world(cx.town.world.kind) {
             if !habit.kinds.contains(&cx.town.device(number).kind) {
                 continue;
             }
-            let mut dice = cx.town.seeds.dice("habit", u64::from(number) << 8 | i as u64);
+            let mut dice = cx.town.seeds.dice("habit", u64::from(number) << 8 | i);
             let loyal_to = match (&habit.deed, habit.clock) {
                 (Deed::Program { with, .. }, Clock::Machine | Clock::Standing) => {
                     Some(cx.town.catalogue.draw(*with, &mut dice))
@@ -278,7 +376,7 @@ impl Habitual {
 
     fn first(&mut self, cx: &mut Cx) -> Option<TimestampNs> {
         match self.habit.clock {
-            Clock::People => Some(rhythm::next(cx.stage.start, self.rate(cx), &mut self.dice)),
+            Clock::People => Some(cx.town.next_time(cx.stage.start, self.rate(cx), &mut self.dice)),
             Clock::Machine => {
                 let every = 3600.0 / (self.habit.per_hour * cx.town.activity).max(1e-6);
                 Some(cx.stage.start.after(self.dice.secs_between(0.0, every)))
@@ -290,7 +388,7 @@ impl Habitual {
 
     fn next(&mut self, now: TimestampNs, cx: &Cx) -> Wake {
         match self.habit.clock {
-            Clock::People => Wake::At(rhythm::next(now, self.rate(cx), &mut self.dice)),
+            Clock::People => Wake::At(cx.town.next_time(now, self.rate(cx), &mut self.dice)),
             Clock::Machine => {
                 let every = secs(3600.0 / (self.habit.per_hour * cx.town.activity).max(1e-6));
                 Wake::At(now.after(self.dice.about(every, 0.12)))
@@ -320,6 +418,7 @@ impl Habitual {
                 let service = cx.town.catalogue.draw(Kind::Check, &mut self.dice);
                 talk::ping(device, service, now, &mut self.dice, cx);
             }
+            Deed::Files { script } => self.files(now, script, cx),
             Deed::Chatter => talk::chatter(device, now, &mut self.dice, cx),
             Deed::Program { with, port, script, heavy } => self.program(now, with, port, script, heavy, cx),
             Deed::Plain { with, path, kind, down } => {
@@ -327,6 +426,14 @@ impl Habitual {
                 plain(device, service, path, kind, down, now, &mut self.dice, cx);
             }
         }
+    }
+
+    fn files(&mut self, now: TimestampNs, mut script: Script, cx: &mut Cx) {
+        let service = cx.town.catalogue.draw(Kind::Files, &mut self.dice);
+        (script.up, script.down) = (script.up.limited(cx.town.volume), script.down.limited(cx.town.volume));
+        let (device, opening) = (self.device, Opening::Handshake);
+        let dial = Dial { device, service, port: 445, way: Way::Smb, script, opening, label: 0, carried: 0 };
+        dial.open(now, &mut self.dice, cx);
     }
 
     fn talk(&mut self, with: Kind, kind: TalkKind, lasts: DurationNs, now: TimestampNs, cx: &mut Cx) {

@@ -95,7 +95,7 @@ impl Town {
         dice: &mut Dice,
         stage: &mut Stage,
     ) -> TimestampNs {
-        let port = 1024 + dice.below(64_000) as u16;
+        let port = self.translate(device, 1024 + dice.below(64_000) as u16);
         let client = Endpoint { address: self.address_of(device, false), port };
         let resolver = Self::resolver();
         let bytes = query.len();

@@ -9,29 +9,33 @@ pub(crate) mod flight;
 pub(crate) mod habits;
 pub(crate) mod homes;
 pub(crate) mod lookup;
+pub(crate) mod machines;
+pub(crate) mod network;
 pub(crate) mod pages;
+pub(crate) mod plane;
 pub(crate) mod quic;
 pub(crate) mod rhythm;
 pub(crate) mod script;
 pub(crate) mod stack;
 pub(crate) mod talk;
 pub(crate) mod tcp;
+pub(crate) mod world;
 
 use self::catalogue::Catalogue;
 use self::homes::{Device, DeviceKind, Home};
 use self::stack::{IdHabit, PortHabit};
+use self::world::World;
 use super::dice::{Dice, Seeds};
+use super::places::Placed;
 use super::stage::Stage;
 use super::wire::packet::{Endpoint, IpId};
 use super::wire::payload::Pool;
-use crate::units::Address;
+use crate::units::{Address, TimestampNs};
 
 /// The resolver that the homes are meant to use.
 pub(crate) const RESOLVER: [u8; 4] = [192, 0, 2, 53];
-/// Most homes: addresses 10.20.1.2 to 10.20.240.251.
+/// Most homes: addresses 10.20.1.2 to 10.20.240.251 in a town.
 pub(crate) const HOMES_MAX: u32 = 60_000;
-/// The town's own machines (routers, racks) live from 10.20.250.0 on.
-const MACHINES: u8 = 250;
 const ACCESS_MAC: [u8; 6] = [0x02, 0x1a, 0x5c, 0x10, 0x00, 0x01];
 const CORE_MAC: [u8; 6] = [0x02, 0x1a, 0x5c, 0x20, 0x00, 0x01];
 /// Ports that a home's router keeps track of.
@@ -55,10 +59,23 @@ pub(crate) struct Town {
     pub(crate) injector: Option<super::programs::injection::Injector>,
     /// Share of segments lost on the way; programs may give single homes more.
     pub(crate) loss: f64,
+    /// Which world it is.
+    pub(crate) world: &'static World,
+    /// Where addresses are, where a program says so.
+    pub(crate) places: Vec<Placed>,
+    /// Tables that programs add to the policy.
+    pub(crate) policy_more: Vec<String>,
 }
 
 impl Town {
-    pub(crate) fn new(seeds: &Seeds, homes: u32, activity: f64, volume: f64, stage: &mut Stage) -> Self {
+    pub(crate) fn new(
+        world: &'static World,
+        seeds: &Seeds,
+        homes: u32,
+        activity: f64,
+        volume: f64,
+        stage: &mut Stage,
+    ) -> Self {
         let mut town = Self {
             pool: Pool::new(seeds),
             catalogue: Catalogue::new(seeds),
@@ -69,6 +86,9 @@ impl Town {
             volume,
             injector: None,
             loss: 0.0008,
+            world,
+            places: Vec::new(),
+            policy_more: Vec::new(),
         };
         for number in 0..homes.min(HOMES_MAX) {
             let mut dice = seeds.dice("home", u64::from(number));
@@ -79,21 +99,22 @@ impl Town {
 
     /// The subscriber that an address belongs to.
     pub(crate) fn subscriber_of(address: Address) -> Option<u32> {
-        match (address.as_v4(), address.0) {
-            (Some([10, 20, c, d]), _) if c < MACHINES => Some(u32::from(c) << 8 | u32::from(d)),
-            (None, [0x20, 0x01, 0x0d, 0xb8, 0x00, 0x20, c, d, ..]) if c < MACHINES => {
-                Some(u32::from(c) << 8 | u32::from(d))
-            }
-            _ => None,
-        }
+        World::subscriber_of(address)
     }
 
     /// Whether an address lies on the town's side of the capture point.
     pub(crate) fn is_inside(address: Address) -> bool {
-        matches!(
-            (address.as_v4(), address.0),
-            (Some([10, 20, ..]), _) | (None, [0x20, 0x01, 0x0d, 0xb8, 0x00, 0x20, ..])
-        )
+        World::is_inside(address)
+    }
+
+    /// The address of a machine of the network's own: routers, racks, servers; `c` from 250 on.
+    pub(crate) fn machine_at(&self, c: u8, d: u8) -> Address {
+        self.world.machine(c, d)
+    }
+
+    /// When a person of this world next does something that they do `per_hour` times an hour at the busiest.
+    pub(crate) fn next_time(&self, at: TimestampNs, per_hour: f64, dice: &mut Dice) -> TimestampNs {
+        rhythm::next_of(self.world.rhythm, at, per_hour, dice)
     }
 
     /// Ethernet source and destination of a packet from this address.
@@ -124,17 +145,19 @@ impl Town {
     /// A source port as the device's stack picks it and the home's router leaves it.
     pub(crate) fn take_port(&mut self, number: DeviceNumber, dice: &mut Dice) -> u16 {
         let device = &mut self.devices[number as usize];
-        let live = &mut self.homes[device.home as usize].ports_live;
+        let home = &mut self.homes[device.home as usize];
+        let (live, block) = (&mut home.ports_live, home.ports_own);
         let habit = device.stack.ports;
         let mut port = 0;
         for _ in 0..64 {
-            port = match habit {
+            let asked = match habit {
                 PortHabit::Random { low, high } => low + dice.below(u64::from(high - low) + 1) as u16,
                 PortHabit::Next { low, high } => {
                     device.port = if device.port >= high || device.port < low { low } else { device.port + 1 };
                     device.port
                 }
             };
+            port = translated(asked, block);
             if !live.contains(&port) {
                 break;
             }
@@ -151,6 +174,11 @@ impl Town {
         if let Some(at) = live.iter().position(|live| *live == port) {
             live.swap_remove(at);
         }
+    }
+
+    /// A port that a device picked itself, as the carrier's translator leaves it.
+    pub(crate) fn translate(&self, number: DeviceNumber, port: u16) -> u16 {
+        translated(port, self.home_of(number).ports_own)
     }
 
     /// The identification of a datagram of this device.
@@ -176,23 +204,27 @@ impl Town {
         }
     }
 
-    /// TTL of the device's packets at the capture point: its router has taken one.
+    /// TTL of the device's packets at the capture point: the routers between have taken one each.
     pub(crate) fn ttl_of(&self, number: DeviceNumber) -> u8 {
-        self.device(number).stack.ttl - 1
+        self.device(number).stack.ttl - self.home_of(number).hops
     }
 
     pub(crate) fn resolver() -> Endpoint {
         Endpoint { address: Address::v4(RESOLVER), port: 53 }
     }
 
-    /// Devices of these kinds, one a home at most, in `share` of the homes.
+    /// Devices of these kinds, one a home at most, in `share` of the homes; of any kind where the world has none of these.
     pub(crate) fn members(&self, kinds: &[DeviceKind], share: f64, dice: &mut Dice) -> Vec<DeviceNumber> {
-        let mut homes: Vec<Vec<DeviceNumber>> = Vec::new();
-        for home in self.homes.iter().filter(|home| Self::subscriber_of(Address::v4(home.v4)).is_some()) {
-            let fitting = home.devices.clone().filter(|number| kinds.contains(&self.device(*number).kind));
-            homes.push(fitting.collect());
+        let fitting = |fits: &dyn Fn(DeviceKind) -> bool| -> Vec<Vec<DeviceNumber>> {
+            let people = self.homes.iter().filter(|home| Self::subscriber_of(Address::v4(home.v4)).is_some());
+            let devices =
+                people.map(|home| home.devices.clone().filter(|number| fits(self.device(*number).kind)).collect());
+            devices.filter(|fitting: &Vec<_>| !fitting.is_empty()).collect()
+        };
+        let mut homes = fitting(&|kind| kinds.contains(&kind));
+        if homes.is_empty() {
+            homes = fitting(&|kind| kind != DeviceKind::Machine);
         }
-        homes.retain(|fitting| !fitting.is_empty());
         let wanted = ((self.homes.len() as f64 * share).ceil() as usize).min(homes.len());
         for i in 0..wanted {
             let with = i + dice.index(homes.len() - i);
@@ -200,4 +232,9 @@ impl Town {
         }
         homes[..wanted].iter().map(|fitting| *dice.pick(fitting)).collect()
     }
+}
+
+/// Maps a port into a block of them, where there is one: first port, how many.
+fn translated(port: u16, block: Option<[u16; 2]>) -> u16 {
+    block.map_or(port, |[first, count]| first + port % count)
 }

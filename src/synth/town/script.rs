@@ -27,6 +27,14 @@ impl Amount {
         bytes.clamp(1.0, ROUND_BYTES_MAX) as u64
     }
 
+    /// The same shape with a tail cut at another scale.
+    pub(crate) fn limited(self, by: f64) -> Self {
+        match self {
+            Self::Pareto { low, alpha, high } => Self::Pareto { low, alpha, high: (high * by).max(low * 4.0) },
+            other => other.scaled(by),
+        }
+    }
+
     /// The same shape at another scale.
     pub(crate) fn scaled(self, by: f64) -> Self {
         match self {

@@ -1,7 +1,7 @@
 //! Talk over plain UDP: calls, games, clocks, neighbours' chatter.
 //! In: a device, a service, how long. Out: planned datagrams. Bounds: [`SLICE`] of time ahead.
 
-use super::{DeviceNumber, Town};
+use super::DeviceNumber;
 use crate::synth::dice::{Dice, secs};
 use crate::synth::stage::{Actor, Cx, Wake};
 use crate::synth::wire::packet::{Endpoint, IpId, Piece, Plan, Transport};
@@ -187,6 +187,7 @@ pub(crate) fn ask_time(device: DeviceNumber, service: u32, at: TimestampNs, labe
     let (turn, ttl) = (DurationNs(2 * server.delay.0), server.stack.ttl - server.hops);
     let far = Endpoint { address: *dice.pick(&server.addresses), port: 123 };
     let port = if dice.chance(0.5) { 123 } else { 1024 + dice.below(64_000) as u16 };
+    let port = cx.town.translate(device, port);
     let own = Endpoint { address: cx.town.address_of(device, false), port };
     if label != 0 {
         cx.stage.tallies[usize::from(label)].parties.insert(far.address);
@@ -242,11 +243,4 @@ pub(crate) fn chatter(device: DeviceNumber, at: TimestampNs, dice: &mut Dice, cx
     let mut plan = Plan::udp(own, group, 255, Source::bytes(message), bytes);
     plan.id = cx.town.datagram_id(device, dice);
     cx.stage.send(at, plan);
-}
-
-impl Town {
-    /// A device of the town that talks from its own address, for what needs no home behind it.
-    pub(crate) fn machine(c: u8, d: u8) -> Address {
-        Address::v4([10, 20, c, d])
-    }
 }

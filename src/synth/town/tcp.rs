@@ -57,6 +57,7 @@ pub(crate) struct Party {
 /// What the conversation looks like on the wire.
 pub(crate) enum Carrier {
     Tls { hello: &'static HelloStack, naming: Naming, service: u32, resumes: bool },
+    Smb { session: u64 },
     Http { method: &'static str, path: &'static str, kind: &'static str, service: u32, agent: &'static str },
 }
 
@@ -234,7 +235,7 @@ impl Connection {
     fn begin(&mut self, town: &Town) {
         let Carrier::Tls { hello, naming, service, resumes } = self.carrier else { return };
         let server = town.catalogue.get(service);
-        let name = (naming == Naming::Name).then_some(server.name.as_str());
+        let name = (naming != Naming::Address).then_some(server.name.as_str());
         let ask = Ask { name, resumes, quic_source_id: None };
         // Sums with keys take small devices long.
         let effort_s = if hello.speaks_tls_13() { 0.0015 } else { 0.006 };
@@ -283,6 +284,7 @@ impl Connection {
     fn request(&mut self, bytes: u64, town: &Town) -> Flight {
         match self.carrier {
             Carrier::Tls { .. } => self.records(Side::Orig, bytes),
+            Carrier::Smb { session } => self.sealed(Side::Orig, session, bytes),
             Carrier::Http { method, path, service, agent, .. } => {
                 let host = &town.catalogue.get(service).name;
                 let head = http::request(method, host, path, agent, bytes);
@@ -294,6 +296,7 @@ impl Connection {
     fn response(&mut self, bytes: u64) -> Flight {
         match self.carrier {
             Carrier::Tls { .. } => self.records(Side::Resp, bytes),
+            Carrier::Smb { session } => self.sealed(Side::Resp, session, bytes),
             Carrier::Http { kind, .. } => {
                 let head = http::response("200 OK", "nginx", kind, bytes);
                 self.with_head(Side::Resp, head, bytes)
@@ -305,6 +308,22 @@ impl Connection {
         let record = if bytes < SMALL_RECORDS_BELOW { 1_370 } else { 16_384 };
         let (source, bytes) = Source::records(bytes, record, &mut self.dice);
         Flight { side, source, bytes }
+    }
+
+    /// One sealed message of SMB 3 (MS-SMB2 section 2.2.41) in a NetBIOS session message.
+    fn sealed(&mut self, side: Side, session: u64, bytes: u64) -> Flight {
+        const HEAD_BYTES: u64 = 52;
+        let bytes = bytes.clamp(64, (1 << 23) - HEAD_BYTES);
+        let mut head = Vec::with_capacity(4 + HEAD_BYTES as usize);
+        head.extend(((bytes + HEAD_BYTES) as u32).to_be_bytes());
+        head.extend(b"\xfdSMB");
+        head.extend(self.dice.bytes::<16>());
+        head.extend(self.dice.bytes::<11>());
+        head.extend([0; 5]);
+        head.extend((bytes as u32).to_le_bytes());
+        head.extend([0, 0, 1, 0]);
+        head.extend(session.to_le_bytes());
+        self.with_head(side, head, bytes)
     }
 
     fn with_head(&mut self, side: Side, head: Vec<u8>, body: u64) -> Flight {

@@ -15,6 +15,8 @@ pub(crate) enum Wrapping {
     Vxlan,
     /// TZSP, around the frame.
     Tzsp,
+    /// GTP-U (3GPP TS 29.281), around the IP packet.
+    GtpU,
 }
 
 /// How the outer packet says what it carries.
@@ -34,6 +36,7 @@ impl Wrapping {
             Self::Gre | Self::ErspanII => Announced::Protocol(GRE_PROTOCOL),
             Self::Vxlan => Announced::Port(4789),
             Self::Tzsp => Announced::Port(37008),
+            Self::GtpU => Announced::Port(2152),
         }
     }
 
@@ -55,6 +58,13 @@ impl Wrapping {
                 out.extend([0x08, 0, 0, 0]);
                 out.extend((session << 8).to_be_bytes());
                 out.extend(frame);
+            }
+            Self::GtpU => {
+                let packet = &frame[ETHERNET_BYTES..];
+                out.extend([0x30, 0xff]);
+                out.extend((packet.len() as u16).to_be_bytes());
+                out.extend(session.to_be_bytes());
+                out.extend(packet);
             }
             Self::Tzsp => {
                 // Version 1, received packet, Ethernet; no tags but the end.
