@@ -15,7 +15,7 @@ SIMD_TESTS := simd:: features:: model:: population::
 BENCH_SMOKE := TRAWLWATCH_BENCH=smoke
 
 .DEFAULT_GOAL := help
-.PHONY: help prepare demo build test test-native test-scalar captures bench bench-smoke lint lint-format lint-clippy lint-docs
+.PHONY: help prepare demo build test test-native test-scalar captures bench bench-smoke bench-report peers lint lint-format lint-clippy lint-docs
 
 help: ## this list
 	@printf 'make TARGET, where TARGET is\n'
@@ -58,6 +58,14 @@ bench: prepare ## every bench, at full size; one line a stage
 
 bench-smoke: prepare ## every bench, at a small size, to see that the answers are right
 	$(BENCH_SMOKE) $(CARGO) bench --locked --bench '*'
+
+bench-report: prepare ## the whole program beside libpcap and its peers, into benches/RESULTS.md
+	TRAWLWATCH_BENCH_REPORT=$(CURDIR)/benches/RESULTS.md $(CARGO) bench --locked --bench whole
+
+peers: ## flow meters to compare with (Debian and PyPI; as root)
+	apt-get install -y --no-install-recommends nfdump argus-server softflowd tshark python3-pip
+	apt-get install -y --no-install-recommends suricata || echo 'peers: this release has no suricata' >&2
+	pip install --break-system-packages nfstream || pip install nfstream
 
 lint: lint-format lint-clippy lint-docs ## formatting, clippy and documentation, warnings as errors
 
