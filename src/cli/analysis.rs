@@ -16,9 +16,10 @@ use super::{Failed, Status, account};
 use crate::capture::{Captures, InputPath, OpenError};
 use crate::detect::analyst::{Account, Analyst, Knowledge};
 use crate::detect::finding::{Finding, Verdict};
+use crate::detect::ledger::FirstSeen;
 use crate::model::Codebook;
 use crate::pipeline::{self, ClosedWindow, Outcome, Progress, RowsWanted, Shared};
-use crate::population::SummaryLimits;
+use crate::population::{Summary, SummaryLimits};
 use crate::privacy::{Key, Pseudonymiser, Reveal};
 use crate::report::RunStats;
 use crate::report::flows::FlowFormat;
@@ -40,6 +41,8 @@ pub struct Report {
     pub reveal: Reveal,
     /// Whether part of the input was damaged or lost.
     pub lossy: bool,
+    /// When each finding first reached `medium`.
+    pub first_seen: FirstSeen,
 }
 
 /// Captures that are open, and the key that their subscribers stand under.
@@ -57,6 +60,17 @@ pub fn findings(
     flows: Option<FlowTarget<'_>>,
     talk: &Talk,
 ) -> anyhow::Result<Report> {
+    findings_beside(files, setting, flows, talk, |_| Ok(()))
+}
+
+/// The same, with every window shown to `each_window` before the detectors take it in.
+pub fn findings_beside(
+    files: &[PathBuf],
+    setting: &Setting,
+    flows: Option<FlowTarget<'_>>,
+    talk: &Talk,
+    mut each_window: impl FnMut(&Summary) -> anyhow::Result<()>,
+) -> anyhow::Result<Report> {
     let opened = open(files, setting, talk)?;
     let reveal = if setting.reveal { Reveal::with_key(&opened.key) } else { Reveal::Nothing };
     let some_refused = opened.some_refused;
@@ -67,7 +81,10 @@ pub fn findings(
         model: setting.model.as_ref(),
         limits: &limits,
     });
-    let outcome = run(opened, setting, RowsWanted::None, flows, talk, |window| Ok(analyst.window(window.summary)?))?;
+    let outcome = run(opened, setting, RowsWanted::None, flows, talk, |window| {
+        each_window(&window.summary)?;
+        Ok(analyst.window(window.summary)?)
+    })?;
     let (mut findings, counted) = analyst.finish()?;
     for finding in &mut findings {
         setting.policy.judge(finding);
@@ -77,7 +94,7 @@ pub fn findings(
     }
     let stats = account_of(&outcome, &counted, setting, talk);
     let lossy = some_refused || stats.is_lossy();
-    Ok(Report { findings, stats, reveal, lossy })
+    Ok(Report { findings, stats, reveal, lossy, first_seen: counted.first_seen })
 }
 
 /// Runs captures through the pipeline for their flow rows alone.
@@ -87,7 +104,7 @@ pub fn flows(files: &[PathBuf], setting: &Setting, target: FlowTarget<'_>, talk:
     let outcome = run(opened, setting, RowsWanted::All, Some(target), talk, |_| Ok(()))?;
     let stats = account_of(&outcome, &Account::default(), setting, talk);
     let lossy = some_refused || stats.is_lossy();
-    Ok(Report { findings: Vec::new(), stats, reveal: Reveal::Nothing, lossy })
+    Ok(Report { findings: Vec::new(), stats, reveal: Reveal::Nothing, lossy, first_seen: FirstSeen::default() })
 }
 
 /// Runs captures through the pipeline, window by window; whether part of the input was damaged or lost.

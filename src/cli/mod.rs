@@ -3,6 +3,7 @@
 
 mod account;
 mod analysis;
+pub mod evaluate;
 mod flow_sink;
 pub mod flows;
 pub mod options;
@@ -94,6 +95,7 @@ enum Verb {
     Replay(replay::Args),
     Flows(flows::Args),
     Train(train::Args),
+    Evaluate(evaluate::Args),
     Synth(synth::Args),
 }
 
@@ -133,6 +135,10 @@ fn run(cli: Cli, talk: &Talk) -> anyhow::Result<Status> {
         Verb::Train(args) => {
             let args = args.under(&file);
             if only_print { print_config(&args.in_force()?) } else { train::run(args, talk) }
+        }
+        Verb::Evaluate(args) => {
+            let args = args.under(&file);
+            if only_print { print_config(&args.in_force()?) } else { evaluate::run(args, talk) }
         }
         Verb::Synth(args) => synth::run(&args, talk),
     }

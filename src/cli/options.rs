@@ -126,6 +126,55 @@ options! {
     }
 }
 
+options! {
+    /// Options of `evaluate` alone.
+    pub struct Evaluate {
+        /// How figures are written
+        #[arg(long, value_enum, value_name = "FORMAT", help_heading = "Output")]
+        format: FigureFormat,
+        /// Write figures to this file instead of standard output
+        #[arg(long, short = 'o', value_name = "FILE", help_heading = "Output")]
+        output: PathBuf,
+        /// Exit with 1 when a technique's recall is below this, 0 to 1
+        #[arg(long, value_name = "RECALL", help_heading = "Output")]
+        fail_under: f64,
+        /// Labels of a capture that lies elsewhere, of a real one for example; may be given several times
+        #[arg(long, value_name = "FILE", help_heading = "Input")]
+        labels: Vec<PathBuf>,
+        /// Seeds for reporting (100-199,300): captures of these and of others are never scored together
+        #[arg(long, value_name = "SEEDS", help_heading = "Input")]
+        split: String,
+        /// Score only captures of this half of the split
+        #[arg(long, value_enum, value_name = "HALF", requires = "split", help_heading = "Input")]
+        half: HalfWord,
+        /// Captures replayed at once [default: one a core]
+        #[arg(long, value_name = "N", help_heading = "Limits")]
+        jobs: usize,
+        /// Length of a window of capture time
+        #[arg(long, value_name = "DURATION", help_heading = "Limits")]
+        window: String,
+    }
+}
+
+/// How figures are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FigureFormat {
+    /// Tables for people
+    Text,
+    /// One JSON object
+    Json,
+}
+
+/// Which half of a split is scored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[allow(missing_docs, reason = "the words are the option's values")]
+pub enum HalfWord {
+    Reporting,
+    Tuning,
+}
+
 /// When colours are used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -231,6 +280,8 @@ pub struct ConfigFile {
     pub flows: Flows,
     /// `[train]`.
     pub train: Train,
+    /// `[evaluate]`.
+    pub evaluate: Evaluate,
 }
 
 /// Why a configuration file was refused.
@@ -275,11 +326,13 @@ impl ConfigFile {
         let mut table: toml::Table = toml::from_str(text).map_err(|e| e.to_string().trim_end().to_owned())?;
         let mut verb = |name: &str| table.remove(name).unwrap_or_else(|| toml::Value::Table(toml::Table::new()));
         let (replay, flows, train) = (verb("replay"), verb("flows"), verb("train"));
+        let evaluate = verb("evaluate");
         Ok(Self {
             shared: group(toml::Value::Table(table), None, text)?,
             replay: group(replay, Some("replay"), text)?,
             flows: group(flows, Some("flows"), text)?,
             train: group(train, Some("train"), text)?,
+            evaluate: group(evaluate, Some("evaluate"), text)?,
         })
     }
 }

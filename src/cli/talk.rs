@@ -38,6 +38,11 @@ impl Talk {
         Self { loudness, warned: AtomicBool::new(false) }
     }
 
+    /// Says errors only: for runs inside a run, whose captures are named by the outer one.
+    pub fn hushed() -> Self {
+        Self { loudness: Loudness::Quiet, warned: AtomicBool::new(false) }
+    }
+
     /// Something that ends the run.
     pub fn error(&self, text: &str) {
         self.line("error", anstyle::AnsiColor::Red, text);

@@ -24,6 +24,10 @@ pub struct Labels {
     pub geo: Option<PathBuf>,
     /// The population, where no policy names it.
     pub population: Vec<String>,
+    /// The seed it was made from, where the labels or the file's name say.
+    pub seed: Option<u64>,
+    /// The world it shows, where the labels say.
+    pub world: Option<String>,
     /// What is to be found.
     pub operations: Vec<Operation>,
     /// What resembles it and is not to be found.
@@ -91,6 +95,8 @@ struct Written {
     population: Vec<String>,
     policy: Option<PathBuf>,
     geo: Option<PathBuf>,
+    seed: Option<u64>,
+    world: Option<String>,
     #[serde(default)]
     operations: Vec<WrittenOperation>,
     #[serde(default)]
@@ -116,6 +122,7 @@ impl Labels {
             std::fs::read_to_string(path).map_err(|source| LabelsError::Read { path: path.to_owned(), source })?;
         let refused = |reason: String| LabelsError::Refused { path: path.to_owned(), reason };
         let mut labels = Self::parse(&text).map_err(refused)?;
+        labels.seed = labels.seed.or_else(|| seed_in(path));
         let folder = path.parent().unwrap_or(Path::new(""));
         labels.capture = folder.join(&labels.capture);
         labels.policy = labels.policy.map(|policy| folder.join(policy));
@@ -134,6 +141,8 @@ impl Labels {
             policy: written.policy,
             geo: written.geo,
             population: written.population,
+            seed: written.seed,
+            world: written.world,
             operations: operations
                 .map(|(at, op)| op.meant().map_err(|e| format!("operation {}: {e}", at + 1)))
                 .collect::<Result<_, _>>()?,
@@ -158,6 +167,20 @@ impl WrittenOperation {
     }
 }
 
+/// The seed that a file's name says: the number behind the last `seed`, else the one at the end of the name, as in
+/// `town-seed31.labels.json` or `town-31.labels.json`.
+fn seed_in(path: &Path) -> Option<u64> {
+    let name = path.file_name()?.to_str()?;
+    let stem = name.split('.').next()?;
+    let number = |text: &str| {
+        let digits = text.trim_start_matches(['-', '_', '=']);
+        let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
+        digits[..end].parse().ok()
+    };
+    let named = stem.rfind("seed").and_then(|at| number(&stem[at + 4..]));
+    named.or_else(|| number(stem.rsplit(['-', '_']).next().filter(|_| stem.contains(['-', '_']))?))
+}
+
 /// An RFC 3339 time as nanoseconds since 1970.
 fn timestamp(text: &str) -> Result<TimestampNs, String> {
     let time: jiff::Timestamp = text.parse().map_err(|e| format!("{text:?} is not a time: {e}"))?;
@@ -179,6 +202,20 @@ mod tests {
         assert_eq!(labels.operations[0].technique, Technique::PopulationFanIn);
         assert_eq!(labels.operations[0].end.since(labels.operations[0].start).as_secs_f64(), 3600.0);
         assert_eq!(labels.benign[0].kind, "backup");
+    }
+
+    #[test]
+    fn a_file_s_name_says_its_seed() {
+        for (name, wanted) in [
+            ("town-seed31.labels.json", Some(31)),
+            ("a/town-seed-7-slow.labels.json", Some(7)),
+            ("town_0042.labels.json", Some(42)),
+            ("demo.labels.json", None),
+            ("gre-v2x.labels.json", None),
+            ("1000.labels.json", None),
+        ] {
+            assert_eq!(seed_in(Path::new(name)), wanted, "{name}");
+        }
     }
 
     #[test]
