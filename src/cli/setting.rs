@@ -127,7 +127,7 @@ fn populations(policy: &Policy, prefixes: &[String]) -> anyhow::Result<Populatio
     let named = policy.populations();
     match (named.is_empty(), prefixes.is_empty()) {
         (false, false) => bail!("--population: the policy names populations already; leave one of the two out"),
-        (false, true) => Ok(Populations::new(named.to_vec())?),
+        (false, true) => Ok(Populations::new(named.to_vec())?.with_transfers(policy.transfer_rules())),
         (true, true) => Ok(Populations::default_private()),
         (true, false) => {
             let prefixes = prefixes.iter().map(|text| prefix(text)).collect::<anyhow::Result<_>>()?;

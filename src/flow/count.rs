@@ -7,6 +7,7 @@ use super::emit::Sink;
 use super::history::Scaled;
 use super::observation::{Observation, SegmentConflict};
 use super::orient::{TCP, UDP};
+use super::pace::{PACED_FROM, Pace};
 use super::record::{ColdFlow, HotFlow, OPENING_TURNS, Phase};
 use super::row::CarrierRow;
 use super::segments::{Conflict, Ground, Sighting};
@@ -33,6 +34,10 @@ impl FlowTable {
         }
         totals.packet(row.ip_bytes, row.ttl);
         totals.payload(row.payload_bytes);
+        if totals.packets > PACED_FROM {
+            // One allocation a heavy row, none a packet.
+            cold.pace.get_or_insert_with(|| Box::new(Pace::new(row.ts))).add(side, row.ts, row.ip_bytes);
+        }
         let ttl_usual = hot.sides[s].note_ttl(row.ttl);
         hot.sides[s].spoke = Spoke::Yes;
         if row.payload_bytes > 0 && hot.talker != Some(side) {

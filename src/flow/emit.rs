@@ -59,6 +59,7 @@ pub(super) fn take_row(hot: &mut HotFlow, cold: &mut ColdFlow, end: RowEnd) -> F
             (carrier.packets, carrier.bytes) = ([[0; 2]; 2], [[0; 2]; 2]);
             row
         }),
+        pace: cold.pace.take(),
         facts: cold.reading.facts.clone(),
         first_frame: cold.first_frame,
         sides,

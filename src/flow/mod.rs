@@ -8,6 +8,7 @@
 
 pub mod community_id;
 pub mod observation;
+pub mod pace;
 pub mod row;
 
 mod app;

@@ -5,6 +5,7 @@
 
 use super::app::{Appetite, Reading};
 use super::history::History;
+use super::pace::Pace;
 use super::prefetch;
 use super::row::{CarrierRow, FIRST_PACKETS, GAP_BINS, OrigBy, SIZE_BINS, SideRow};
 use super::tcp::Endpoint;
@@ -93,6 +94,8 @@ pub(super) struct ColdFlow {
     pub(super) pair_gap: DurationNs,
     pub(super) first_frame: (u16, u64),
     pub(super) carrier: Option<Box<CarrierRow>>,
+    /// Where a side sends much within the row.
+    pub(super) pace: Option<Box<Pace>>,
     pub(super) reading: Reading,
 }
 

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::pace::Pace;
 use crate::packet::columns::{FlowKey, TunnelKind};
 use crate::packet::facts::AppFacts;
 use crate::units::{Address, DurationNs, Side, TimestampNs};
@@ -192,6 +193,8 @@ flow_columns! {
         active: DurationNs,
         /// What carries it, where it is an inner flow.
         carrier: Option<CarrierRow>,
+        /// How its bytes lay in time, where a side sent much.
+        pace: Option<Box<Pace>>,
         /// What its first bytes said.
         facts: Option<Arc<AppFacts>>,
         /// The file and the number of the first frame of the row.

@@ -23,6 +23,7 @@ use jiff::civil::Date;
 
 use crate::detect::finding::Technique;
 use crate::population::PopulationSpec;
+use crate::population::populations::TransferRule;
 use crate::units::TimestampNs;
 
 pub use country::Country;
@@ -132,6 +133,16 @@ impl Policy {
     /// The transfers, in the order of the file; one for each jurisdiction at most.
     pub fn transfers(&self) -> &[Transfer] {
         &self.transfers
+    }
+
+    /// The transfers as the population room has them.
+    pub fn transfer_rules(&self) -> Vec<TransferRule> {
+        let rule = |transfer: &Transfer| TransferRule {
+            from: transfer.from.code().to_owned(),
+            allow: transfer.allow.iter().map(|country| country.code().to_owned()).collect(),
+            day_bytes_min: transfer.day_bytes_min,
+        };
+        self.transfers.iter().map(rule).collect()
     }
 
     /// Where data of that jurisdiction may go; none where the policy does not say.

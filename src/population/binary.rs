@@ -114,7 +114,9 @@ pub(super) mod form {
     use crate::population::collector::CODEWORDS_MAX;
     use crate::population::conflict::CONFLICTS_KEPT;
     use crate::population::facet::{ADDRESSES_MAX, FOLLOWED_MAX, FOLLOWED_SLOTS, SERVICES_MAX};
+    use crate::population::pace::{BUSY_MAX, PACE_SLOTS_MAX, STREAMS_MAX};
     use crate::population::pair::ACTIVITY_SLOTS;
+    use crate::population::served::SERVED_MAX;
     use crate::population::sketch::distinct::BYTES_MAX as DISTINCT;
     use crate::population::span::SLOTS_MAX;
     use crate::population::summary::WINDOWS_MAX;
@@ -172,10 +174,21 @@ pub(super) mod form {
     pub const ANSWER_BYTES: usize = PARTY + SET + DISTINCT;
     pub const RESOLVER_BYTES: usize = PARTY + 4 * LONG + SET + DISTINCT;
     pub const TEXT_BYTES: usize = LONG + SHORT + TEXT_BYTES_MAX + 1 + LONG;
-    pub const POPULATION_BYTES: usize = SHORT + TOTALS + 2 * DISTINCT + SERIES;
+    pub const POPULATION_BYTES: usize = SHORT + TOTALS + 2 * DISTINCT + SERIES + SHORT + PACE;
     /// A version has five numbers, a record some fifteen more and a Community ID.
     const CONFLICT_BYTES: usize = 2 * 5 * LONG + PARTY + ADDRESS + 12 * LONG + 40;
-    pub const ONCE_BYTES: usize = 4096 + WINDOWS_MAX * LONG + NATIVE_SAMPLE * LONG + CONFLICTS_KEPT * CONFLICT_BYTES;
+    /// Three histograms fewer than a collector, of finer bins.
+    const SERVED_BYTES: usize = 2 * SHORT + 1 + 2 * ADDRESS + TOTALS + SEEN + 3 * LONG + 2 * histogram(4) + SET;
+    const PACE: usize = SHORT + PACE_SLOTS_MAX * 3 * LONG;
+    const PACES: usize =
+        STREAMS_MAX * (PARTY + ADDRESS + PACE + 7 * LONG + SET) + BUSY_MAX * (SHORT + ADDRESS + PACE + LONG);
+    /// Services, paces, and what is there once.
+    pub const ONCE_BYTES: usize = SERVED_MAX * SERVED_BYTES
+        + PACES
+        + 4096
+        + WINDOWS_MAX * LONG
+        + NATIVE_SAMPLE * LONG
+        + CONFLICTS_KEPT * CONFLICT_BYTES;
 
     pub fn carrier_bytes(populations: usize) -> usize {
         1 + 2 * PARTY

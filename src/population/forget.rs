@@ -17,6 +17,9 @@ impl Summary {
         self.subscribers.retain(|key| key.subscriber != pseudonym);
         self.carriers.retain(|key| !key.outer.iter().any(is_party));
         self.exports.retain(|key| !is_party(&key.exporter) && !is_party(&key.receiver));
+        self.served.retain(|key| key.server != pseudonym);
+        self.paces.busy.retain(|key| key.subscriber != pseudonym);
+        self.paces.streams.retain(|key| !is_party(&key.from));
         self.answers.retain(|party| !is_party(party));
         self.resolvers.retain(|party| !is_party(party));
         self.injections.retain(|key| !is_party(&key.server_prefix));

@@ -49,7 +49,7 @@ impl Default for SummaryLimits {
 impl SummaryLimits {
     /// Greatest size of [`Summary::to_bytes`](super::Summary::to_bytes) after [`Summary::bound`](super::Summary::bound),
     /// in bytes, whatever the traffic: each table's limit times the greatest form of its entry, and what is there once.
-    /// With the defaults 5.8 GB, which only traffic reaches that fills every bin and slot of 32,768 collectors with four
+    /// With the defaults 6.1 GB, which only traffic reaches that fills every bin and slot of 32,768 collectors with four
     /// services each and sixteen followed subscribers a service.
     pub fn bytes_max(&self, populations: usize) -> usize {
         use super::binary::form;
@@ -86,11 +86,13 @@ pub struct LimitHits {
     pub answers: u64,
     pub resolvers: u64,
     pub texts: u64,
+    pub served: u64,
+    pub streams: u64,
 }
 
 impl LimitHits {
     /// Each hit with its name, for reports.
-    pub fn named(&self) -> [(&'static str, u64); 11] {
+    pub fn named(&self) -> [(&'static str, u64); 13] {
         [
             ("collectors", self.collectors),
             ("domains", self.domains),
@@ -103,6 +105,8 @@ impl LimitHits {
             ("answers", self.answers),
             ("resolvers", self.resolvers),
             ("texts", self.texts),
+            ("served", self.served),
+            ("streams", self.streams),
         ]
     }
 

@@ -34,6 +34,24 @@ pub struct PopulationSpec {
     pub resolvers: Vec<IpAddr>,
 }
 
+/// Where a jurisdiction's data may go, as the policy means it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TransferRule {
+    /// ISO 3166-1 code of the jurisdiction.
+    pub from: String,
+    /// Codes of the countries that are allowed; its own always is.
+    pub allow: Vec<String>,
+    /// Bytes a day from which a transfer is one.
+    pub day_bytes_min: u64,
+}
+
+impl TransferRule {
+    /// Whether data may go to that country.
+    pub fn allows(&self, country: &str) -> bool {
+        country == self.from || self.allow.iter().any(|allowed| allowed == country)
+    }
+}
+
 /// Why a set of populations was refused.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PopulationsError {
@@ -80,6 +98,7 @@ pub struct Populations {
     v4: Ranges<u32>,
     v6: Ranges<u128>,
     fingerprint: u64,
+    transfers: Vec<TransferRule>,
 }
 
 impl Populations {
@@ -116,7 +135,7 @@ impl Populations {
         }
         let (v4, v6) = (Ranges::of(v4, &specs)?, Ranges::of(v6, &specs)?);
         let fingerprint = fingerprint(&specs);
-        Ok(Self { specs, v4, v6, fingerprint })
+        Ok(Self { specs, v4, v6, fingerprint, transfers: Vec::new() })
     }
 
     /// What stands where the policy names none: private IPv4 (RFC 1918), unique local IPv6 (RFC 4193) and the shared
@@ -154,6 +173,18 @@ impl Populations {
     /// What was declared for a population; none for an index of other populations than these.
     pub fn spec(&self, index: PopulationIndex) -> Option<&PopulationSpec> {
         self.specs.get(usize::from(index.0))
+    }
+
+    /// The same with rules about where their data may go. Rules are no part of the fingerprint: summaries stay good when
+    /// they change.
+    pub fn with_transfers(self, transfers: Vec<TransferRule>) -> Self {
+        Self { transfers, ..self }
+    }
+
+    /// The rule for a population's data; none where it has no jurisdiction or the policy does not speak of it.
+    pub fn transfer_rule(&self, index: PopulationIndex) -> Option<&TransferRule> {
+        let jurisdiction = self.spec(index)?.jurisdiction.as_deref()?;
+        self.transfers.iter().find(|rule| rule.from == jurisdiction)
     }
 
     /// All populations with their indices, in the policy's order.

@@ -13,9 +13,11 @@ use super::conflict::{Conflicts, InjectionKey, InjectionSummary};
 use super::facet::{DomainKey, DomainSummary};
 use super::identity::{Party, SubscriberIdentity, mark};
 use super::limits::{LimitHits, SummaryLimits};
+use super::pace::Paces;
 use super::pair::{PairKey, PairSummary, SubscriberKey, SubscriberSummary};
 use super::populations::{PopulationIndex, Populations};
 use super::resolved::{AnswerNames, ResolverSummary};
+use super::served::{SERVED_MAX, Served, ServedKey};
 use super::sketch::{Distinct, Merge, VolumeSeries};
 use super::span::{Seen, Span, SpanClass};
 use super::table::Bounded;
@@ -154,6 +156,10 @@ pub struct Summary {
     pub pairs: Bounded<PairKey, PairSummary>,
     /// By population and subscriber.
     pub subscribers: Bounded<SubscriberKey, SubscriberSummary>,
+    /// By service inside and who asks it.
+    pub served: Bounded<ServedKey, Box<Served>>,
+    /// Rates over fine slots.
+    pub paces: Paces,
     /// By tunnel.
     pub carriers: Bounded<CarrierKey, Box<CarrierSummary>>,
     /// Flows that nothing carries.
@@ -236,6 +242,8 @@ impl Summary {
             domains,
             pairs,
             subscribers,
+            served,
+            paces,
             carriers,
             native,
             exports,
@@ -260,6 +268,8 @@ impl Summary {
         self.domains.merge(domains);
         self.pairs.merge(pairs);
         self.subscribers.merge(subscribers);
+        self.served.merge(served);
+        self.paces.merge(paces);
         self.carriers.merge(carriers);
         self.native.merge(native);
         self.exports.merge(exports);
@@ -282,6 +292,8 @@ impl Summary {
         self.populations.values_mut().for_each(|population| population.series.rollup(from, to));
         self.collectors.each(|collector| collector.rollup(from, to));
         self.pairs.each(|pair| pair.rollup(to));
+        self.served.each(|served| served.rollup(to));
+        self.paces.rollup(from, to);
     }
 
     /// Brings every table and small set within its limit: the heaviest stay (equal ones by key), the rest moves to the
@@ -294,6 +306,9 @@ impl Summary {
         self.domains.each(|domain| domain.bound());
         self.pairs.bound(limits.pairs_max);
         self.subscribers.bound(limits.subscribers_max);
+        self.served.bound(SERVED_MAX);
+        self.served.each(|served| served.bound());
+        self.paces.bound();
         self.carriers.bound(limits.carriers_max);
         self.carriers.each(|carrier| carrier.bound());
         self.exports.bound(limits.exports_max);
@@ -305,6 +320,7 @@ impl Summary {
         let mut wanted: Vec<TextId> = Vec::new();
         self.collectors.sorted().iter().for_each(|(_, collector)| wanted.extend(collector.texts()));
         wanted.extend(self.domains.sorted().iter().map(|(key, _)| key.domain));
+        self.served.sorted().iter().for_each(|(_, served)| wanted.extend(served.ja4.iter().map(|(id, _)| id)));
         self.answers.sorted().iter().for_each(|(_, answer)| wanted.extend(answer.names.iter().map(|(id, _)| id)));
         wanted.sort_unstable();
         wanted.dedup();
@@ -325,6 +341,8 @@ impl Summary {
             answers: self.answers.moved(),
             resolvers: self.resolvers.moved(),
             texts: self.texts.missed(),
+            served: self.served.moved(),
+            streams: self.paces.streams.moved(),
         }
     }
 

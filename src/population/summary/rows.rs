@@ -9,9 +9,11 @@ use crate::population::carrier::{self, CarrierKey};
 use crate::population::collector::{CODEWORDS_MAX, CollectorKey, CollectorSummary, GAP_MS_MAX, Service, ServiceAt};
 use crate::population::facet::{DomainKey, FacetRow, Moment, Services};
 use crate::population::identity::{Party, SubscriberIdentity, keyed_tuple};
+use crate::population::pace::PaceRange;
 use crate::population::pair::{PairKey, SubscriberKey};
 use crate::population::populations::PopulationIndex;
 use crate::population::role::Role;
+use crate::population::served::{SERVED_OPEN_MAX, ServedKey};
 use crate::population::sketch::volume_series::SlotRange;
 use crate::population::sketch::{Merge, Volume};
 use crate::population::span::Seen;
@@ -51,8 +53,9 @@ impl Summary {
         }
         self.rest_on(cx);
         let range = SlotRange::of(self.span, self.class);
+        let fine = PaceRange::of(self.span, self.class);
         for i in 0..rows.len() {
-            self.add_row(rows, i, codewords.get(i).copied(), &range, cx);
+            self.add_row(rows, i, codewords.get(i).copied(), (&range, &fine), cx);
         }
     }
 
@@ -61,7 +64,7 @@ impl Summary {
         rows: &FlowColumns,
         i: usize,
         codeword: Option<u16>,
-        range: &SlotRange,
+        (range, fine): (&SlotRange, &PaceRange),
         cx: &mut AddContext<'_, I>,
     ) {
         let seen = Seen::between(rows.ts_first[i], rows.ts_last[i]);
@@ -83,7 +86,9 @@ impl Summary {
         if is_copy {
             return self.roles.copies.merge(Totals::of_row(rows, i, Side::Orig));
         }
-        match Role::of(ends, cx.populations) {
+        let role = Role::of(ends, cx.populations);
+        self.paces.add((rows, i), ends, role, fine, (cx.populations, &mut *cx.identity));
+        match role {
             Role::Collect { population, subscriber: up } => {
                 let totals = Totals::of_row(rows, i, up);
                 self.roles.collect.merge(totals);
@@ -157,11 +162,26 @@ impl Summary {
         count(&mut pair.rows_established, u64::from(is_established(x.rows, x.i)));
         pair.mark(x.seen.first, self.class);
 
+        if x.up == Side::Resp && is_answered(x.rows, x.i) {
+            self.add_served(x, subscriber, address);
+        }
         let one = self.subscribers.entry(SubscriberKey { population, subscriber }, cx.limits.subscribers_max);
         one.totals.merge(x.totals);
         one.seen.merge(x.seen);
         one.collectors.add(far_hash);
         one.line.add(x.seen.first, flows, x.totals.data_bytes);
+    }
+
+    /// A subscriber was asked and answered.
+    fn add_served(&mut self, x: &Exchange<'_>, server: Address, asker: Address) {
+        let (protocol, port) = (x.rows.key[x.i].protocol, x.rows.port(x.i, Side::Resp));
+        let key = ServedKey { population: x.population, server, protocol, port, asker };
+        let served = self.served.entry(key, SERVED_OPEN_MAX);
+        served.add(x.totals, x.rows.turns[x.i], x.rows.pair_gap[x.i], x.seen, self.class);
+        if let Some(ja4) = x.rows.facts[x.i].as_ref().and_then(|facts| facts.ja4.as_ref()) {
+            // The collector's set has entered the text already.
+            served.ja4.add(TextId::of(ja4));
+        }
     }
 
     fn add_carrier<I: SubscriberIdentity>(

@@ -6,13 +6,14 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::flow::observation::{Observation, SegmentConflict, SegmentVersion};
+use crate::flow::pace::Pace;
 use crate::flow::row::{CarrierRow, ConnState, FlowColumns, FlowRow, SideRow};
 use crate::packet::columns::{ExportDatagram, ExportKind, FlowKey, TunnelKind};
 use crate::packet::facts::{AppFacts, AppProtocol, CertificateFacts, NameLookup};
 use crate::population::collector::CODEWORDS_MAX;
 use crate::population::populations::PopulationSpec;
 use crate::population::sketch::SketchKey;
-use crate::units::{Address, DurationNs};
+use crate::units::{Address, DurationNs, Side};
 
 /// Turns addresses over, so that a real one that slips through shows.
 #[derive(Debug)]
@@ -143,6 +144,13 @@ fn any_row() -> impl Strategy<Value = FlowRow> {
             row.sides[1].packets = (odd % 5) as u32;
             if odd % 50 == 0 {
                 row.ts_last = TimestampNs(odd);
+            }
+            if odd % 4 == 0 {
+                let mut pace = Pace::new(row.ts_first);
+                (0..odd % 7).for_each(|n| {
+                    pace.add(Side::BOTH[(n % 2) as usize], row.ts_first.after(DurationNs(odd >> n)), odd as u32);
+                });
+                row.pace = Some(Box::new(pace));
             }
             row.facts = facts.map(Arc::new);
             row.carrier = carrier;
