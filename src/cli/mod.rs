@@ -8,6 +8,7 @@ mod flow_sink;
 pub mod flows;
 pub mod options;
 mod output;
+mod papers;
 pub mod replay;
 mod setting;
 pub mod synth;

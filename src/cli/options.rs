@@ -8,6 +8,7 @@ use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 use crate::detect::finding::Severity;
+use crate::report::exchange::Tlp;
 use crate::report::flows::FlowFormat;
 
 /// Declares a group of options: every field is optional, so that groups can be laid over one another.
@@ -94,6 +95,30 @@ options! {
 }
 
 options! {
+    /// What is written beside findings, for people and for other systems; of every verb that reports findings.
+    pub struct Papers {
+        /// Write a report for people: one self-contained HTML page
+        #[arg(long, value_name = "FILE.html", help_heading = "Reports")]
+        report: PathBuf,
+        /// Write findings as a STIX 2.1 bundle
+        #[arg(long, value_name = "FILE.json", help_heading = "Reports")]
+        stix: PathBuf,
+        /// Write findings as a MISP event
+        #[arg(long, value_name = "FILE.json", help_heading = "Reports")]
+        misp: PathBuf,
+        /// How far reports may be passed on (TLP 2.0) [default: amber]
+        #[arg(long, value_enum, value_name = "LEVEL", help_heading = "Reports")]
+        tlp: TlpWord,
+        /// Write findings as a Parquet table
+        #[arg(long, value_name = "FILE.parquet", help_heading = "Reports")]
+        findings_table: PathBuf,
+        /// Write what each window held, by population and far party, as a Parquet table
+        #[arg(long, value_name = "FILE.parquet", help_heading = "Reports")]
+        windows_table: PathBuf,
+    }
+}
+
+options! {
     /// Options of `flows` alone.
     pub struct Flows {
         /// File format [default: by the name's ending, else csv]
@@ -173,6 +198,36 @@ pub enum FigureFormat {
 pub enum HalfWord {
     Reporting,
     Tuning,
+}
+
+/// Traffic Light Protocol 2.0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TlpWord {
+    /// No limit
+    Clear,
+    /// The community
+    Green,
+    /// The organisation and its clients
+    Amber,
+    /// The organisation
+    #[value(name = "amber+strict")]
+    #[serde(rename = "amber+strict")]
+    AmberStrict,
+    /// The people addressed
+    Red,
+}
+
+impl From<TlpWord> for Tlp {
+    fn from(word: TlpWord) -> Self {
+        match word {
+            TlpWord::Clear => Self::Clear,
+            TlpWord::Green => Self::Green,
+            TlpWord::Amber => Self::Amber,
+            TlpWord::AmberStrict => Self::AmberStrict,
+            TlpWord::Red => Self::Red,
+        }
+    }
 }
 
 /// When colours are used.
@@ -274,6 +329,8 @@ impl FailOn {
 pub struct ConfigFile {
     /// Top-level keys.
     pub shared: Shared,
+    /// `[reports]`.
+    pub papers: Papers,
     /// `[replay]`.
     pub replay: Replay,
     /// `[flows]`.
@@ -325,10 +382,12 @@ impl ConfigFile {
     fn parse(text: &str) -> Result<Self, String> {
         let mut table: toml::Table = toml::from_str(text).map_err(|e| e.to_string().trim_end().to_owned())?;
         let mut verb = |name: &str| table.remove(name).unwrap_or_else(|| toml::Value::Table(toml::Table::new()));
+        let papers = verb("reports");
         let (replay, flows, train) = (verb("replay"), verb("flows"), verb("train"));
         let evaluate = verb("evaluate");
         Ok(Self {
             shared: group(toml::Value::Table(table), None, text)?,
+            papers: group(papers, Some("reports"), text)?,
             replay: group(replay, Some("replay"), text)?,
             flows: group(flows, Some("flows"), text)?,
             train: group(train, Some("train"), text)?,
@@ -365,6 +424,19 @@ pub fn defaults() -> Shared {
 /// The options in force as a configuration file: `--print-config` writes what `--config` reads.
 pub fn in_force<T: Serialize>(shared: &Shared, verb: &str, options: &T) -> anyhow::Result<String> {
     let mut table = toml::Table::try_from(shared)?;
+    table.insert(verb.to_owned(), toml::Value::try_from(options)?);
+    Ok(toml::to_string(&table)?)
+}
+
+/// The same of a verb that writes papers too.
+pub fn in_force_with_papers<T: Serialize>(
+    shared: &Shared,
+    papers: &Papers,
+    verb: &str,
+    options: &T,
+) -> anyhow::Result<String> {
+    let mut table = toml::Table::try_from(shared)?;
+    table.insert("reports".to_owned(), toml::Value::try_from(papers)?);
     table.insert(verb.to_owned(), toml::Value::try_from(options)?);
     Ok(toml::to_string(&table)?)
 }

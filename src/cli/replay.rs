@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::options::{ConfigFile, FailOn, FindingFormat, Replay, SeverityWord, Shared};
+use super::options::{ConfigFile, FailOn, FindingFormat, Papers, Replay, SeverityWord, Shared};
 use super::output::Output;
+use super::papers::{Desk, title_of};
 use super::setting::{Setting, flow_format_of};
 use super::talk::{Talk, colours_on_stdout};
 use super::{Status, analysis, options};
@@ -19,6 +20,8 @@ pub struct Args {
     files: Vec<PathBuf>,
     #[command(flatten)]
     shared: Shared,
+    #[command(flatten)]
+    papers: Papers,
     #[command(flatten)]
     replay: Replay,
 }
@@ -36,13 +39,14 @@ impl Args {
         Self {
             files: self.files,
             shared: self.shared.or(file.shared.clone()).or(options::defaults()),
+            papers: self.papers.or(file.papers.clone()),
             replay: self.replay.or(file.replay.clone()).or(defaults),
         }
     }
 
     /// What is in force, as a configuration file.
     pub fn in_force(&self) -> anyhow::Result<String> {
-        options::in_force(&self.shared, "replay", &self.replay)
+        options::in_force_with_papers(&self.shared, &self.papers, "replay", &self.replay)
     }
 }
 
@@ -52,7 +56,10 @@ pub fn run(args: Args, talk: &Talk) -> anyhow::Result<Status> {
     let replay = &args.replay;
     let flows = replay.flows.as_deref().map(|path| (Some(path), flow_format_of(path).unwrap_or(FlowFormat::Parquet)));
     let mut out = Output::create(replay.output.as_deref())?;
-    let report = analysis::findings(&args.files, &setting, flows, talk)?;
+    let mut desk = Desk::open(&args.papers)?;
+    let report = analysis::findings_beside(&args.files, &setting, flows, talk, |summary| {
+        desk.window(summary, &setting.populations)
+    })?;
 
     let floor = replay.min_severity.map_or(Severity::Info, Severity::from);
     let shown: Vec<_> = report.findings.iter().filter(|f| f.severity >= floor).cloned().collect();
@@ -68,6 +75,7 @@ pub fn run(args: Args, talk: &Talk) -> anyhow::Result<Status> {
     let layout = Layout { reveal: &report.reveal, columns: out.columns(), palette };
     format.write(&mut out, &shown, &report.stats, layout)?;
     out.finish()?;
+    desk.write(&title_of(&args.files), &shown, &report.stats, &setting.populations, &report.reveal)?;
 
     let threshold = replay.fail_on.unwrap_or(FailOn::High).threshold();
     let found = threshold.is_some_and(|threshold| report.findings.iter().any(|f| f.severity >= threshold));

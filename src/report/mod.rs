@@ -1,16 +1,20 @@
-//! Findings to text, JSON and EVE; flow rows to CSV, JSON and Parquet; the closing `stats`.
+//! Findings to text, JSON, EVE, HTML, STIX, MISP and Parquet; flow rows to CSV, JSON and Parquet; the closing `stats`.
 //! In: judged findings, counters, flow rows. Out: bytes to a writer that the caller opened, or a file that appears whole.
 //! Bounds: what is printed of one finding has limits with names; nothing is kept between findings.
 //! Time: the packets' own; only `stats.timings` knows a wall clock, and only because the pipeline measured it.
 //! Not here: where output goes, whether a terminal listens, what a broken pipe means (`cli`): a writer's error is passed up
 //! as it came.
 
+pub mod album;
 pub mod escape;
 pub mod eve;
+pub mod exchange;
 pub mod figures;
 pub mod flows;
+pub mod html;
 pub mod json;
 mod page;
+pub mod records;
 pub mod stats;
 pub mod text;
 

@@ -22,7 +22,7 @@ pub const ROW_GROUP_ROWS: usize = 1 << 16;
 /// Bytes of words at which a row group ends before it has all its rows.
 pub const ROW_GROUP_TEXT_BYTES_MAX: usize = 64 << 20;
 /// Level 3 is zstd's own default.
-const ZSTD_LEVEL: i32 = 3;
+pub(in crate::report) const ZSTD_LEVEL: i32 = 3;
 
 /// Writes Parquet.
 pub struct ParquetSink<'a> {
@@ -102,17 +102,7 @@ impl FlowSink for ParquetSink<'_> {
 fn schema(features: &[&str]) -> Result<Type, ParquetError> {
     let mut columns = Vec::with_capacity(FIELDS.len() + features.len());
     for field in FIELDS {
-        let (physical, logical) = match field.kind {
-            FieldKind::Count => (PhysicalType::INT64, Some(LogicalType::integer(64, false))),
-            FieldKind::Real => (PhysicalType::DOUBLE, None),
-            FieldKind::Time => (PhysicalType::INT64, Some(LogicalType::timestamp(true, TimeUnit::NANOS))),
-            FieldKind::Text => (PhysicalType::BYTE_ARRAY, Some(LogicalType::String)),
-        };
-        let column = Type::primitive_type_builder(field.name, physical)
-            .with_repetition(Repetition::OPTIONAL)
-            .with_logical_type(logical)
-            .build()?;
-        columns.push(Arc::new(column));
+        columns.push(Arc::new(optional(field.name, field.kind)?));
     }
     for name in features {
         let column = Type::primitive_type_builder(&feature_column(name), PhysicalType::FLOAT)
@@ -123,8 +113,22 @@ fn schema(features: &[&str]) -> Result<Type, ParquetError> {
     Type::group_type_builder("flow").with_fields(columns).build()
 }
 
+/// The column of a field that may be unknown.
+pub(in crate::report) fn optional(name: &str, kind: FieldKind) -> Result<Type, ParquetError> {
+    let (physical, logical) = match kind {
+        FieldKind::Count => (PhysicalType::INT64, Some(LogicalType::integer(64, false))),
+        FieldKind::Real => (PhysicalType::DOUBLE, None),
+        FieldKind::Time => (PhysicalType::INT64, Some(LogicalType::timestamp(true, TimeUnit::NANOS))),
+        FieldKind::Text => (PhysicalType::BYTE_ARRAY, Some(LogicalType::String)),
+    };
+    Type::primitive_type_builder(name, physical)
+        .with_repetition(Repetition::OPTIONAL)
+        .with_logical_type(logical)
+        .build()
+}
+
 /// A field's values in the making: only those that are known, and which rows have one.
-struct Column {
+pub(in crate::report) struct Column {
     /// 1 for a row with a value, 0 for one without.
     levels: Vec<i16>,
     values: Values,
@@ -141,7 +145,7 @@ enum Values {
 }
 
 impl Column {
-    fn new(kind: FieldKind) -> Self {
+    pub(in crate::report) fn new(kind: FieldKind) -> Self {
         let values = match kind {
             FieldKind::Count | FieldKind::Time => Values::Integers(Vec::new()),
             FieldKind::Real => Values::Reals(Vec::new()),
@@ -151,7 +155,7 @@ impl Column {
     }
 
     /// Appends a value; says how many bytes of words it has.
-    fn push(&mut self, cell: Cell<'_>) -> usize {
+    pub(in crate::report) fn push(&mut self, cell: Cell<'_>) -> usize {
         let mut text_bytes = 0;
         match (&mut self.values, cell) {
             // Parquet keeps unsigned numbers in the bits of signed ones.
@@ -175,7 +179,7 @@ impl Column {
     }
 
     /// Writes the column and empties it.
-    fn write(&mut self, mut writer: SerializedColumnWriter<'_>) -> Result<(), ParquetError> {
+    pub(in crate::report) fn write(&mut self, mut writer: SerializedColumnWriter<'_>) -> Result<(), ParquetError> {
         let levels = Some(self.levels.as_slice());
         match &mut self.values {
             Values::Integers(values) => {
@@ -204,7 +208,7 @@ impl Column {
 }
 
 /// A writer's own error as it was; everything else says that it is Parquet's.
-fn world(error: ParquetError) -> io::Error {
+pub(in crate::report) fn world(error: ParquetError) -> io::Error {
     match error {
         ParquetError::External(source) => match source.downcast::<io::Error>() {
             Ok(own) => *own,
