@@ -9,6 +9,7 @@ pub mod fault;
 pub mod filter;
 pub mod frame;
 pub mod input;
+pub mod live;
 pub mod savefile;
 pub mod sniff;
 

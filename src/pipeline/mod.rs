@@ -4,6 +4,7 @@
 //! Time: windows close by packet time, at marks that the reader sets, so that every worker closes at the same packet
 //! whatever their number. This is the only room that reads the wall clock, and only to say where time went.
 
+pub mod live;
 mod reader;
 mod timings;
 mod worker;
@@ -25,6 +26,7 @@ use crate::privacy::Pseudonymiser;
 use crate::units::{DurationNs, TimestampNs};
 
 pub use timings::Timings;
+pub use worker::Totals;
 
 /// Batches that wait for one worker: 8 of 256 frames keep it busy while the reader waits for a page of the file.
 const QUEUE_BATCHES: usize = 8;
@@ -101,6 +103,8 @@ pub struct ClosedWindow {
     pub summary: Summary,
     /// Its rows, ordered by time and key; empty unless wanted.
     pub rows: FlowColumns,
+    /// What the workers have counted since the run began.
+    pub so_far: Totals,
 }
 
 /// How far a run is, for whoever watches.
@@ -174,12 +178,12 @@ where
 
 /// What a worker hands on.
 enum Reply {
-    Window { worker: usize, number: u64, summary: Box<Summary>, rows: Box<FlowColumns> },
-    End(Box<worker::Totals>),
+    Window { worker: usize, number: u64, summary: Box<Summary>, rows: Box<FlowColumns>, so_far: Box<Totals> },
+    End(Box<Totals>),
 }
 
 /// One worker's part of a window.
-type Share = (Box<Summary>, Box<FlowColumns>);
+type Share = (Box<Summary>, Box<FlowColumns>, Box<Totals>);
 
 /// Puts the workers' shares of each window together, in worker order, and hands them on in window order.
 fn merge_windows<E>(
@@ -187,15 +191,15 @@ fn merge_windows<E>(
     workers: usize,
     config: &Config,
     each_window: &mut impl FnMut(ClosedWindow) -> Result<(), E>,
-) -> Result<worker::Totals, E> {
+) -> Result<Totals, E> {
     let mut waiting: BTreeMap<u64, Vec<Option<Share>>> = BTreeMap::new();
-    let mut totals = worker::Totals::default();
+    let mut totals = Totals::default();
     while let Ok(reply) = replies.recv() {
         match reply {
-            Reply::End(of_worker) => totals.merge(*of_worker),
-            Reply::Window { worker, number, summary, rows } => {
+            Reply::End(of_worker) => totals.merge(&of_worker),
+            Reply::Window { worker, number, summary, rows, so_far } => {
                 let shares = waiting.entry(number).or_insert_with(|| (0..workers).map(|_| None).collect());
-                shares[worker] = Some((summary, rows));
+                shares[worker] = Some((summary, rows, so_far));
                 // Every worker closes its windows in order, so the first complete one is the oldest.
                 if shares.iter().all(Option::is_some) {
                     let shares = waiting.remove(&number).unwrap_or_default();
@@ -208,13 +212,14 @@ fn merge_windows<E>(
 }
 
 fn merge_shares(number: u64, shares: impl Iterator<Item = Share>, config: &Config) -> ClosedWindow {
-    let (mut summary, mut rows) = (Summary::empty(), FlowColumns::default());
-    for (share, mut share_rows) in shares {
+    let (mut summary, mut rows, mut so_far) = (Summary::empty(), FlowColumns::default(), Totals::default());
+    for (share, mut share_rows, counted) in shares {
+        so_far.merge(&counted);
         summary.merge(*share).expect("all workers have one policy, one key and one codebook");
         rows.append(&mut share_rows);
     }
     summary.bound(&config.summary);
-    ClosedWindow { number, summary, rows: in_order(rows) }
+    ClosedWindow { number, summary, rows: in_order(rows), so_far }
 }
 
 /// Rows by time and key, so that a file of them does not depend on the number of workers.

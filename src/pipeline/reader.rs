@@ -20,7 +20,7 @@ use crate::population::Span;
 use crate::units::{Address, DurationNs, TimestampNs};
 
 /// A step back that no reordering explains.
-const CLOCK_STEP_BACK: DurationNs = DurationNs::from_secs(3600);
+pub(super) const CLOCK_STEP_BACK: DurationNs = DurationNs::from_secs(3600);
 /// Frames between two looks at how far we are.
 const PROGRESS_EVERY: u64 = 4096;
 
@@ -195,7 +195,7 @@ impl Seen {
 
 /// The worker of an address pair, the same for both directions: packets of a pair, their fragments and the flows that a
 /// tunnel between them carries meet in one place.
-fn shard((a, b): (Address, Address), seed: u64, workers: usize) -> usize {
+pub(super) fn shard((a, b): (Address, Address), seed: u64, workers: usize) -> usize {
     let half = |address: Address| {
         let word = u128::from_be_bytes(address.0);
         (word as u64 ^ (word >> 64) as u64 ^ seed).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)

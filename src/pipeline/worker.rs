@@ -48,18 +48,25 @@ impl Task {
     }
 }
 
-/// What a worker has counted when it ends.
-#[derive(Debug, Default)]
-pub(super) struct Totals {
-    pub(super) rejects: RejectCounts,
-    pub(super) flows: FlowCounters,
-    pub(super) timings: Timings,
+/// What a worker has counted since it began.
+#[derive(Clone, Debug, Default)]
+pub struct Totals {
+    /// Frames and packets that were not used, by cause.
+    pub rejects: RejectCounts,
+    /// What the flow tables counted.
+    pub flows: FlowCounters,
+    /// Flows alive.
+    pub flows_open: u64,
+    /// Where the time went.
+    pub timings: Timings,
 }
 
 impl Totals {
-    pub(super) fn merge(&mut self, other: Self) {
+    /// Adds another worker's.
+    pub fn merge(&mut self, other: &Self) {
         self.rejects.merge(&other.rejects);
         self.flows.merge(&other.flows);
+        self.flows_open += other.flows_open;
         self.timings.merge(&other.timings);
     }
 }
@@ -133,9 +140,7 @@ impl<'a, Q: Quantiser> Worker<'a, Q> {
             }
         }
         self.parser.finish();
-        let totals =
-            Totals { rejects: self.parser.rejects().clone(), flows: self.table.counters(), timings: self.timings };
-        let _gone = replies.send(Reply::End(Box::new(totals)));
+        let _gone = replies.send(Reply::End(Box::new(self.counted())));
     }
 
     /// The hot loop: frames → packets → rows and observations, a block of rows at a time → summary.
@@ -168,6 +173,15 @@ impl<'a, Q: Quantiser> Worker<'a, Q> {
         self.timings.summary_seconds += start.elapsed().as_secs_f64();
     }
 
+    fn counted(&self) -> Totals {
+        Totals {
+            rejects: self.parser.rejects().clone(),
+            flows: self.table.counters(),
+            flows_open: self.table.len() as u64,
+            timings: self.timings.clone(),
+        }
+    }
+
     /// Sends this worker's share of the window; false when nobody listens.
     fn hand_on(&mut self, replies: &Sender<Reply>) -> bool {
         self.summarise();
@@ -175,6 +189,7 @@ impl<'a, Q: Quantiser> Worker<'a, Q> {
         let rows = Box::new(std::mem::take(&mut self.rows_kept));
         let number = self.windows;
         self.windows += 1;
-        replies.send(Reply::Window { worker: self.index, number, summary, rows }).is_ok()
+        let so_far = Box::new(self.counted());
+        replies.send(Reply::Window { worker: self.index, number, summary, rows, so_far }).is_ok()
     }
 }
