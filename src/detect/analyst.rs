@@ -116,6 +116,45 @@ impl<'a> Analyst<'a> {
         Ok((findings, self.account))
     }
 
+    /// The findings so far, worst first, each once.
+    pub fn findings(&self) -> Vec<Finding> {
+        self.ledger.told()
+    }
+
+    /// Forgets findings that ended before `ts`: a run without an end must.
+    pub fn retire(&mut self, ts: TimestampNs) {
+        self.ledger.retire(ts);
+    }
+
+    /// What was counted so far.
+    pub fn account(&self) -> &Account {
+        &self.account
+    }
+
+    pub(super) fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// The hour so far and the day so far: start, parts, summary.
+    pub(super) fn horizons(&self) -> [(Option<TimestampNs>, u32, &Summary); 2] {
+        [&self.hour, &self.day].map(|horizon| (horizon.start, horizon.parts, &horizon.so_far))
+    }
+
+    /// Goes on from where another analyst was.
+    pub(super) fn resume(
+        &mut self,
+        hour: (Option<TimestampNs>, u32, Summary),
+        day: (Option<TimestampNs>, u32, Summary),
+        findings: Vec<Finding>,
+    ) {
+        (self.hour.start, self.hour.parts, self.hour.so_far) = hour;
+        (self.day.start, self.day.parts, self.day.so_far) = day;
+        for finding in findings {
+            let seen_at = finding.end;
+            self.ledger.absorb(vec![finding], seen_at);
+        }
+    }
+
     fn close_hour(&mut self) -> Result<(), MergeError> {
         let parts = self.hour.parts;
         let hour = self.hour.take();

@@ -71,22 +71,41 @@ impl Ledger {
     /// All findings, worst first. Where one collector was judged at several levels (an address and its prefix, say) the
     /// one that explains most stays, and counts as seen when the first of them was.
     pub fn close(self) -> (Vec<Finding>, FirstSeen) {
-        let mut findings: Vec<Finding> = self.open.into_values().collect();
-        findings.sort_by(worst_first);
-        let mut first_seen = self.first_seen;
-        let mut kept: Vec<Finding> = Vec::with_capacity(findings.len());
-        for finding in findings {
-            match kept.iter().find(|other| explains(other, &finding)) {
-                Some(other) => {
-                    if let Some(at) = first_seen.of(&finding) {
-                        first_seen.note(identity(other), at);
-                    }
-                }
-                None => kept.push(finding),
-            }
-        }
-        (kept, first_seen)
+        told(self.open.into_values().collect(), self.first_seen)
     }
+
+    /// The same while the ledger stays open.
+    pub fn told(&self) -> Vec<Finding> {
+        told(self.open.values().cloned().collect(), self.first_seen.clone()).0
+    }
+
+    /// All records as they are.
+    pub fn every(&self) -> impl Iterator<Item = &Finding> {
+        self.open.values()
+    }
+
+    /// Forgets what ended before `ts`.
+    pub fn retire(&mut self, ts: TimestampNs) {
+        self.open.retain(|_, finding| finding.end >= ts);
+        let open = &self.open;
+        self.first_seen.0.retain(|identity, _| open.contains_key(identity));
+    }
+}
+
+fn told(mut findings: Vec<Finding>, mut first_seen: FirstSeen) -> (Vec<Finding>, FirstSeen) {
+    findings.sort_by(worst_first);
+    let mut kept: Vec<Finding> = Vec::with_capacity(findings.len());
+    for finding in findings {
+        match kept.iter().find(|other| explains(other, &finding)) {
+            Some(other) => {
+                if let Some(at) = first_seen.of(&finding) {
+                    first_seen.note(identity(other), at);
+                }
+            }
+            None => kept.push(finding),
+        }
+    }
+    (kept, first_seen)
 }
 
 /// Order of a report: severity, then score, then breadth, then names, so that it never depends on chance.

@@ -9,6 +9,7 @@ pub mod finding;
 pub mod injection;
 pub mod kept;
 pub mod ledger;
+pub mod memory;
 pub mod mirroring;
 pub mod scene;
 pub mod weigh;

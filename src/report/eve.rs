@@ -19,7 +19,19 @@ use crate::privacy::Reveal;
 
 /// Writes a finding as one line.
 pub fn write_finding(out: &mut dyn Write, finding: &Finding, reveal: &Reveal) -> io::Result<()> {
-    let alert = EveAlert { alert: Alert::of(finding), metadata: metadata(finding, reveal) };
+    write_change(out, finding, None, reveal)
+}
+
+/// Writes a finding of a live run, with what became of it: `trawl_change`.
+pub(super) fn write_change(
+    out: &mut dyn Write,
+    finding: &Finding,
+    change: Option<&'static str>,
+    reveal: &Reveal,
+) -> io::Result<()> {
+    let mut metadata = metadata(finding, reveal);
+    metadata.0.extend(change.map(|change| ("trawl_change", vec![change.to_owned()])));
+    let alert = EveAlert { alert: Alert::of(finding), metadata };
     write_json_line(out, &Line { outer: Outer::of(finding, reveal), alert })
 }
 

@@ -23,10 +23,18 @@ use crate::units::TimestampNs;
 
 /// Writes a finding as one line.
 pub fn write_finding(out: &mut dyn Write, finding: &Finding, reveal: &Reveal) -> io::Result<()> {
-    write_json_line(
-        out,
-        &Line { outer: Outer::of(finding, reveal), alert: Alert::of(finding), trawl: Trawl::of(finding, reveal) },
-    )
+    write_change(out, finding, None, reveal)
+}
+
+/// Writes a finding of a live run, with what became of it: `trawl.change`.
+pub(super) fn write_change(
+    out: &mut dyn Write,
+    finding: &Finding,
+    change: Option<&'static str>,
+    reveal: &Reveal,
+) -> io::Result<()> {
+    let trawl = Trawl { change, ..Trawl::of(finding, reveal) };
+    write_json_line(out, &Line { outer: Outer::of(finding, reveal), alert: Alert::of(finding), trawl })
 }
 
 /// Writes the line that closes the stream.
@@ -117,6 +125,9 @@ impl<'a> Alert<'a> {
 #[derive(Serialize)]
 struct Trawl<'a> {
     finding_id: String,
+    /// Only in live runs: `new`, `grown` or `ended`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    change: Option<&'static str>,
     technique: &'static str,
     principles: &'static [u8],
     severity: &'static str,
@@ -202,6 +213,7 @@ impl<'a> Trawl<'a> {
         };
         Self {
             finding_id: finding_id(finding),
+            change: None,
             technique: finding.technique.id(),
             principles: finding.technique.principles(),
             severity: finding.severity.name(),

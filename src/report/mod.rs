@@ -13,6 +13,7 @@ pub mod figures;
 pub mod flows;
 pub mod html;
 pub mod json;
+pub mod live;
 mod page;
 pub mod records;
 pub mod stats;
