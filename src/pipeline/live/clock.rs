@@ -179,7 +179,7 @@ mod tests {
         let (to, from) = unbounded();
         let tasks = [to];
         let clock = WindowClock::new(DurationNs::from_secs(10), 2);
-        let at = |secs| TimestampNs(1_000_000_000 * secs);
+        let at = |secs: u64| TimestampNs(1_000_000_000 * secs);
         clock.frame(0, at(101), &tasks).expect("open");
         clock.frame(1, at(105), &tasks).expect("inside");
         assert_eq!(said(&from), "O");
