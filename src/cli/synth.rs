@@ -8,8 +8,8 @@ use anyhow::{Context, bail};
 
 use super::Status;
 use super::talk::Talk;
-use crate::synth::suite::SUITES;
-use crate::synth::{Overwrite, PROGRAMS, Role, Scenario, ScenarioWords, SynthReport, WORLDS};
+use crate::synth::suite::{SUITES, Suite};
+use crate::synth::{FAULTS, Overwrite, PROGRAMS, Role, Scenario, ScenarioWords, SynthReport, WORLDS};
 
 /// Write labelled captures of a population, from a seed
 ///
@@ -44,6 +44,9 @@ pub struct Args {
     /// Add harmless traffic that resembles an operation; may be given several times
     #[arg(long, value_name = "KIND[:KNOB=VALUE,...]")]
     negative: Vec<String>,
+    /// Let the capture point damage what it sees; may be given several times
+    #[arg(long, value_name = "KIND=VALUE", allow_hyphen_values = true)]
+    fault: Vec<String>,
     /// Seed of everything
     #[arg(long, default_value_t = 1, value_name = "S")]
     seed: u64,
@@ -53,6 +56,12 @@ pub struct Args {
     /// Write a standing suite of captures into DIR instead
     #[arg(long, value_name = "NAME", requires = "dir", conflicts_with_all = ["output", "operation", "negative"])]
     suite: Option<String>,
+    /// Write only those captures of the suite whose names match this glob, or hold it
+    #[arg(long, value_name = "PATTERN", requires = "suite")]
+    only: Option<String>,
+    /// Write only those captures of the suite whose seeds lie in this range
+    #[arg(long, value_name = "A-B", requires = "suite")]
+    seeds: Option<String>,
     /// Folder of the suite
     #[arg(value_name = "DIR", requires = "suite")]
     dir: Option<PathBuf>,
@@ -60,6 +69,9 @@ pub struct Args {
     #[arg(long)]
     force: bool,
 }
+
+/// Captures of a suite that a list names.
+const PARTS_LISTED_MAX: usize = 30;
 
 /// Runs the verb.
 pub fn run(args: &Args, talk: &Talk) -> anyhow::Result<Status> {
@@ -70,7 +82,7 @@ pub fn run(args: &Args, talk: &Talk) -> anyhow::Result<Status> {
     }
     let overwrite = if args.force { Overwrite::Allowed } else { Overwrite::Never };
     if let (Some(suite), Some(dir)) = (&args.suite, &args.dir) {
-        write_suite(suite, dir, overwrite, talk, &mut out)?;
+        write_suite(suite, dir, &Chosen::try_from(args)?, overwrite, talk, &mut out)?;
         return Ok(Status::Quiet);
     }
     let Some(output) = &args.output else {
@@ -88,19 +100,63 @@ pub fn run(args: &Args, talk: &Talk) -> anyhow::Result<Status> {
         volume: args.volume,
         operations: args.operation.clone(),
         negatives: args.negative.clone(),
+        faults: args.fault.clone(),
         seed: args.seed,
     };
     say(&Scenario::try_from(words)?.write(output, overwrite)?, talk, &mut out)?;
     Ok(Status::Quiet)
 }
 
-fn write_suite(name: &str, dir: &Path, overwrite: Overwrite, talk: &Talk, out: &mut impl Write) -> anyhow::Result<()> {
-    let Some((_, parts)) = SUITES.iter().find(|(suite, _)| *suite == name) else {
-        let known: Vec<_> = SUITES.iter().map(|(suite, _)| *suite).collect();
+/// Which captures of a suite are wanted.
+struct Chosen {
+    only: Option<(String, globset::GlobMatcher)>,
+    seeds: Option<(u64, u64)>,
+}
+
+impl TryFrom<&Args> for Chosen {
+    type Error = anyhow::Error;
+
+    fn try_from(args: &Args) -> anyhow::Result<Self> {
+        let glob = |text: &String| {
+            let glob = globset::Glob::new(text).with_context(|| format!("--only {text}: not a pattern"))?;
+            anyhow::Ok((text.clone(), glob.compile_matcher()))
+        };
+        let range = |text: &String| {
+            let (first, last) = text.split_once('-').unwrap_or((text, text));
+            let number = |text: &str| text.trim().parse::<u64>().ok();
+            let range = number(first).zip(number(last)).filter(|(first, last)| first <= last);
+            range.with_context(|| format!("--seeds {text}: not a range such as 200-219"))
+        };
+        Ok(Self { only: args.only.as_ref().map(glob).transpose()?, seeds: args.seeds.as_ref().map(range).transpose()? })
+    }
+}
+
+impl Chosen {
+    fn holds(&self, name: &str, seed: u64) -> bool {
+        self.only.as_ref().is_none_or(|(text, glob)| name.contains(text.as_str()) || glob.is_match(name))
+            && self.seeds.is_none_or(|(first, last)| (first..=last).contains(&seed))
+    }
+}
+
+fn write_suite(
+    name: &str,
+    dir: &Path,
+    chosen: &Chosen,
+    overwrite: Overwrite,
+    talk: &Talk,
+    out: &mut impl Write,
+) -> anyhow::Result<()> {
+    let Some(suite) = Suite::named(name) else {
+        let known: Vec<_> = SUITES.iter().map(|suite| suite.name).collect();
         bail!("unknown suite {name:?}; known: {}", known.join(", "));
     };
+    let mut parts = suite.parts();
+    parts.retain(|part| chosen.holds(&part.name, part.seed()));
+    if parts.is_empty() {
+        bail!("no capture of the suite {name} is chosen; --list says which there are");
+    }
     std::fs::create_dir_all(dir).with_context(|| format!("{}: cannot make the folder", dir.display()))?;
-    for part in *parts {
+    for part in parts {
         say(&part.write(dir, overwrite)?, talk, out)?;
     }
     Ok(())
@@ -138,11 +194,19 @@ fn list(out: &mut impl Write) -> anyhow::Result<()> {
             }
         }
     }
+    writeln!(out, "\nFaults (--fault KIND=VALUE)")?;
+    for (name, about, low, high) in FAULTS {
+        writeln!(out, "  {name:<20} {about} [{low} to {high}]")?;
+    }
     writeln!(out, "\nSuites (--suite NAME DIR)")?;
-    for (name, parts) in SUITES {
-        writeln!(out, "  {name}")?;
-        for part in *parts {
-            writeln!(out, "      {:<24} {}", part.name, part.about)?;
+    for suite in SUITES {
+        let parts = suite.parts();
+        writeln!(out, "  {:<20} {} ({} captures)", suite.name, suite.about, parts.len())?;
+        for part in parts.iter().take(PARTS_LISTED_MAX) {
+            writeln!(out, "      {:<40} {}", part.name, part.about)?;
+        }
+        if parts.len() > PARTS_LISTED_MAX {
+            writeln!(out, "      and {} more", parts.len() - PARTS_LISTED_MAX)?;
         }
     }
     Ok(())

@@ -9,6 +9,7 @@
 //! ```
 
 mod dice;
+mod faults;
 mod labels;
 mod places;
 mod programs;
@@ -19,6 +20,7 @@ mod town;
 mod wire;
 mod write;
 
+pub use faults::{FAULTS, FaultError};
 pub use programs::knobs::{Knob, KnobError, KnobUnit, Knobs};
 pub use programs::{PROGRAMS, Program, Role};
 pub use scenario::{Overwrite, Scenario, ScenarioError, ScenarioWords, SynthError, SynthReport};

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::dice::Seeds;
+use super::faults::{CapturePoint, FaultError, Faults};
 use super::labels::{self, Registered};
 use super::places;
 use super::programs::knobs::{self, KnobError, Knobs};
@@ -41,6 +42,8 @@ pub struct ScenarioWords {
     pub operations: Vec<String>,
     /// `KIND:knob=value,…`.
     pub negatives: Vec<String>,
+    /// `KIND=value`: what the capture point does to the traffic.
+    pub faults: Vec<String>,
     /// The seed.
     pub seed: u64,
 }
@@ -56,6 +59,7 @@ impl Default for ScenarioWords {
             volume: 1.0,
             operations: Vec::new(),
             negatives: Vec::new(),
+            faults: Vec::new(),
             seed: 1,
         }
     }
@@ -99,6 +103,9 @@ pub enum ScenarioError {
     /// A program's settings.
     #[error(transparent)]
     Knob(#[from] KnobError),
+    /// A fault of the capture point.
+    #[error(transparent)]
+    Fault(#[from] FaultError),
 }
 
 /// What is to be written.
@@ -111,6 +118,7 @@ pub struct Scenario {
     activity: f64,
     volume: f64,
     programs: Vec<(&'static Program, Knobs)>,
+    faults: Faults,
     seed: u64,
 }
 
@@ -198,6 +206,7 @@ impl TryFrom<ScenarioWords> for Scenario {
             activity: words.activity,
             volume: words.volume,
             programs,
+            faults: Faults::parse(&words.faults)?,
             seed: words.seed,
         })
     }
@@ -223,7 +232,9 @@ impl Scenario {
         network::install(&mut Cx { stage: &mut stage, town: &mut town }, &mut registered);
         habits::install(&mut Cx { stage: &mut stage, town: &mut town });
         self.install(&mut stage, &mut town, &mut taps, &mut registered);
-        let mut out = CaptureWriter::create(path)?;
+        town.loss = self.faults.loss.unwrap_or(town.loss);
+        let out = CaptureWriter::create(path)?;
+        let mut out = CapturePoint::new(out, self.faults, [stage.start, stage.end], &seeds);
         stage.run(&mut town, &mut taps, &mut out)?;
         let written = out.finish()?;
         self.describe(path, beside, written, &stage.tallies[1..], &registered, &town)

@@ -6,11 +6,12 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
 
+use super::faults::CapturePoint;
 use super::town::Town;
 use super::town::plane::UserPlane;
 use super::wire::packet::{ETHERNET_BYTES, IpId, Plan};
 use super::wire::wrap::Outer;
-use super::write::{CaptureWriter, WriteError};
+use super::write::WriteError;
 use crate::units::{Address, DurationNs, TimestampNs};
 
 /// What an actor does after it has acted.
@@ -184,7 +185,7 @@ impl Stage {
         &mut self,
         town: &mut Town,
         taps: &mut [Box<dyn Tap>],
-        out: &mut CaptureWriter,
+        out: &mut CapturePoint,
     ) -> Result<(), WriteError> {
         let mut frame = Vec::with_capacity(super::wire::FRAME_BYTES_MAX);
         while let Some(Reverse((at, _, what))) = self.due.pop() {
@@ -225,7 +226,7 @@ impl Stage {
         at: TimestampNs,
         plan: &Plan,
         frame: &[u8],
-        out: &mut CaptureWriter,
+        out: &mut CapturePoint,
     ) -> Result<(), WriteError> {
         self.count(at, plan);
         let inner = &frame[..frame.len().min(ETHERNET_BYTES + plan.ip_bytes())];

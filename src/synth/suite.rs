@@ -1,159 +1,125 @@
-//! Suites: scenarios that are written together.
-//! In: a suite's name, a folder. Out: its captures in that folder. `shipped` is what lies in `captures/`, byte for byte.
+//! Suites: scenarios that are written together, made by rule from the register of programs, so that a new program is in them
+//! by being there. In: a suite's name, a folder. Out: its captures in that folder.
+//! Seeds are kept apart: 7 to 99 ship, 100 to 199 tune, 200 to 299 report, from 1000 on models are trained.
 
 use std::path::Path;
 
+use super::programs::{PROGRAMS, Program, Role};
 use super::scenario::{Overwrite, Scenario, ScenarioError, ScenarioWords, SynthError, SynthReport};
 
+mod shipped;
+
 /// One capture of a suite.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Part {
     /// Its name, without the folder.
-    pub name: &'static str,
+    pub name: String,
     /// What it shows.
-    pub about: &'static str,
-    subscribers: u32,
-    hours: f64,
-    start: &'static str,
-    activity: f64,
-    volume: f64,
-    operations: &'static [&'static str],
-    negatives: &'static [&'static str],
-    seed: u64,
+    pub about: String,
+    words: ScenarioWords,
 }
 
-/// What lies in `captures/`. Seeds 7 to 11: no other suite may use them for training.
-pub const SHIPPED: &[Part] = &[
-    Part {
-        name: "demo.pcap.zst",
-        about: "an evening in a town: population-fan-in and traffic-mirroring (ERSPAN) among registered telemetry, \
-            analytics, backups and video calls",
-        subscribers: 240,
-        hours: 0.75,
-        start: "2026-03-02T19:00:00Z",
-        activity: 0.035,
-        volume: 0.002,
-        operations: &["population-fan-in:subscribers=0.2,period=300s", "traffic-mirroring:subscribers=0.04"],
-        negatives: &[
-            "telemetry:subscribers=0.3,period=900s",
-            "analytics:subscribers=0.15",
-            "backup:subscribers=0.03,bytes=256KiB",
-            "video-call:subscribers=0.015,lasts=6s",
-        ],
-        seed: 7,
-    },
-    Part {
-        name: "injection.pcap.zst",
-        about: "a man on the side answers HTTP requests of some homes before the servers do; lossy lines and a span \
-            port that shows packets twice beside it",
-        subscribers: 100,
-        hours: 0.5,
-        start: "2026-03-03T17:30:00Z",
-        activity: 0.06,
-        volume: 0.003,
-        operations: &["packet-injection:subscribers=0.25,visits=6,shots=0.4"],
-        negatives: &["retransmissions:subscribers=0.3", "duplicated-packets:subscribers=0.15"],
-        seed: 8,
-    },
-    Part {
-        name: "mirroring.pcap.zst",
-        about: "a router sends copies of some homes' packets to a stranger over GRE, and NetFlow records of others to \
-            another; an overlay between two racks inside beside it",
-        subscribers: 100,
-        hours: 0.5,
-        start: "2026-03-04T20:00:00Z",
-        activity: 0.06,
-        volume: 0.003,
-        operations: &["traffic-mirroring:wrap=gre,subscribers=0.1", "traffic-mirroring:wrap=netflow,subscribers=0.3"],
-        negatives: &["vxlan-overlay", "duplicated-packets:subscribers=0.04"],
-        seed: 9,
-    },
-    Part {
-        name: "exfiltration.pcap.zst",
-        about: "one host sends 32 MiB out in a burst, another 24 MiB low and slow; backups, video calls and updates beside them",
-        subscribers: 100,
-        hours: 1.0,
-        start: "2026-03-05T01:00:00Z",
-        activity: 0.06,
-        volume: 0.003,
-        operations: &["bulk-exfiltration:bytes=32MiB", "bulk-exfiltration:bytes=24MiB,mode=slow,every=120s"],
-        negatives: &[
-            "backup:subscribers=0.06,bytes=384KiB",
-            "video-call:subscribers=0.03,lasts=8s",
-            "updates:subscribers=0.1,bytes=256KiB",
-        ],
-        seed: 10,
-    },
-    Part {
-        name: "benign.pcap.zst",
-        about: "no operation, and every kind of hard negative",
-        subscribers: 120,
-        hours: 0.5,
-        start: "2026-03-06T18:00:00Z",
-        activity: 0.05,
-        volume: 0.003,
-        operations: &[],
-        negatives: &[
-            "telemetry:subscribers=0.3,period=600s",
-            "analytics:subscribers=0.25",
-            "backup:subscribers=0.04,bytes=192KiB",
-            "video-call:subscribers=0.03,lasts=5s",
-            "ntp:subscribers=0.6",
-            "updates:subscribers=0.08,bytes=192KiB",
-            "cdn:subscribers=0.2,visits=4",
-            "push-keepalive:subscribers=0.5",
-            "ddos:rate=250,lasts=12s",
-            "scan:knocks=400",
-            "retransmissions:subscribers=0.1",
-            "duplicated-packets:subscribers=0.05",
-            "vxlan-overlay:calls=60",
-        ],
-        seed: 11,
-    },
-];
+/// Captures that belong together.
+pub struct Suite {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// What it is for.
+    pub about: &'static str,
+    parts: fn() -> Vec<Part>,
+}
 
 /// The suites that there are.
-pub const SUITES: &[(&str, &[Part])] = &[("shipped", SHIPPED)];
+pub const SUITES: &[Suite] = &[
+    Suite { name: "shipped", about: "what lies in captures/, byte for byte", parts: shipped::parts },
+    Suite { name: "small", about: "every technique and every world, minutes each, seeds for tuning", parts: small },
+    Suite {
+        name: "full",
+        about: "20 seeds a technique, five a variant, mixed captures, days of harmless traffic, seeds for reporting",
+        parts: full,
+    },
+    Suite { name: "training", about: "harmless traffic of every world for models, seeds of its own", parts: training },
+];
+
+/// Standard captures of a technique in `full`, and captures of each of its variants.
+const STANDARD_SEEDS: u64 = 20;
+const VARIANT_SEEDS: u64 = 5;
+const MIXED: u64 = 20;
+/// Techniques that a mixed capture holds.
+const MIXED_TECHNIQUES: usize = 4;
+/// First seeds of each suite and of what is in it.
+const TUNING: u64 = 100;
+const REPORTING: u64 = 200;
+const VARIANTS_FROM: u64 = 230;
+const MIXED_FROM: u64 = 250;
+const BENIGN_FROM: u64 = 280;
+const TRAINING: u64 = 1_000;
+/// Worlds in the order in which seeds take them: homes most often.
+const ROTATION: [&str; 10] =
+    ["town", "campus", "cgnat", "town", "enterprise", "town", "mobile", "town", "iot", "campus"];
+const FAULTS_SEEN: [&[&str]; 5] =
+    [&[], &["loss=0.01", "reorder=0.005"], &["capture-loss=0.01"], &["duplicate=0.02"], &["clock-step=-2s"]];
+
+impl Suite {
+    /// Its captures, in order.
+    pub fn parts(&self) -> Vec<Part> {
+        (self.parts)()
+    }
+
+    /// The suite of that name.
+    pub fn named(name: &str) -> Option<&'static Self> {
+        SUITES.iter().find(|suite| suite.name == name)
+    }
+}
+
+impl std::fmt::Debug for Suite {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Suite").field("name", &self.name).finish_non_exhaustive()
+    }
+}
 
 impl Part {
     /// The part as a scenario.
     pub fn scenario(&self) -> Result<Scenario, ScenarioError> {
-        Scenario::try_from(self.words())
+        Scenario::try_from(self.words.clone())
     }
 
-    fn words(&self) -> ScenarioWords {
-        let owned = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect();
-        ScenarioWords {
-            world: "town".to_owned(),
-            subscribers: self.subscribers,
-            hours: self.hours,
-            start: self.start.to_owned(),
-            activity: self.activity,
-            volume: self.volume,
-            operations: owned(self.operations),
-            negatives: owned(self.negatives),
-            seed: self.seed,
-        }
+    /// The seed that everything in it comes from.
+    pub fn seed(&self) -> u64 {
+        self.words.seed
+    }
+
+    /// How long it lasts, in hours.
+    pub fn hours(&self) -> f64 {
+        self.words.hours
+    }
+
+    /// The operations in it, as they would be written on a command line.
+    pub fn operations(&self) -> &[String] {
+        &self.words.operations
+    }
+
+    /// The harmless traffic in it.
+    pub fn negatives(&self) -> &[String] {
+        &self.words.negatives
     }
 
     /// The command that writes it alone.
     pub fn command(&self) -> String {
+        let words = &self.words;
         let mut text = format!(
-            "trawlwatch synth --world town --subscribers {} --hours {} --start {} --activity {} --volume {} --seed {}",
-            self.subscribers, self.hours, self.start, self.activity, self.volume, self.seed
+            "trawlwatch synth --world {} --subscribers {} --hours {} --start {} --activity {} --volume {} --seed {}",
+            words.world, words.subscribers, words.hours, words.start, words.activity, words.volume, words.seed
         );
-        for operation in self.operations {
-            text += &format!(" --operation {operation}");
-        }
-        for negative in self.negatives {
-            text += &format!(" --negative {negative}");
+        let options = [("operation", &words.operations), ("negative", &words.negatives), ("fault", &words.faults)];
+        for (option, values) in options {
+            values.iter().for_each(|value| text += &format!(" --{option} {value}"));
         }
         text + &format!(" --output {}", self.name)
     }
 
     /// Writes it into a folder.
     pub fn write(&self, folder: &Path, overwrite: Overwrite) -> Result<SynthReport, SuiteError> {
-        Ok(self.scenario()?.write(&folder.join(self.name), overwrite)?)
+        Ok(self.scenario()?.write(&folder.join(&self.name), overwrite)?)
     }
 }
 
@@ -168,15 +134,262 @@ pub enum SuiteError {
     Write(#[from] SynthError),
 }
 
+fn operations() -> impl Iterator<Item = &'static Program> {
+    PROGRAMS.iter().filter(|program| matches!(program.role, Role::Operation(_)))
+}
+
+fn negatives() -> impl Iterator<Item = &'static Program> {
+    PROGRAMS.iter().filter(|program| program.role == Role::Negative)
+}
+
+fn small() -> Vec<Part> {
+    let mut parts = Vec::new();
+    for (i, program) in operations().enumerate() {
+        let seed = TUNING + i as u64;
+        let mut part = with_operation(program, None, seed, 0.5, "");
+        part.words.faults = owned(FAULTS_SEEN[i % FAULTS_SEEN.len()]);
+        parts.push(part);
+    }
+    for i in 0..2 {
+        parts.push(mixed(TUNING + 40 + i, 0.5));
+    }
+    for (i, world) in super::WORLDS.iter().enumerate() {
+        parts.push(benign(world.name, TUNING + 50 + i as u64, 0.5, Bed::THIN, 3 * i..3 * i + 7));
+    }
+    parts
+}
+
+fn full() -> Vec<Part> {
+    let mut parts = Vec::new();
+    for program in operations() {
+        for seed in REPORTING..REPORTING + STANDARD_SEEDS {
+            parts.push(with_operation(program, None, seed, 1.0, ""));
+        }
+        for variant in program.variants {
+            for seed in VARIANTS_FROM..VARIANTS_FROM + VARIANT_SEEDS {
+                parts.push(with_operation(program, Some(variant.name), seed, 1.0, ""));
+            }
+        }
+    }
+    for i in 0..MIXED {
+        parts.push(mixed(MIXED_FROM + i, 1.0));
+    }
+    for (i, world) in super::WORLDS.iter().enumerate() {
+        parts.push(benign(world.name, BENIGN_FROM + i as u64, 6.0, Bed::LONG, 0..usize::MAX));
+    }
+    parts.push(benign("town", BENIGN_FROM + 10, 24.0, Bed::LONG, 0..usize::MAX));
+    parts
+}
+
+fn training() -> Vec<Part> {
+    let worlds = super::WORLDS.iter().enumerate();
+    worlds
+        .flat_map(|(i, world)| {
+            let seed = TRAINING + 10 * i as u64;
+            (0..3).map(move |turn| benign(world.name, seed + turn, 1.5, Bed::DENSE, 0..usize::MAX))
+        })
+        .collect()
+}
+
+/// How much of everything there is.
+#[derive(Clone, Copy, Debug)]
+struct Bed {
+    subscribers: u32,
+    activity: f64,
+    volume: f64,
+}
+
+impl Bed {
+    const THIN: Self = Self { subscribers: 120, activity: 0.06, volume: 0.003 };
+    /// For days: rates and sizes are cut further, so that a day stays within some megabytes.
+    const LONG: Self = Self { subscribers: 100, activity: 0.02, volume: 0.002 };
+    /// For models.
+    const DENSE: Self = Self { subscribers: 200, activity: 0.1, volume: 0.004 };
+}
+
+/// A capture with one operation, some harmless traffic beside it, in the world of the seed's turn.
+fn with_operation(program: &Program, variant: Option<&'static str>, seed: u64, hours: f64, more: &str) -> Part {
+    let turn = (seed % 10) as usize;
+    let world = ROTATION[turn];
+    // What is slow shows in a day, not in an hour.
+    let slow = variant == Some("slow");
+    let (hours, bed) = if slow { (24.0, Bed::LONG) } else { (hours, Bed::THIN) };
+    let mut operation = program.kind.to_owned();
+    let settings: Vec<String> = match variant {
+        Some(name) => vec![format!("variant={name}")],
+        None => quicker(program, hours),
+    };
+    let settings: Vec<String> = settings.into_iter().chain((!more.is_empty()).then(|| more.to_owned())).collect();
+    if !settings.is_empty() {
+        operation += &format!(":{}", settings.join(","));
+    }
+    let all: Vec<String> = negatives().map(thinned).collect();
+    let beside = (0..4).map(|i| all[(seed as usize * 5 + i * 7) % all.len()].clone());
+    let name = match variant {
+        Some(variant) => format!("{}-{variant}-seed{seed}", program.kind),
+        None => format!("{}-seed{seed}", program.kind),
+    };
+    let mut part = bedded(name, program.about.to_owned(), world, seed, hours, bed);
+    part.words.operations.push(operation);
+    part.words.negatives = unique(beside);
+    part
+}
+
+/// Several techniques at once.
+fn mixed(seed: u64, hours: f64) -> Part {
+    let all: Vec<&Program> = operations().collect();
+    let world = ROTATION[(seed % 10) as usize];
+    let mut part =
+        bedded(format!("mixed-seed{seed}"), "several operations at once".to_owned(), world, seed, hours, Bed::THIN);
+    let picked = (0..MIXED_TECHNIQUES.min(all.len())).map(|i| all[(seed as usize * 3 + i * 5) % all.len()]);
+    part.words.operations = unique(picked.map(|program| {
+        let settings = quicker(program, hours);
+        if settings.is_empty() { program.kind.to_owned() } else { format!("{}:{}", program.kind, settings.join(",")) }
+    }));
+    let negatives: Vec<String> = negatives().map(thinned).collect();
+    part.words.negatives = unique((0..3).map(|i| negatives[(seed as usize * 7 + i * 5) % negatives.len()].clone()));
+    part
+}
+
+/// Harmless traffic only, with those of the negatives whose numbers (round and round) are in `which`.
+fn benign(world: &str, seed: u64, hours: f64, bed: Bed, which: std::ops::Range<usize>) -> Part {
+    let about = format!("no operation; harmless traffic of the world {world} that resembles some");
+    let mut part = bedded(format!("benign-{world}-seed{seed}"), about, world, seed, hours, bed);
+    let all: Vec<String> = negatives().map(thinned).collect();
+    let count = which.len().min(all.len());
+    part.words.negatives = unique((0..count).map(|i| all[(which.start + i) % all.len()].clone()));
+    part
+}
+
+fn bedded(name: String, about: String, world: &str, seed: u64, hours: f64, bed: Bed) -> Part {
+    // Eight homes share an address there: fewer of them would be hardly anybody.
+    let (times, activity) = if world == "cgnat" { (3, bed.activity / 2.0) } else { (1, bed.activity) };
+    let words = ScenarioWords {
+        world: world.to_owned(),
+        subscribers: bed.subscribers * times,
+        hours,
+        start: start_of(world, seed, hours),
+        activity,
+        volume: bed.volume,
+        seed,
+        ..ScenarioWords::default()
+    };
+    Part { name: format!("{name}.pcap.zst"), about, words }
+}
+
+/// Days and hours go round with the seed; offices are looked at while somebody is there, whole days from midnight.
+fn start_of(world: &str, seed: u64, hours: f64) -> String {
+    let day = 2 + seed % 26;
+    let hour = match (world, hours > 12.0) {
+        (_, true) => 0,
+        ("enterprise", _) => 9 + seed % 6,
+        _ => [7, 12, 15, 18, 19, 20, 21][seed as usize % 7],
+    };
+    format!("2026-03-{day:02}T{hour:02}:00:00Z")
+}
+
+/// Settings that let an operation show itself within the hours of a standard capture.
+fn quicker(program: &Program, hours: f64) -> Vec<String> {
+    let has = |name: &str| program.knobs.iter().any(|knob| knob.name == name);
+    match program.kind {
+        "population-fan-in" => vec![format!("period={}s", (hours * 300.0) as u32)],
+        "bulk-exfiltration" => vec!["bytes=16MiB".to_owned()],
+        "packet-injection" if has("visits") => vec!["visits=6".to_owned()],
+        _ => Vec::new(),
+    }
+}
+
+/// A harmless program at a size that lets a suite stay small.
+fn thinned(program: &Program) -> String {
+    let settings = match program.kind {
+        "telemetry" => "subscribers=0.25,period=600s",
+        "analytics" => "subscribers=0.2",
+        "backup" => "subscribers=0.05,bytes=256KiB",
+        "video-call" => "subscribers=0.02,lasts=6s",
+        "ntp" => "subscribers=0.5,period=512s",
+        "updates" => "subscribers=0.1,bytes=192KiB",
+        "cdn" => "subscribers=0.2,visits=3",
+        "push-keepalive" => "subscribers=0.4,period=600s",
+        "ddos" => "rate=250,lasts=12s",
+        "scan" => "knocks=400",
+        "duplicated-packets" => "subscribers=0.05",
+        "vxlan-overlay" => "calls=40",
+        "photo-upload" => "subscribers=0.1,bytes=256KiB",
+        "peer-to-peer" => "subscribers=0.05,bytes=24KiB",
+        "site-tunnel" => "rate=20",
+        _ => "",
+    };
+    if settings.is_empty() { program.kind.to_owned() } else { format!("{}:{settings}", program.kind) }
+}
+
+fn unique(texts: impl Iterator<Item = String>) -> Vec<String> {
+    let mut kept: Vec<String> = Vec::new();
+    for text in texts {
+        if !kept.contains(&text) {
+            kept.push(text);
+        }
+    }
+    kept
+}
+
+fn owned(list: &[&str]) -> Vec<String> {
+    list.iter().map(|text| (*text).to_owned()).collect()
+}
+
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
     fn every_part_of_every_suite_makes_sense() {
-        for (suite, parts) in SUITES {
-            for part in *parts {
-                part.scenario().unwrap_or_else(|e| panic!("{suite}/{}: {e}", part.name));
+        for suite in SUITES {
+            let parts = suite.parts();
+            for part in &parts {
+                part.scenario().unwrap_or_else(|e| panic!("{}/{}: {e}", suite.name, part.name));
+                assert!(!part.about.is_empty(), "{}/{}", suite.name, part.name);
+            }
+            let names: BTreeSet<&str> = parts.iter().map(|part| part.name.as_str()).collect();
+            assert_eq!(names.len(), parts.len(), "{}: two parts have one name", suite.name);
+        }
+    }
+
+    #[test]
+    fn seeds_that_tune_report_and_train_are_never_the_same() {
+        for (name, low, high) in
+            [("shipped", 7, 99), ("small", 100, 199), ("full", 200, 299), ("training", 1_000, 1_999)]
+        {
+            let parts = Suite::named(name).expect("a suite").parts();
+            assert!(parts.iter().all(|part| (low..=high).contains(&part.seed())), "{name}");
+        }
+    }
+
+    #[test]
+    fn suites_hold_what_they_promise() {
+        let parts = |name: &str| Suite::named(name).expect("a suite").parts();
+        for name in ["shipped", "small", "full"] {
+            let parts = parts(name);
+            for program in operations() {
+                let of = |text: &&String| text.split(':').next() == Some(program.kind);
+                let seeds: BTreeSet<u64> =
+                    parts.iter().filter(|p| p.operations().iter().any(|o| of(&o))).map(Part::seed).collect();
+                let wanted = if name == "full" { STANDARD_SEEDS as usize } else { 1 };
+                assert!(seeds.len() >= wanted, "{name}: {} has {} seeds", program.kind, seeds.len());
+            }
+        }
+        let full = parts("full");
+        let benign: f64 = full.iter().filter(|part| part.operations().is_empty()).map(Part::hours).sum();
+        assert!(benign >= 48.0, "{benign} hours");
+        for program in negatives() {
+            let of = |text: &String| text.split(':').next() == Some(program.kind);
+            assert!(full.iter().any(|part| part.negatives().iter().any(of)), "{} is missing", program.kind);
+        }
+        for (i, program) in operations().enumerate() {
+            for variant in program.variants {
+                let wanted = format!("variant={}", variant.name);
+                let found = full.iter().filter(|p| p.operations().iter().any(|o| o.contains(&wanted))).count();
+                assert!(found >= VARIANT_SEEDS as usize, "{i} {wanted}");
             }
         }
     }

@@ -128,13 +128,13 @@ impl CaptureWriter {
         Ok(writer)
     }
 
-    pub(crate) fn write(&mut self, at: TimestampNs, frame: &[u8]) -> Result<(), WriteError> {
-        let length = (frame.len() as u32).to_le_bytes();
+    /// Writes what is kept of a frame of `whole` bytes.
+    pub(crate) fn write(&mut self, at: TimestampNs, frame: &[u8], whole: usize) -> Result<(), WriteError> {
         let mut head = [0; 16];
         head[..4].copy_from_slice(&((at.0 / 1_000_000_000) as u32).to_le_bytes());
         head[4..8].copy_from_slice(&((at.0 % 1_000_000_000) as u32).to_le_bytes());
-        head[8..12].copy_from_slice(&length);
-        head[12..].copy_from_slice(&length);
+        head[8..12].copy_from_slice(&(frame.len() as u32).to_le_bytes());
+        head[12..].copy_from_slice(&(whole as u32).to_le_bytes());
         self.put(&head)?;
         self.put(frame)?;
         self.packets += 1;

@@ -30,7 +30,7 @@ pub(super) const DDOS: Program = Program {
     variants: &[],
     install: |knobs, install| {
         let mut dice = install.dice("ddos");
-        let victim = Address::v4(dice.pick(&install.cx.town.homes).v4);
+        let victim = Address::v4(install.cx.town.someone(&mut dice));
         let lasts_s = install.cx.stage.end.since(install.cx.stage.start).as_secs_f64();
         let at = install.cx.stage.start.after(secs(lasts_s * knobs.number("after")));
         let flood = Flood {
@@ -62,7 +62,7 @@ impl Actor for Flood {
         let until = now.after(SLICE).min(self.until);
         while self.next < until {
             let [b, c, d] = self.dice.bytes::<3>();
-            let source = Endpoint { address: Address::v4([198, 18 | (b & 1), c, d]), port: 123 };
+            let source = Endpoint { address: reflector([b, c, d]), port: 123 };
             let target = Endpoint { address: self.victim, port: self.port };
             // The answer to an NTP monlist query: mode 7, opaque items.
             let mut head = [0; 20];
@@ -77,6 +77,11 @@ impl Actor for Flood {
         }
         if until >= self.until { Wake::Gone } else { Wake::At(until) }
     }
+}
+
+/// An address of the world beyond; the middle of 198.18.0.0/16 may be a population's.
+fn reflector([b, c, d]: [u8; 3]) -> Address {
+    Address::v4(if b & 1 == 0 { [198, 19, c, d] } else { [198, 18, c & 0x7f, d] })
 }
 
 /// One outsider knocks at every door.
@@ -114,12 +119,10 @@ struct Scan {
 
 impl Actor for Scan {
     fn wake(&mut self, now: TimestampNs, cx: &mut Cx) -> Wake {
-        let home = self.dice.pick(&cx.town.homes);
-        let target = Endpoint {
-            address: Address::v4(home.v4),
-            port: *self.dice.pick(&[23, 22, 80, 443, 445, 7547, 8080, 5555]),
-        };
-        let delay = home.delay;
+        let v4 = cx.town.someone(&mut self.dice);
+        let delay = cx.town.homes.iter().find(|home| home.v4 == v4).map_or(DurationNs::ZERO, |home| home.delay);
+        let target =
+            Endpoint { address: Address::v4(v4), port: *self.dice.pick(&[23, 22, 80, 443, 445, 7547, 8080, 5555]) };
         let source = Endpoint { address: self.source, port: 32_768 + self.dice.below(28_000) as u16 };
         let seq = self.dice.int();
         let mut options = TcpOptions::default();

@@ -381,8 +381,8 @@ impl Habitual {
                 let every = 3600.0 / (self.habit.per_hour * cx.town.activity).max(1e-6);
                 Some(cx.stage.start.after(self.dice.secs_between(0.0, every)))
             }
-            // Eight in ten have their line up already; the others are off.
-            Clock::Standing => self.dice.chance(0.8).then_some(cx.stage.start),
+            // Eight in ten have their line up already; the others are off. Thin worlds have fewer lines, not slower ones.
+            Clock::Standing => self.dice.chance(0.8 * (5.0 * cx.town.activity).min(1.0)).then_some(cx.stage.start),
         }
     }
 

@@ -48,7 +48,9 @@ pub(crate) type DeviceNumber = u32;
 pub(crate) struct Town {
     pub(crate) pool: Pool,
     pub(crate) catalogue: Catalogue,
+    /// Subscribers first, machines and outsiders behind them.
     pub(crate) homes: Vec<Home>,
+    subscribers: usize,
     pub(crate) devices: Vec<Device>,
     pub(crate) seeds: Seeds,
     /// How busy people are, against usual: scales every rate.
@@ -80,6 +82,7 @@ impl Town {
             pool: Pool::new(seeds),
             catalogue: Catalogue::new(seeds),
             homes: Vec::with_capacity(homes as usize),
+            subscribers: homes.min(HOMES_MAX) as usize,
             devices: Vec::new(),
             seeds: seeds.clone(),
             activity,
@@ -213,6 +216,11 @@ impl Town {
         Endpoint { address: Address::v4(RESOLVER), port: 53 }
     }
 
+    /// The IPv4 address of one of the subscribers.
+    pub(crate) fn someone(&self, dice: &mut Dice) -> [u8; 4] {
+        self.homes[dice.index(self.subscribers.clamp(1, self.homes.len()))].v4
+    }
+
     /// Devices of these kinds, one a home at most, in `share` of the homes; of any kind where the world has none of these.
     pub(crate) fn members(&self, kinds: &[DeviceKind], share: f64, dice: &mut Dice) -> Vec<DeviceNumber> {
         let fitting = |fits: &dyn Fn(DeviceKind) -> bool| -> Vec<Vec<DeviceNumber>> {
@@ -225,7 +233,7 @@ impl Town {
         if homes.is_empty() {
             homes = fitting(&|kind| kind != DeviceKind::Machine);
         }
-        let wanted = ((self.homes.len() as f64 * share).ceil() as usize).min(homes.len());
+        let wanted = ((self.subscribers as f64 * share).ceil() as usize).min(homes.len());
         for i in 0..wanted {
             let with = i + dice.index(homes.len() - i);
             homes.swap(i, with);
