@@ -15,7 +15,7 @@ use super::talk::Talk;
 use super::{Failed, Status, analysis, options};
 use crate::evaluate::baselines::Gatherer;
 use crate::evaluate::split::{Half, Split};
-use crate::evaluate::{Evaluation, Found, Judged, Labels, text};
+use crate::evaluate::{Evaluation, Found, Judged, Labels, page, text};
 use crate::units::DurationNs;
 
 /// Ending of the files that this verb looks for.
@@ -88,6 +88,7 @@ pub fn run(args: Args, talk: &Talk) -> anyhow::Result<Status> {
             serde_json::to_writer_pretty(&mut out, &evaluation)?;
             std::io::Write::write_all(&mut out, b"\n")?;
         }
+        FigureFormat::Html => page::write(&mut out, &evaluation)?,
     }
     out.finish()?;
     let falls_short = options.fail_under.zip(evaluation.worst_recall()).is_some_and(|(wanted, worst)| worst < wanted);

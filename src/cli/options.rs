@@ -189,6 +189,8 @@ pub enum FigureFormat {
     Text,
     /// One JSON object
     Json,
+    /// A self-contained page with curves
+    Html,
 }
 
 /// Which half of a split is scored.

@@ -7,6 +7,7 @@ pub mod evaluation;
 pub mod interval;
 pub mod judged;
 pub mod labels;
+pub mod page;
 pub mod ranking;
 pub mod score;
 pub mod split;
@@ -15,3 +16,6 @@ pub mod text;
 pub use evaluation::Evaluation;
 pub use judged::{Found, Judged};
 pub use labels::{Labels, LabelsError};
+
+#[cfg(test)]
+mod tests;

@@ -107,7 +107,10 @@ impl Ranking {
         roc.insert(0, (0.0, 0.0));
         roc.push((1.0, 1.0));
         let precision = |step: &Step| step.true_entries / (step.true_entries + step.false_entries);
-        let precision_recall = steps.iter().map(|step| (step.found / operations, precision(step))).collect();
+        let mut precision_recall: Vec<(f64, f64)> =
+            steps.iter().map(|step| (step.found / operations, precision(step))).collect();
+        // From the axis on: before anything is found the first precision holds.
+        precision_recall.splice(0..0, precision_recall.first().map(|first| (0.0, first.1)));
         Curves { roc: thinned(roc), precision_recall: thinned(precision_recall) }
     }
 
@@ -231,6 +234,6 @@ mod tests {
         assert_eq!((twice.average_precision, twice.recall_at_budget[1]), (Some(0.5), Some(1.0)));
         let curves = ranking.curves();
         assert_eq!(curves.roc, [(0.0, 0.0), (0.0, 0.5), (1.0, 0.5), (1.0, 1.0), (1.0, 1.0)]);
-        assert_eq!(curves.precision_recall, [(0.5, 1.0), (0.5, 0.5), (1.0, 2.0 / 3.0)]);
+        assert_eq!(curves.precision_recall, [(0.0, 1.0), (0.5, 1.0), (0.5, 0.5), (1.0, 2.0 / 3.0)]);
     }
 }

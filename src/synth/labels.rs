@@ -34,6 +34,8 @@ struct Labels<'a> {
     policy: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     geo: Option<&'a str>,
+    seed: u64,
+    world: &'a str,
     operations: Vec<OperationLabel<'a>>,
     benign: Vec<BenignLabel<'a>>,
 }
@@ -59,15 +61,24 @@ struct BenignLabel<'a> {
 /// The labels as JSON. An operation that wrote no packet is left out: there is nothing to find.
 pub(crate) fn labels(
     files: &Files,
-    world: &World,
+    (world, seed): (&World, u64),
     programs: &[(&'static Program, Knobs)],
     tallies: &[Tally],
 ) -> String {
     let parties = |tally: &Tally| tally.parties.iter().map(ToString::to_string).collect();
     let Files { capture, policy, geo } = *files;
     let population = world.prefixes;
-    let mut labels =
-        Labels { version: 1, capture, population, policy, geo, operations: Vec::new(), benign: Vec::new() };
+    let mut labels = Labels {
+        version: 1,
+        capture,
+        population,
+        policy,
+        geo,
+        seed,
+        world: world.name,
+        operations: Vec::new(),
+        benign: Vec::new(),
+    };
     for ((program, knobs), tally) in programs.iter().zip(tallies) {
         match (program.role, tally.first) {
             (Role::Operation(technique), Some(first)) => labels.operations.push(OperationLabel {

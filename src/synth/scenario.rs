@@ -268,7 +268,7 @@ impl Scenario {
         let placed = self.placed(town);
         let geo = placed.is_some().then(|| name(&beside.geo));
         let files = labels::Files { capture: &name(path), policy: &name(&beside.policy), geo: geo.as_deref() };
-        let text = labels::labels(&files, self.world, &self.programs, tallies);
+        let text = labels::labels(&files, (self.world, self.seed), &self.programs, tallies);
         write_text(&beside.labels, text.as_bytes())?;
         write_text(&beside.policy, labels::policy(self.world, registered, &town.policy_more).as_bytes())?;
         match placed {
