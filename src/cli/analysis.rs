@@ -53,17 +53,8 @@ struct Opened {
     key: Key,
 }
 
-/// Runs captures through the pipeline and the detectors; flow rows go to `flows` on the way.
-pub fn findings(
-    files: &[PathBuf],
-    setting: &Setting,
-    flows: Option<FlowTarget<'_>>,
-    talk: &Talk,
-) -> anyhow::Result<Report> {
-    findings_beside(files, setting, flows, talk, |_| Ok(()))
-}
-
-/// The same, with every window shown to `each_window` before the detectors take it in.
+/// Runs captures through the pipeline and the detectors; flow rows go to `flows` on the way, and every window is shown to
+/// `each_window` before the detectors take it in.
 pub fn findings_beside(
     files: &[PathBuf],
     setting: &Setting,

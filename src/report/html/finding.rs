@@ -148,7 +148,7 @@ fn certainty(page: &mut Markup, finding: &Finding) {
         Severity::Info => "Known and allowed, or of interest only.",
     };
     let rare = match finding.p_value {
-        p if p > 0.0 && p < 1.0 => {
+        p if p > 0.0 && p < 1.0 && finding.severity != Severity::Critical => {
             format!(
                 " Among ordinary traffic a score like this is expected about once in {}.",
                 figures::count((1.0 / p).round() as u64)
@@ -163,38 +163,63 @@ fn reasons(page: &mut Markup, evidence: &[Evidence]) {
     if evidence.is_empty() {
         return;
     }
+    // Proofs are not measured against what is usual: columns that would be empty are left out.
+    let is_compared = evidence.iter().any(|one| one.baseline_median.is_some() || one.baseline_p99.is_some());
     page.raw("<table class=\"evidence\">\n<thead><tr><th scope=\"col\">Measured</th><th scope=\"col\">Value</th>");
-    page.raw(
-        "<th scope=\"col\">Usual</th><th scope=\"col\">1 in 100 above</th><th scope=\"col\">Against the usual</th>",
-    );
+    if is_compared {
+        page.raw("<th scope=\"col\">Usual</th><th scope=\"col\">1 in 100 above</th>");
+        page.raw("<th scope=\"col\">Against the usual</th>");
+    }
     page.raw("<th scope=\"col\">Weight</th></tr></thead>\n<tbody>\n");
     for one in evidence.iter().take(EVIDENCE_MAX) {
-        page.raw("<tr><th scope=\"row\">");
-        page.text(&one.feature.replace('_', " "));
-        page.raw("</th>");
-        let value = match &one.value {
-            EvidenceValue::Number(value) => format!("{} {}", figures::measured(*value), one.unit),
-            EvidenceValue::Text(text) => text.clone(),
-        };
-        let usual = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), figures::measured);
-        for (label, text) in
-            [("Value", value), ("Usual", usual(one.baseline_median)), ("1 in 100 above", usual(one.baseline_p99))]
-        {
-            page.raw(&format!("<td data-label=\"{label}\"><span>"));
-            page.text(&text);
-            page.raw("</span></td>");
-        }
+        reason(page, one, is_compared);
+    }
+    page.raw("</tbody>\n</table>\n");
+    if evidence.len() > EVIDENCE_MAX {
+        page.element("p", &format!("{} more reasons stand in --format json.", evidence.len() - EVIDENCE_MAX));
+    }
+}
+
+fn reason(page: &mut Markup, one: &Evidence, is_compared: bool) {
+    page.raw("<tr><th scope=\"row\">");
+    page.text(&one.feature.replace('_', " "));
+    page.raw("</th>");
+    cell(page, "Value", &value_of(one));
+    if is_compared {
+        let usual = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), |value| in_unit(value, one.unit));
+        cell(page, "Usual", &usual(one.baseline_median));
+        cell(page, "1 in 100 above", &usual(one.baseline_p99));
         page.raw("<td class=\"meter\" data-label=\"Against the usual\">");
         match (&one.value, one.baseline_median, one.baseline_p99) {
             (EvidenceValue::Number(value), Some(median), Some(p99)) => plots::meter(page, *value, median, p99),
             _ => page.raw("<span>nothing to compare with</span>"),
         }
-        page.raw("</td><td class=\"number\" data-label=\"Weight\"><span>");
-        page.text(&if one.weight > 0.0 { figures::percent(one.weight) } else { "–".to_owned() });
-        page.raw("</span></td></tr>\n");
+        page.raw("</td>");
     }
-    page.raw("</tbody>\n</table>\n");
-    if evidence.len() > EVIDENCE_MAX {
-        page.element("p", &format!("{} more reasons stand in --format json.", evidence.len() - EVIDENCE_MAX));
+    page.raw("<td class=\"number\" data-label=\"Weight\"><span>");
+    page.text(&if one.weight > 0.0 { figures::percent(one.weight) } else { "–".to_owned() });
+    page.raw("</span></td></tr>\n");
+}
+
+fn cell(page: &mut Markup, label: &str, text: &str) {
+    page.raw(&format!("<td data-label=\"{label}\"><span>"));
+    page.text(text);
+    page.raw("</span></td>");
+}
+
+fn value_of(one: &Evidence) -> String {
+    match &one.value {
+        EvidenceValue::Number(value) if matches!(one.unit, "ratio" | "bytes") => in_unit(*value, one.unit),
+        EvidenceValue::Number(value) => format!("{} {}", figures::measured(*value), one.unit),
+        EvidenceValue::Text(text) => text.clone(),
+    }
+}
+
+/// A value as people read its unit: shares as per cent, bytes by their size.
+fn in_unit(value: f64, unit: &str) -> String {
+    match unit {
+        "ratio" if (0.0..=1.0).contains(&value) => figures::percent(value),
+        "bytes" if (0.0..1e18).contains(&value) => figures::bytes(value as u64),
+        _ => figures::measured(value),
     }
 }

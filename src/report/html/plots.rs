@@ -13,9 +13,9 @@ use crate::report::figures;
 /// Points drawn of a plane.
 const POINTS_MAX: usize = 2_000;
 const WIDTH: f64 = 720.0;
-const HEIGHT: f64 = 170.0;
-/// Room for the words below a curve.
-const FOOT: f64 = 22.0;
+const HEIGHT: f64 = 150.0;
+/// Room below a curve for its axis.
+const FOOT: f64 = 2.0;
 
 /// The collector's volume over its population's. Each has its own scale: the question is whether their shapes agree.
 pub(super) fn over_time(page: &mut Markup, pair: &Pair, number: usize) {
@@ -44,11 +44,11 @@ pub(super) fn over_time(page: &mut Markup, pair: &Pair, number: usize) {
         .collector
         .start
         .after(crate::units::DurationNs(pair.collector.slot.0.saturating_mul(pair.collector.bytes.len() as u64)));
-    page.raw(&format!("<text x=\"0\" y=\"{:.0}\">", HEIGHT - 6.0));
+    page.raw("</svg>\n<p class=\"ends\"><span>");
     page.text(&figures::plain_time(pair.collector.start));
-    page.raw(&format!("</text><text x=\"{WIDTH}\" y=\"{:.0}\" text-anchor=\"end\">", HEIGHT - 6.0));
+    page.raw("</span><span>");
     page.text(&format!("{} UTC", figures::plain_time(end)));
-    page.raw("</text>\n</svg>\n<figcaption><span class=\"key series\"></span>this collector, peak ");
+    page.raw("</span></p>\n<figcaption><span class=\"key series\"></span>this collector, peak ");
     page.text(&mine);
     page.raw(" &nbsp; <span class=\"key crowd\"></span>the whole population, peak ");
     page.text(&all);

@@ -99,7 +99,7 @@ code{font:.9em ui-monospace,Menlo,Consolas,monospace}
 figure{margin:.6rem 0}
 figcaption{color:var(--quiet);font-size:.875rem}
 svg{display:block;width:100%;height:auto}
-svg text{font:11px system-ui,sans-serif;fill:var(--quiet)}
+.ends{display:flex;justify-content:space-between;color:var(--quiet);font-size:.8rem;margin:.1rem 0}
 .axis{stroke:var(--rule);stroke-width:1;fill:none}
 .crowd{fill:var(--crowd-fill);stroke:var(--crowd);stroke-width:1}
 .series{fill:none;stroke:var(--series);stroke-width:1.8;stroke-linejoin:round}
@@ -119,14 +119,14 @@ table.overview thead,table.evidence thead{position:absolute;left:-999rem}
 table.overview tr,table.evidence tr{display:block;border-bottom:1px solid var(--rule);padding:.35rem 0}
 table.overview td,table.evidence td,table.evidence th{display:flex;justify-content:space-between;gap:1rem;
 border:0;padding:.08rem 0;white-space:normal;text-align:right}
-table.overview td::before,table.evidence td::before{content:attr(data-label);color:var(--quiet);text-align:left}
+table.overview td::before,table.evidence td::before{content:attr(data-label);color:var(--quiet);text-align:left;flex:none}
 table.evidence th{color:var(--ink);text-align:left}
-svg text{font-size:16px}
+.dot{r:6px}.mark{r:11px}.meter .mark{r:5px}
 .meter{min-width:0}.meter svg{max-width:10rem}
 }
 "#;
 
-const PRINT: &str = "body{font-size:10.5pt}a{color:inherit;text-decoration:none}article{break-inside:avoid-page;border-color:#999;\
+const PRINT: &str = "body{font-size:10.5pt}a{color:inherit;text-decoration:none}article{border-color:#999;\
 background:none}h2,h3,h4{break-after:avoid}figure,table.evidence tr,table.overview tr{break-inside:avoid}\
 span.badge,.badge.critical,.badge.high,.badge.medium,.badge.low,.badge.info{background:none;color:#000;border-color:#000}\
 header,main,footer{max-width:none;padding:0}@page{margin:16mm}";
