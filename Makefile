@@ -15,7 +15,7 @@ SIMD_TESTS := simd:: features:: model:: population::
 BENCH_SMOKE := TRAWLWATCH_BENCH=smoke
 
 .DEFAULT_GOAL := help
-.PHONY: help prepare demo build test test-native test-scalar captures bench bench-smoke bench-report peers lint lint-format lint-clippy lint-docs
+.PHONY: help prepare demo build test test-native test-scalar captures bench bench-smoke bench-report peers validators browser lint lint-format lint-clippy lint-docs
 
 help: ## this list
 	@printf 'make TARGET, where TARGET is\n'
@@ -66,6 +66,16 @@ peers: ## flow meters to compare with (Debian and PyPI; as root)
 	apt-get install -y --no-install-recommends nfdump argus-server softflowd tshark python3-pip
 	apt-get install -y --no-install-recommends suricata || echo 'peers: this release has no suricata' >&2
 	pip install --break-system-packages nfstream || pip install nfstream
+
+validators: $(TARGET)/validators/bin/stix2_validator ## readers that tests hold reports against (PyPI, into the build folder)
+
+$(TARGET)/validators/bin/stix2_validator:
+	python3 -m venv $(TARGET)/validators
+	$(TARGET)/validators/bin/pip install --quiet --disable-pip-version-check \
+		stix2-validator==3.3.2 pymisp==2.5.34.4 duckdb==2.0.1 pandas==3.1.1 pyarrow==26.0.1
+
+browser: ## Chromium, in which a test looks at the HTML report (Debian; as root)
+	command -v chromium >/dev/null || apt-get install -y --no-install-recommends chromium fonts-dejavu-core
 
 lint: lint-format lint-clippy lint-docs ## formatting, clippy and documentation, warnings as errors
 

@@ -109,8 +109,8 @@ fn duckdb_and_pandas_read_the_tables() {
         &bin,
         &papers,
         "import sys, duckdb, pandas\nfolder = sys.argv[1]\n\
-         print(duckdb.sql(f\"select count(*), max(subscribers) from '{folder}/findings.parquet'\").fetchone())\n\
-         print(duckdb.sql(f\"select sum(bytes_up) from '{folder}/windows.parquet' where collector is null\").fetchone())\n\
+         print(duckdb.sql(f\"select count(*), max(subscribers) from '{folder}/findings.parquet'\").fetchall()[0])\n\
+         print(duckdb.sql(f\"select sum(bytes_up) from '{folder}/windows.parquet' where collector is null\").fetchall()[0])\n\
          table = pandas.read_parquet(folder + '/findings.parquet')\nprint(sorted(table.technique))\n\
          windows = pandas.read_parquet(folder + '/windows.parquet')\n\
          print(str(windows.window_start.dtype), windows.collector.isna().sum() > 0)",
