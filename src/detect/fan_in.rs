@@ -1,20 +1,24 @@
 //! `population-fan-in`: many subscribers each upload small, alike, machine-timed records to one collector.
-//! In: collectors of a scene, alone and rolled up by prefix and domain. Out: a finding for each that speaks up.
+//! In: collectors of a scene: addresses, single services of them, domains, and like addresses of one prefix, system, server
+//! fingerprint or certificate key. Out: a finding for each that speaks up.
 //! What it weighs: how many subscribers; how much more goes up than down once handshakes are left out
 //! (producer-consumer ratio, Bullard and Gerth 2014); how alike the records are over subscribers; how machine-like the time
-//! between them is. Answered traffic only, so that a flood with forged senders is no collection.
+//! between them is; who calls. Records padded to all sizes are still a fan-in where they leave by the clock. Answered traffic
+//! only, so that a flood with forged senders is no collection.
 //! The trivial baseline that it must beat: the plain count of distinct sources.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::finding::{EvidenceValue, Finding, PopulationShare, Technique, Verdict};
+use super::levels;
+use super::rhythm::Rhythm;
 use super::scene::{Group, Scene, app_of, proto_of};
 use super::weigh::{Reason, log_ramp, ramp, severity_of, weigh};
 use super::words;
 use crate::model::ProfileScore;
 use crate::population::collector::{CollectorSummary, SIZE_BITS};
-use crate::population::groups::{CollectorGroup, Level};
+use crate::population::groups::{CollectorGroup, Level, name_of};
 use crate::population::sketch::{LogHistogram, Merge};
 use crate::units::Address;
 
@@ -28,6 +32,14 @@ const GAPS_MIN: u64 = 8;
 const MEMBER_UPLOAD_SHARE_MIN: f64 = 0.55;
 /// Records of such addresses differ by no more than this factor at the median.
 const ALIKE_FACTOR: f64 = 2.0;
+/// Levels at which like addresses are taken together; domains come from their own facets.
+const SPREAD: [Level; 4] = [Level::Prefix, Level::Asn, Level::Fingerprint, Level::CertificateKey];
+/// What likeness of sizes is worth where records are padded to all sizes but leave by the clock.
+const PADDED: f64 = 0.35;
+/// What timing is worth where people set the pace: a popular sink of alike records is worth a `low`.
+const BY_PEOPLE: f64 = 0.03;
+/// Share of the addresses of a fingerprint that must behave like parts of a collector for it to be one party's.
+const IDENTITY_SHARE_MIN: f64 = 0.6;
 /// Pseudonyms shown.
 const SAMPLE: usize = 5;
 
@@ -51,8 +63,12 @@ pub struct Measures {
     pub gap_s: Option<f64>,
     /// Interquartile range of that time over its median.
     pub gap_spread: Option<f64>,
+    /// How machine-like the times are, 0 to 1; none where too few repeat.
+    pub clockwork: Option<f64>,
     /// Records a subscriber.
     pub records_per_subscriber: f64,
+    /// Share of the flows that the collector began, 0 to 1.
+    pub begun_by_collector: f64,
 }
 
 impl Measures {
@@ -62,9 +78,7 @@ impl Measures {
         let rows = whole.totals.rows.max(1) as f64;
         let (up, down) = (whole.totals.data_bytes[0] as f64, whole.totals.data_bytes[1] as f64);
         let quartile = |q: f64| whole.upload_sizes.quantile(q);
-        let gaps = &whole.pair_gaps_ms;
-        let gap = |q: f64| (gaps.total() >= GAPS_MIN).then(|| gaps.quantile(q)).flatten().map(|ms| ms / 1e3);
-        let spread = |(low, middle, high): (f64, f64, f64)| (high - low) / middle.max(1e-9);
+        let times = Times::of(whole);
         let dispersion = |(low, high): (f64, f64)| (high - low) / (high + low).max(1e-9);
         Self {
             subscribers,
@@ -73,8 +87,10 @@ impl Measures {
             answered_share: whole.rows_answered as f64 / rows,
             record_bytes: quartile(0.5).unwrap_or(0.0),
             record_dispersion: quartile(0.25).zip(quartile(0.75)).map_or(1.0, dispersion),
-            gap_s: gap(0.5),
-            gap_spread: gap(0.25).zip(gap(0.5)).zip(gap(0.75)).map(|((a, b), c)| spread((a, b, c))),
+            gap_s: times.map(|times| times.gap_s),
+            gap_spread: times.map(|times| times.spread),
+            clockwork: times.map(|times| times.clockwork),
+            begun_by_collector: whole.flows_by_collector as f64 / whole.totals.flows.max(1) as f64,
             records_per_subscriber: whole.upload_sizes.total() as f64 / subscribers.max(1) as f64,
         }
     }
@@ -86,11 +102,13 @@ impl Measures {
 
     /// Reasons for a fan-in.
     fn reasons(&self, bulk: &Bulk) -> Vec<Reason> {
-        let timed = match self.gap_spread {
-            Some(spread) => ramp(spread, 1.0, 0.35),
+        let timed = match self.clockwork {
+            Some(clockwork) => clockwork.max(BY_PEOPLE),
             // Nothing repeats yet, and being machine-timed is half of what a fan-in is: at most `medium`.
             None => 0.12,
         };
+        let padded = PADDED * self.clockwork.unwrap_or(0.0);
+        let alike = ramp(self.record_dispersion, 0.55, 0.2).max(padded);
         let small = log_ramp(self.record_bytes, 1_048_576.0, 65_536.0).min(log_ramp(self.record_bytes, 48.0, 160.0));
         let beside = |of: fn(&Measures) -> f64| bulk.beside(of);
         vec![
@@ -104,20 +122,44 @@ impl Measures {
             .beside(beside(|m| m.subscribers as f64)),
             Reason::number("upload_share", self.upload_share, "ratio", ramp(self.upload_share, 0.5, 0.7), 0.25)
                 .beside(beside(|m| m.upload_share)),
-            Reason::number(
-                "record_dispersion",
-                self.record_dispersion,
-                "ratio",
-                ramp(self.record_dispersion, 0.55, 0.2),
-                0.25,
-            )
-            .beside(beside(|m| m.record_dispersion)),
+            Reason::number("record_dispersion", self.record_dispersion, "ratio", alike, 0.25)
+                .beside(beside(|m| m.record_dispersion)),
             Reason::number("gap_spread", self.gap_spread.unwrap_or(f64::NAN), "ratio", timed, 0.2)
                 .beside(beside(|m| m.gap_spread.unwrap_or(f64::NAN))),
             Reason::number("record_bytes", self.record_bytes, "bytes", small, 0.1).beside(beside(|m| m.record_bytes)),
             Reason::number("answered_share", self.answered_share, "ratio", ramp(self.answered_share, 0.3, 0.7), 0.05)
                 .beside(beside(|m| m.answered_share)),
+            Reason::number(
+                "begun_by_collector_share",
+                self.begun_by_collector,
+                "ratio",
+                ramp(self.begun_by_collector, 0.9, 0.4),
+                0.05,
+            )
+            .beside(beside(|m| m.begun_by_collector)),
         ]
+    }
+}
+
+/// Times between the flows of one subscriber, over subscribers.
+#[derive(Clone, Copy)]
+struct Times {
+    gap_s: f64,
+    spread: f64,
+    clockwork: f64,
+}
+
+impl Times {
+    /// By the followed subscribers, each against its own period; where too few of them repeat, by the gaps of all pairs.
+    fn of(whole: &CollectorSummary) -> Option<Self> {
+        if let Some(rhythm) = Rhythm::of(&whole.sample).filter(|rhythm| rhythm.gaps as u64 >= GAPS_MIN) {
+            return Some(Self { gap_s: rhythm.period_s, spread: rhythm.spread, clockwork: rhythm.clockwork() });
+        }
+        let gaps = &whole.pair_gaps_ms;
+        let at = |q: f64| (gaps.total() >= GAPS_MIN).then(|| gaps.quantile(q)).flatten().map(|ms| ms / 1e3);
+        let (low, middle, high) = (at(0.25)?, at(0.5)?, at(0.75)?);
+        let spread = (high - low) / middle.max(1e-9);
+        Some(Self { gap_s: middle, spread, clockwork: ramp(spread, 1.0, 0.35) })
     }
 }
 
@@ -134,13 +176,14 @@ fn typical_share(whole: &CollectorSummary) -> f64 {
 /// The group without the addresses that only happen to stand beside a collector: in one /24 or behind one name there are
 /// unrelated services. None where fewer than two are left.
 fn coherent<'a>(scene: &Scene<'a>, group: Group<'a>) -> Option<Group<'a>> {
-    if group.level == Level::Address {
-        return Some(group);
-    }
     let population = group.of.population;
     let members =
         group.of.addresses.iter().filter_map(|&address| Some((address, scene.collector(population, address)?)));
-    let members = of_one_domain(scene, members.filter(|(_, one)| Measures::of(one, 1).is_member_like()).collect());
+    // One fingerprint or key under many names is one party that hides; one prefix with many names is a neighbourhood.
+    let members = match group.level {
+        Level::Fingerprint | Level::CertificateKey => of_one_identity(scene, &group, members.collect())?,
+        _ => of_one_domain(scene, members.collect()),
+    };
     let middle = median(members.iter().filter_map(|(_, one)| one.upload_sizes.quantile(0.5)).collect());
     let alike = |one: &CollectorSummary| {
         one.upload_sizes
@@ -154,6 +197,33 @@ fn coherent<'a>(scene: &Scene<'a>, group: Group<'a>) -> Option<Group<'a>> {
     }
     let of = CollectorGroup { addresses, ..group.of };
     (of.addresses.len() > 1).then_some(Group { of, whole: Cow::Owned(whole), ..group })
+}
+
+/// A fingerprint that many ordinary services show is nobody's, and a domain that is large enough is judged by its name: what
+/// is left are small pieces under many names. None where the fingerprint says nothing.
+fn of_one_identity<'a>(
+    scene: &Scene<'a>,
+    group: &Group<'a>,
+    members: Vec<(Address, &'a CollectorSummary)>,
+) -> Option<Vec<(Address, &'a CollectorSummary)>> {
+    let all = (scene.collectors().iter())
+        .filter(|(key, one)| {
+            let name = name_of(group.level, key.address, one, |_| None);
+            key.population == group.of.population && name == Some(group.of.name)
+        })
+        .count();
+    if (members.len() as f64) < IDENTITY_SHARE_MIN * all as f64 {
+        return None;
+    }
+    let mut reach: BTreeMap<&str, u64> = BTreeMap::new();
+    let domain = |one: &CollectorSummary| scene.domain_of(one);
+    for (_, one) in &members {
+        if let Some(domain) = domain(one) {
+            *reach.entry(domain).or_default() += one.subscribers.count();
+        }
+    }
+    let is_small = |one: &CollectorSummary| domain(one).is_none_or(|name| reach[name] < SUBSCRIBERS_MIN);
+    Some(members.into_iter().filter(|(_, one)| is_small(one)).collect())
 }
 
 /// Neighbours with different names are different parties: of a prefix or a system, those with the name (or without any)
@@ -215,7 +285,10 @@ impl Bulk {
 
 /// See the file's header.
 pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
-    let groups: Vec<Group<'_>> = scene.groups().into_iter().filter_map(|group| coherent(scene, group)).collect();
+    let mut groups: Vec<Group<'_>> = scene.alone();
+    groups.extend(levels::facets(scene, SUBSCRIBERS_MIN));
+    let spread = levels::together(scene, &SPREAD, |one| Measures::of(one, 1).is_member_like());
+    groups.extend(spread.into_iter().filter_map(|group| coherent(scene, group)));
     if groups.iter().all(|group| group.whole.subscribers.count() < SUBSCRIBERS_MIN) {
         return;
     }
@@ -252,13 +325,8 @@ fn p_value(bulk: &Bulk, score: f64, group: &Group<'_>, profile: Option<ProfileSc
 /// All that does not depend on the score.
 fn blank(scene: &Scene<'_>, group: &Group<'_>) -> Finding {
     let (whole, seen) = (&group.whole, group.whole.seen);
-    let mut sample: Vec<_> = (group.of.addresses.iter())
-        .flat_map(|address| scene.pairs_of(group.of.population, *address).iter().take(SAMPLE))
-        .map(|(key, _)| key.subscriber)
-        .collect();
+    let mut sample: Vec<Address> = whole.sample.iter().take(SAMPLE).map(|one| one.subscriber).collect();
     sample.sort_unstable();
-    sample.dedup();
-    sample.truncate(SAMPLE);
     let subscribers = whole.subscribers.count();
     Finding {
         technique: Technique::PopulationFanIn,
@@ -293,8 +361,8 @@ fn finding(scene: &Scene<'_>, group: &Group<'_>, measures: &Measures, mut findin
     let who = group.spoken(&finding.collector.names);
     finding.headline =
         format!("{} each send small, alike records to {who}", words::counted(measures.subscribers, "subscriber"));
-    let rhythm = match (measures.gap_s, measures.gap_spread) {
-        (Some(gap), Some(spread)) if spread < 0.6 => {
+    let rhythm = match (measures.gap_s, measures.clockwork) {
+        (Some(gap), Some(clockwork)) if clockwork > 0.5 => {
             format!("again every {} or so, a rhythm that no person has", words::seconds(gap))
         }
         (Some(gap), _) => format!("about every {}, at no fixed time", words::seconds(gap)),

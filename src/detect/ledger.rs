@@ -12,6 +12,9 @@ use crate::units::{Address, TimestampNs};
 /// Most findings kept: more than anyone reads, few enough to never matter for memory.
 pub const FINDINGS_MAX: usize = 10_000;
 
+/// How many times the subscribers of its largest part a wide finding must have to be the better explanation.
+const WIDER: f64 = 1.5;
+
 /// What makes two reports the same finding: technique, collector, population.
 type Identity = (Technique, String, String);
 
@@ -69,7 +72,8 @@ impl Ledger {
     }
 
     /// All findings, worst first. Where one collector was judged at several levels (an address and its prefix, say) the
-    /// one that explains most stays, and counts as seen when the first of them was.
+    /// one that explains most stays, and counts as seen when the first of them was; where two techniques say the same of
+    /// one collector, the one that says more of it stays.
     pub fn close(self) -> (Vec<Finding>, FirstSeen) {
         told(self.open.into_values().collect(), self.first_seen)
     }
@@ -93,6 +97,10 @@ impl Ledger {
 }
 
 fn told(mut findings: Vec<Finding>, mut first_seen: FirstSeen) -> (Vec<Finding>, FirstSeen) {
+    let outdone: Vec<bool> = findings.iter().map(|finding| findings.iter().any(|by| outdoes(by, finding))).collect();
+    let mut outdone = outdone.into_iter();
+    findings.retain(|_| !outdone.next().unwrap_or_default());
+    promote(&mut findings);
     findings.sort_by(worst_first);
     let mut kept: Vec<Finding> = Vec::with_capacity(findings.len());
     for finding in findings {
@@ -116,6 +124,47 @@ fn worst_first(a: &Finding, b: &Finding) -> std::cmp::Ordering {
         .then(a.technique.cmp(&b.technique))
         .then_with(|| a.collector.collector_key.cmp(&b.collector.collector_key))
         .then_with(|| a.population.name.cmp(&b.population.name))
+}
+
+/// A wide finding takes over the severity of the narrower ones that it holds where it explains more than any of them: two or
+/// more of them, or half as many subscribers again as the largest.
+fn promote(findings: &mut [Finding]) {
+    let taken: Vec<Option<(Severity, f64, f64)>> = findings
+        .iter()
+        .map(|wide| {
+            let is_part = |part: &&Finding| {
+                part.collector.addresses.len() < wide.collector.addresses.len() && explains(wide, part)
+            };
+            let parts: Vec<&Finding> = findings.iter().filter(is_part).collect();
+            let largest = parts.iter().map(|part| part.population.subscribers).max()?;
+            let is_more = parts.len() > 1 || wide.population.subscribers as f64 >= WIDER * largest as f64;
+            let worst = parts.into_iter().min_by(|a, b| worst_first(a, b)).filter(|_| is_more)?;
+            let is_worse = (worst.severity, worst.score) > (wide.severity, wide.score);
+            is_worse.then_some((worst.severity, worst.score, worst.p_value))
+        })
+        .collect();
+    for (finding, taken) in findings.iter_mut().zip(taken) {
+        if let Some((severity, score, p_value)) = taken {
+            (finding.severity, finding.score, finding.p_value) = (severity, score, p_value);
+        }
+    }
+}
+
+/// Whether `by`, of another technique, says more of the same collector: uploads that follow their subscribers' activity are
+/// more than a fan-in, a fan-in is more than a beacon, and all is more than a behaviour without a name.
+fn outdoes(by: &Finding, finding: &Finding) -> bool {
+    let (outdone_by, least): (&[Technique], Severity) = match finding.technique {
+        Technique::PopulationFanIn => (&[Technique::ShadowUpload], Severity::Medium),
+        Technique::BeaconingImplant => (&[Technique::ShadowUpload, Technique::PopulationFanIn], Severity::Low),
+        Technique::UnattributedCluster => (&Technique::ALL, Severity::Low),
+        _ => return false,
+    };
+    by.technique != finding.technique
+        && outdone_by.contains(&by.technique)
+        && by.severity >= least
+        && by.population.name == finding.population.name
+        && !finding.collector.addresses.is_empty()
+        && finding.collector.addresses.iter().all(|a| by.collector.addresses.binary_search(a).is_ok())
 }
 
 /// Whether `other` already says what `finding` says: same technique and population, and the addresses of one hold all
@@ -143,4 +192,98 @@ fn fold(known: &mut Finding, again: Finding) {
     }
     (known.start, known.end) = (start, end);
     known.collector.addresses = addresses;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::finding::{CollectorIdentity, PopulationShare, Verdict};
+
+    fn finding(technique: Technique, key: &str, last: &[u8], severity: Severity, subscribers: u64) -> Finding {
+        Finding {
+            technique,
+            severity,
+            score: 0.5 + 0.1 * f64::from(severity as u8),
+            p_value: 0.01,
+            collector: CollectorIdentity {
+                collector_key: key.to_owned(),
+                addresses: last.iter().map(|d| Address::v4([203, 0, 113, *d])).collect(),
+                ..CollectorIdentity::default()
+            },
+            population: PopulationShare { name: "residents".to_owned(), subscribers, ..PopulationShare::default() },
+            start: TimestampNs(0),
+            end: TimestampNs(1),
+            proto: "TCP",
+            app_proto: None,
+            community_id: None,
+            flows: 1,
+            packets: 1,
+            bytes_up: 1,
+            bytes_down: 0,
+            days: 1.0,
+            evidence: Vec::new(),
+            verdict: Verdict::Unregistered,
+            headline: String::new(),
+            explanation: String::new(),
+        }
+    }
+
+    #[test]
+    fn one_finding_comes_out_at_the_level_that_explains_most() {
+        use Severity::{High, Low, Medium};
+        use Technique::{BeaconingImplant, PopulationFanIn, ShadowUpload, UnattributedCluster};
+        let fan_in = |key, last: &[u8], severity, n| finding(PopulationFanIn, key, last, severity, n);
+        let table = [
+            (
+                "many addresses of one name",
+                vec![
+                    fan_in("a", &[1], High, 20),
+                    fan_in("b", &[2], High, 22),
+                    fan_in("spy.example", &[1, 2, 3], Medium, 60),
+                ],
+                vec![("spy.example", High)],
+            ),
+            (
+                "a prefix that adds nothing",
+                vec![fan_in("a", &[1], High, 50), fan_in("p", &[1, 2], Medium, 52)],
+                vec![("a", High)],
+            ),
+            (
+                "a prefix that adds half",
+                vec![fan_in("a", &[1], High, 40), fan_in("p", &[1, 2], Low, 60)],
+                vec![("p", High)],
+            ),
+            (
+                "two strangers",
+                vec![fan_in("a", &[1], High, 40), fan_in("b", &[2], Low, 60)],
+                vec![("a", High), ("b", Low)],
+            ),
+            (
+                "following is more than a fan-in, a fan-in more than a beacon",
+                vec![
+                    fan_in("a", &[1], High, 40),
+                    finding(ShadowUpload, "a", &[1], Medium, 40),
+                    fan_in("b", &[2], Low, 40),
+                    finding(BeaconingImplant, "b", &[2], Medium, 40),
+                ],
+                vec![("a", Medium), ("b", Low)],
+            ),
+            (
+                "what has a name is not unattributed",
+                vec![
+                    finding(UnattributedCluster, "a", &[1], Medium, 40),
+                    fan_in("p", &[1, 2], Low, 60),
+                    finding(UnattributedCluster, "c", &[3], Medium, 40),
+                ],
+                vec![("c", Medium), ("p", Low)],
+            ),
+        ];
+        for (name, found, wanted) in table {
+            let mut ledger = Ledger::default();
+            ledger.absorb(found, TimestampNs(5));
+            let (kept, _) = ledger.close();
+            let kept: Vec<_> = kept.iter().map(|f| (f.collector.collector_key.as_str(), f.severity)).collect();
+            assert_eq!(kept, wanted, "{name}");
+        }
+    }
 }

@@ -55,6 +55,7 @@ impl Group<'_> {
     pub fn spoken(&self, names: &[String]) -> String {
         match (self.level, self.of.addresses.first()) {
             (Level::Address, Some(address)) => words::party(*address, names),
+            (Level::Service, _) => self.key.clone(),
             _ => format!("{} ({} addresses)", self.key, self.of.addresses.len()),
         }
     }
@@ -72,16 +73,20 @@ impl<'a> Scene<'a> {
         Self { summary, populations, places, model, collectors, pairs: summary.pairs.sorted() }
     }
 
+    /// Every collector alone.
+    pub fn alone(&self) -> Vec<Group<'a>> {
+        let alone = self.collectors.iter().map(|&(key, one)| Group {
+            key: key.address.to_string(),
+            level: Level::Address,
+            of: CollectorGroup::of(*key),
+            whole: Cow::Borrowed(one),
+        });
+        alone.collect()
+    }
+
     /// Every collector alone, and every /24 or /48, registrable domain and autonomous system that holds at least two.
     pub fn groups(&self) -> Vec<Group<'a>> {
-        let mut groups: Vec<Group<'a>> = (self.collectors.iter())
-            .map(|&(key, one)| Group {
-                key: key.address.to_string(),
-                level: Level::Address,
-                of: CollectorGroup::of(*key),
-                whole: Cow::Borrowed(one),
-            })
-            .collect();
+        let mut groups = self.alone();
         for level in [Level::Prefix, Level::Name, Level::Asn] {
             let several = roll_up(self.summary, level, |address| self.places.of(address).asn);
             let several = several.into_iter().filter(|(of, _)| of.addresses.len() > 1);
@@ -187,6 +192,17 @@ impl<'a> Scene<'a> {
         all.filter(|name| seen.insert(*name)).take(NAMES_SHOWN).map(str::to_owned).collect()
     }
 
+    /// Names of a group: of a domain those below it, whatever else its addresses serve.
+    fn names_for(&self, group: &Group<'_>) -> Vec<String> {
+        let names = self.names_of(&group.of.addresses);
+        if group.level != Level::Name {
+            return names;
+        }
+        let below = |name: &String| name == &group.key || name.ends_with(&format!(".{}", group.key));
+        let names: Vec<String> = names.into_iter().filter(below).collect();
+        if names.is_empty() { vec![group.key.clone()] } else { names }
+    }
+
     /// Who a group is.
     pub fn identity(&self, group: &Group<'_>) -> CollectorIdentity {
         let services = group.whole.services.by_count();
@@ -203,7 +219,7 @@ impl<'a> Scene<'a> {
             prefix: (prefixes.len() == 1).then(|| prefixes.into_iter().next()).flatten(),
             asn: place.asn,
             country: place.country,
-            names: self.names_of(&group.of.addresses),
+            names: self.names_for(group),
         }
     }
 }

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::collector::{CollectorKey, CollectorSummary};
+use super::collector::{CollectorKey, CollectorSummary, Service, ServiceAt};
 use super::conflict::network_of;
 use super::populations::PopulationIndex;
 use super::sketch::{CountedSet, Merge, SketchKey};
@@ -17,6 +17,8 @@ use crate::units::Address;
 pub enum Level {
     /// Each by itself.
     Address,
+    /// One service of an address that has a few.
+    Service,
     /// IPv4 /24, IPv6 /48.
     Prefix,
     /// The registrable domain that more than half of an address's named rows ask for.
@@ -31,8 +33,8 @@ pub enum Level {
 
 impl Level {
     /// From narrow to wide.
-    pub const ALL: [Self; 6] =
-        [Self::Address, Self::Prefix, Self::Name, Self::Fingerprint, Self::CertificateKey, Self::Asn];
+    pub const ALL: [Self; 7] =
+        [Self::Address, Self::Service, Self::Prefix, Self::Name, Self::Fingerprint, Self::CertificateKey, Self::Asn];
 }
 
 /// What a group's addresses have in common.
@@ -40,6 +42,8 @@ impl Level {
 pub enum GroupName {
     /// One address.
     Address(Address),
+    /// One service of it.
+    Service(Address, Service),
     /// The network's address.
     Prefix(Address),
     /// A registrable domain.
@@ -74,6 +78,10 @@ impl CollectorGroup {
     pub fn label(&self, summary: &Summary) -> String {
         match self.name {
             GroupName::Address(address) => address.to_string(),
+            GroupName::Service(address, service) => match service.at {
+                ServiceAt::Collector => format!("{address} port {}/{}", service.port, protocol(service.protocol)),
+                ServiceAt::Subscriber => format!("{address} calling in"),
+            },
             GroupName::Prefix(network) => format!("{network}/{}", if network.is_v4() { 24 } else { 48 }),
             GroupName::Domain(id) => summary.texts.of(id).map_or_else(|| format!("name:{:016x}", id.0), str::to_owned),
             GroupName::Fingerprint(hash) => format!("fingerprint:{hash:016x}"),
@@ -93,21 +101,40 @@ pub fn roll_up(
     let mut groups: BTreeMap<(PopulationIndex, GroupName), (Vec<Address>, CollectorSummary)> = BTreeMap::new();
     for (key, collector) in summary.collectors.sorted() {
         let address = key.address;
-        let name = match level {
-            Level::Address => Some(GroupName::Address(address)),
-            Level::Prefix => Some(GroupName::Prefix(network_of(address))),
-            Level::Name => majority(&collector.domains).map(GroupName::Domain),
-            Level::Fingerprint => majority(&collector.server_fingerprints).map(GroupName::Fingerprint),
-            Level::CertificateKey => majority(&collector.certificate_keys).map(GroupName::CertificateKey),
-            Level::Asn => asn_of(address).map(GroupName::Asn),
-        };
-        let Some(name) = name else { continue };
+        let Some(name) = name_of(level, address, collector, &asn_of) else { continue };
         let (addresses, sum) = groups.entry((key.population, name)).or_default();
         addresses.push(address);
         sum.merge((**collector).clone());
     }
     let named = |((population, name), (addresses, sum))| (CollectorGroup { population, name, addresses }, sum);
     groups.into_iter().map(named).collect()
+}
+
+/// What an address is named by at a level; none where it has nothing to be named by. A service is an address' only one.
+pub fn name_of(
+    level: Level,
+    address: Address,
+    collector: &CollectorSummary,
+    asn_of: impl Fn(Address) -> Option<u32>,
+) -> Option<GroupName> {
+    match level {
+        Level::Address => Some(GroupName::Address(address)),
+        Level::Service => collector.services_apart.only().map(|service| GroupName::Service(address, service)),
+        Level::Prefix => Some(GroupName::Prefix(network_of(address))),
+        Level::Name => majority(&collector.domains).map(GroupName::Domain),
+        Level::Fingerprint => majority(&collector.server_fingerprints).map(GroupName::Fingerprint),
+        Level::CertificateKey => majority(&collector.certificate_keys).map(GroupName::CertificateKey),
+        Level::Asn => asn_of(address).map(GroupName::Asn),
+    }
+}
+
+fn protocol(number: u8) -> String {
+    match number {
+        6 => "tcp".to_owned(),
+        17 => "udp".to_owned(),
+        132 => "sctp".to_owned(),
+        other => format!("protocol {other}"),
+    }
 }
 
 /// The member that has more than half of all counts.

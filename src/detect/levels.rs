@@ -1,0 +1,91 @@
+//! Levels: collectors that hide behind several addresses, or behind an address that does other things as well.
+//! In: a scene. Out: groups beside the addresses themselves: one service of an address, a domain whatever serves it, and
+//! like addresses of one prefix, system, server fingerprint or certificate key.
+//! Bounds: at most one group an address and level.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use super::scene::{Group, Scene};
+use crate::population::PopulationIndex;
+use crate::population::collector::{CollectorSummary, Service};
+use crate::population::groups::{CollectorGroup, GroupName, Level, name_of};
+use crate::population::sketch::Merge;
+use crate::units::Address;
+
+/// Share of what an address does from which on a domain is the address.
+const ALONE_SHARE: f64 = 0.9;
+
+/// Each service of addresses that have several, and each domain that is not one address alone.
+pub fn facets<'a>(scene: &Scene<'a>, subscribers_min: u64) -> Vec<Group<'a>> {
+    let mut groups = Vec::new();
+    for &(key, one) in scene.collectors() {
+        for (service, facet) in one.services_apart.apart() {
+            if facet.subscribers.count() >= subscribers_min {
+                let of = CollectorGroup {
+                    population: key.population,
+                    name: GroupName::Service(key.address, *service),
+                    addresses: vec![key.address],
+                };
+                let mut whole = facet.as_collector();
+                note(&mut whole, *service);
+                whole.ja4 = one.ja4.clone();
+                groups.push(group(scene, Level::Service, of, whole));
+            }
+        }
+    }
+    for (key, domain) in scene.summary.domains.sorted() {
+        if domain.facet.subscribers.count() < subscribers_min {
+            continue;
+        }
+        let addresses = domain.addresses();
+        let alone = addresses.len() == 1
+            && scene
+                .collector(key.population, addresses[0])
+                .is_some_and(|whole| domain.facet.totals.rows as f64 >= ALONE_SHARE * whole.totals.rows as f64);
+        if alone {
+            continue;
+        }
+        let of = CollectorGroup { population: key.population, name: GroupName::Domain(key.domain), addresses };
+        let mut whole = domain.facet.as_collector();
+        domain.services.by_count().into_iter().for_each(|(service, _)| note(&mut whole, service));
+        whole.domains.add(key.domain);
+        groups.push(group(scene, Level::Name, of, whole));
+    }
+    groups
+}
+
+/// What a facet knows of ports and protocols.
+fn note(whole: &mut CollectorSummary, service: Service) {
+    whole.services.add(service);
+    whole.protocols.add(service.protocol);
+}
+
+/// Addresses that `is_member` takes, by what they have in common at these levels; two or more each.
+pub fn together<'a>(
+    scene: &Scene<'a>,
+    levels: &[Level],
+    is_member: impl Fn(&CollectorSummary) -> bool,
+) -> Vec<Group<'a>> {
+    type Members<'a> = Vec<(Address, &'a CollectorSummary)>;
+    let mut named: BTreeMap<(Level, PopulationIndex, GroupName), Members<'_>> = BTreeMap::new();
+    for &(key, one) in scene.collectors().iter().filter(|(_, one)| is_member(one)) {
+        for level in levels {
+            if let Some(name) = name_of(*level, key.address, one, |address| scene.places.of(address).asn) {
+                named.entry((*level, key.population, name)).or_default().push((key.address, one));
+            }
+        }
+    }
+    let several = named.into_iter().filter(|(_, members)| members.len() > 1);
+    let groups = several.map(|((level, population, name), members)| {
+        let of = CollectorGroup { population, name, addresses: members.iter().map(|(address, _)| *address).collect() };
+        let mut whole = CollectorSummary::default();
+        members.into_iter().for_each(|(_, one)| whole.merge(one.clone()));
+        group(scene, level, of, whole)
+    });
+    groups.collect()
+}
+
+fn group<'a>(scene: &Scene<'a>, level: Level, of: CollectorGroup, whole: CollectorSummary) -> Group<'a> {
+    Group { key: of.label(scene.summary), level, of, whole: Cow::Owned(whole) }
+}
