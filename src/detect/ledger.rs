@@ -172,7 +172,12 @@ fn outdoes(by: &Finding, finding: &Finding) -> bool {
 fn explains(other: &Finding, finding: &Finding) -> bool {
     let holds = |outer: &[Address], inner: &[Address]| inner.iter().all(|a| outer.binary_search(a).is_ok());
     let (a, b) = (&other.collector.addresses, &finding.collector.addresses);
+    // Whoever carries data in names has the resolver's address in common with everybody: there the domain tells.
+    let is_one_party = |a: &Finding, b: &Finding| {
+        a.technique != Technique::DnsTunnel || a.collector.names.iter().any(|name| b.collector.names.contains(name))
+    };
     other.technique == finding.technique
+        && is_one_party(other, finding)
         && other.population.name == finding.population.name
         && !b.is_empty()
         && (holds(a, b) || holds(b, a))

@@ -3,6 +3,7 @@
 //! Bounds: those of the summaries, and of the ledger. Not here: whether a finding is allowed (`policy`).
 
 pub mod analyst;
+pub mod dns_tunnel;
 pub mod exfiltration;
 pub mod fan_in;
 pub mod finding;
@@ -35,4 +36,5 @@ pub const DETECTORS: &[Detector] = &[
     Detector { technique: Technique::BulkExfiltration, detect: exfiltration::detect },
     Detector { technique: Technique::TrafficMirroring, detect: mirroring::detect },
     Detector { technique: Technique::PacketInjection, detect: injection::detect },
+    Detector { technique: Technique::DnsTunnel, detect: dns_tunnel::detect },
 ];

@@ -4,6 +4,7 @@
 use super::app::{Appetite, Passage};
 use super::arrival::Arrival;
 use super::emit::Sink;
+use super::forgery::{Ends, Sight};
 use super::history::Scaled;
 use super::observation::{Observation, SegmentConflict};
 use super::orient::{TCP, UDP};
@@ -57,6 +58,12 @@ impl FlowTable {
         match row.key.protocol {
             TCP if !row.is_fragment => {
                 let step = self.count_tcp(slot, side, row);
+                if row.tcp_flags & tcp::RST != 0 {
+                    self.note_reset(slot, side, arrival, &step, ttl_usual);
+                } else if row.payload_bytes > 0 && self.hot.at(slot).sides[s].state == End::Reset {
+                    // The state lies in a line that is near already; the resets do not.
+                    self.after_reset(slot, side, arrival, &step, sink);
+                }
                 if row.payload_bytes > 0 {
                     self.witness(slot, side, arrival, &step, ttl_usual, sink);
                     // The first payload byte has relative number 1; what lies before is no part of the stream.
@@ -152,6 +159,23 @@ impl FlowTable {
         }
     }
 
+    /// Remembers a reset of a connection on which something was said: it may be forged.
+    fn note_reset(&mut self, slot: u32, side: Side, arrival: &Arrival<'_>, step: &Step, ttl_usual: Option<u8>) {
+        if self.hot.at(slot).talker.is_some() && arrival.row.payload_bytes == 0 && !arrival.row.checksum_wrong {
+            let resets = self.cold.at_mut(slot).resets.get_or_insert_default();
+            resets.take(side.index(), step.payload_at, sight_of(arrival), ttl_usual);
+        }
+    }
+
+    /// What a side sends after its own reset shows that the reset was somebody else's.
+    fn after_reset(&mut self, slot: u32, side: Side, arrival: &Arrival<'_>, step: &Step, sink: &mut Sink<'_>) {
+        let Some(resets) = &mut self.cold.at_mut(slot).resets else { return };
+        let forgery = resets.segment(side.index(), step.payload_at, sight_of(arrival), ends_of(&arrival.row));
+        if let Some(forgery) = forgery {
+            self.observe(Observation::Forgery(Box::new(forgery)), sink);
+        }
+    }
+
     /// Lets the application parser see a payload, and hands on the DNS messages in it.
     fn read_app(&mut self, slot: u32, side: Side, arrival: &Arrival<'_>, offset: u32, sink: &mut Sink<'_>) {
         let payload = arrival.payload();
@@ -171,6 +195,10 @@ impl FlowTable {
         let appetite = self.desk.read(&mut self.cold.at_mut(slot).reading, &passage, &mut lookups);
         self.hot.at_mut(slot).appetite = appetite;
         for lookup in lookups.drain(..) {
+            let forgery = self.questions.take(key, &lookup, sight_of(arrival), ends_of(&arrival.row));
+            if let Some(forgery) = forgery {
+                self.observe(Observation::Forgery(Box::new(forgery)), sink);
+            }
             self.observe(Observation::Lookup(Box::new(lookup)), sink);
         }
         self.lookups = lookups;
@@ -214,6 +242,21 @@ impl FlowTable {
             };
             self.observe(Observation::SegmentConflict(Box::new(told)), sink);
         }
+    }
+}
+
+fn sight_of(arrival: &Arrival<'_>) -> Sight {
+    let (file, frame) = arrival.frame.map_or((0, 0), |frame| (frame.file, frame.number));
+    Sight { file, frame, ts: arrival.row.ts, ttl: arrival.row.ttl }
+}
+
+fn ends_of(row: &PacketRow) -> Ends {
+    let (from, to) = (usize::from(row.from & 1), usize::from(row.from & 1 ^ 1));
+    Ends {
+        sender: row.key.addresses[from],
+        sender_port: row.key.ports[from],
+        receiver: row.key.addresses[to],
+        protocol: row.key.protocol,
     }
 }
 

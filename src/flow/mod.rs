@@ -17,6 +17,7 @@ mod config;
 mod count;
 mod counters;
 mod emit;
+mod forgery;
 mod history;
 mod index;
 mod orient;

@@ -15,6 +15,57 @@ pub enum Observation {
     Lookup(Box<NameLookup>),
     /// A datagram of flow export.
     Export(Box<ExportDatagram>),
+    /// A packet that its sender cannot have sent.
+    Forgery(Box<Forgery>),
+}
+
+/// What was forged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+pub enum ForgeryKind {
+    /// An answer to a DNS query: one question, two answers that have nothing in common.
+    Answer,
+    /// A reset: its sender went on as if it had never sent it.
+    Reset,
+}
+
+/// One of two packets that contradict each other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ForgeryVersion {
+    /// Number of its frame in its file, from 1.
+    pub frame: u64,
+    /// When it was captured.
+    pub ts: TimestampNs,
+    /// TTL or hop limit.
+    pub ttl: u8,
+    /// Hash of the addresses that were answered; 0 where there are none.
+    pub hash: u64,
+}
+
+/// A packet that its sender cannot have sent, beside the one that shows it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Forgery {
+    /// What was forged.
+    pub kind: ForgeryKind,
+    /// Index of its source in the order of the command line.
+    pub file: u16,
+    /// Who both claim to come from.
+    pub sender: Address,
+    /// Sender's port.
+    pub sender_port: u16,
+    /// Whom they were sent to: the victim.
+    pub receiver: Address,
+    /// IP protocol number.
+    pub protocol: u8,
+    /// First to arrive, then the other. Of a reset: the reset, then what its sender sent after it.
+    pub versions: [ForgeryVersion; 2],
+    /// Time between the two.
+    pub delta: DurationNs,
+    /// The TTL that the sender's packets on this flow usually had before the first version.
+    pub sender_ttl_usual: Option<u8>,
+    /// Packets of the forged kind so far (at least one).
+    pub copies: u8,
+    /// The name that was asked for; empty where none was.
+    pub name: Box<str>,
 }
 
 /// One version of a contested segment.

@@ -4,6 +4,7 @@
 //! [`ColdFlow`] by pointer and exist only where something was seen.
 
 use super::app::{Appetite, Reading};
+use super::forgery::Resets;
 use super::history::History;
 use super::pace::Pace;
 use super::prefetch;
@@ -97,6 +98,8 @@ pub(super) struct ColdFlow {
     /// Where a side sends much within the row.
     pub(super) pace: Option<Box<Pace>>,
     pub(super) reading: Reading,
+    /// Resets, where there were any.
+    pub(super) resets: Option<Box<Resets>>,
 }
 
 /// One side's totals within a row, in the order in which packets need them.

@@ -9,6 +9,7 @@ use super::arrival::Arrival;
 use super::config::{ChecksumPolicy, FlowConfig};
 use super::counters::FlowCounters;
 use super::emit::{NO_ROW, Sink, take_row};
+use super::forgery::Questions;
 use super::history::{History, Scaled};
 use super::index::{self, Index};
 use super::observation::Observation;
@@ -45,6 +46,8 @@ pub struct FlowTable {
     pub(super) desk: Desk,
     /// DNS messages of the packet at hand.
     pub(super) lookups: Vec<NameLookup>,
+    /// DNS questions and their first answers.
+    pub(super) questions: Questions,
     victims: Option<Victims>,
     /// Flows that may begin before a full table is swept again.
     sweep_credit: u32,
@@ -71,6 +74,7 @@ impl FlowTable {
             evidence: Evidence::new(config.segments),
             desk: Desk::new(config.app),
             lookups: Vec::new(),
+            questions: Questions::new(config.hash_key[1]),
             victims: None,
             sweep_credit: 0,
             observations_left: config.observations_max,
@@ -349,6 +353,7 @@ impl FlowTable {
         hot.slot = Slot::Free;
         cold.carrier = None;
         cold.reading = Reading::default();
+        cold.resets = None;
         self.index.remove(hot.tag, slot);
         self.free.push(slot);
         self.live -= 1;

@@ -104,6 +104,8 @@ pub struct CertificateFacts {
     pub key_hash: u64,
     /// First 8 bytes of SHA-256 over the issuer's DER.
     pub issuer_hash: u64,
+    /// When it begins to be valid, in seconds since 1970; 0 where it says an earlier time.
+    pub valid_from_s: u64,
 }
 
 /// One DNS message: a response, or a query (`rcode` tells). A question that was answered gives both; two different
@@ -131,4 +133,9 @@ pub struct NameLookup {
     pub ttl_s: u32,
     /// Bytes of the whole message, as far as captured (TCP: as its length prefix says).
     pub message_bytes: u16,
+    /// Aliases (CNAME, DNAME) among the answers.
+    pub aliases: u8,
+    /// Bytes of answers whose content the zone's owner is free to choose: TXT, NULL, CNAME, MX, SRV and what is unknown.
+    /// Addresses, signatures and service bindings are none.
+    pub free_bytes: u16,
 }

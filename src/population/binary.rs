@@ -110,17 +110,20 @@ fn checksum(body: &[u8]) -> u64 {
 
 /// Greatest sizes of the parts, in bytes: each field at the length of its longest varint.
 pub(super) mod form {
+    use crate::population::answered::GIVEN_KEPT;
     use crate::population::carrier::{CARRIER_SAMPLE, NATIVE_SAMPLE};
     use crate::population::collector::CODEWORDS_MAX;
-    use crate::population::conflict::CONFLICTS_KEPT;
+    use crate::population::earliest::RECORDS_KEPT;
     use crate::population::facet::{ADDRESSES_MAX, FOLLOWED_MAX, FOLLOWED_SLOTS, SERVICES_MAX};
     use crate::population::pace::{BUSY_MAX, PACE_SLOTS_MAX, STREAMS_MAX};
     use crate::population::pair::ACTIVITY_SLOTS;
     use crate::population::served::SERVED_MAX;
+    use crate::population::servers::{ADDRESSES_KEPT, MEMBERS_KEPT};
     use crate::population::sketch::distinct::BYTES_MAX as DISTINCT;
     use crate::population::span::SLOTS_MAX;
     use crate::population::summary::WINDOWS_MAX;
     use crate::population::texts::TEXT_BYTES_MAX;
+    use crate::population::zones::NAMES_SAMPLED;
 
     /// Longest varint of 64 bits, of 32, of 16.
     const LONG: usize = 10;
@@ -173,6 +176,31 @@ pub(super) mod form {
     pub const INJECTION_BYTES: usize = PARTY + LONG + LONG + DISTINCT;
     pub const ANSWER_BYTES: usize = PARTY + SET + DISTINCT;
     pub const RESOLVER_BYTES: usize = PARTY + 4 * LONG + SET + DISTINCT;
+    /// Rank, resolver, address, bearing.
+    pub const ANSWERED_BYTES: usize = SHORT + LONG + SHORT + GIVEN_KEPT * (LONG + 2 * PARTY + 1) + LONG;
+    /// Hash, length, form, asker, shared; then eight askers and eight resolvers.
+    pub const ZONE_BYTES: usize = SHORT
+        + LONG
+        + 8 * LONG
+        + (SHORT + NAMES_SAMPLED * (LONG + SHORT + 1 + ADDRESS + 1))
+        + DISTINCT
+        + (SHORT + 8 * (ADDRESS + PARTY))
+        + SHORT
+        + SET
+        + SEEN;
+    /// Three samples of 64 hashes, members and addresses.
+    pub const SERVER_BYTES: usize = SHORT
+        + 1
+        + LONG
+        + 2 * LONG
+        + DISTINCT
+        + (SHORT + MEMBERS_KEPT * (ADDRESS + LONG))
+        + 3 * (SHORT + 64 * LONG)
+        + 2 * SHORT
+        + ADDRESSES_KEPT * ADDRESS
+        + SEEN;
+    /// Two versions of four numbers, some ten numbers more and a name.
+    const FORGERY_BYTES: usize = 2 * 4 * LONG + PARTY + ADDRESS + 10 * LONG + SHORT + TEXT_BYTES_MAX;
     pub const TEXT_BYTES: usize = LONG + SHORT + TEXT_BYTES_MAX + 1 + LONG;
     pub const POPULATION_BYTES: usize = SHORT + TOTALS + 2 * DISTINCT + SERIES + SHORT + PACE;
     /// A version has five numbers, a record some fifteen more and a Community ID.
@@ -188,7 +216,7 @@ pub(super) mod form {
         + 4096
         + WINDOWS_MAX * LONG
         + NATIVE_SAMPLE * LONG
-        + CONFLICTS_KEPT * CONFLICT_BYTES;
+        + RECORDS_KEPT * (CONFLICT_BYTES + FORGERY_BYTES);
 
     pub fn carrier_bytes(populations: usize) -> usize {
         1 + 2 * PARTY

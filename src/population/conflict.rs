@@ -1,6 +1,6 @@
 //! Conflicts: two payloads for one sequence range, as a summary keeps them.
 //! In: observations of the flow stage. Out: the first of them with all that a report says, and victims by payload.
-//! Bounds: [`CONFLICTS_KEPT`] records, `injections_max` pairs of server prefix and payload.
+//! Bounds: those of `earliest`, `injections_max` pairs of server prefix and payload.
 //!
 //! The flow's key is not kept, and a victim stands under its pseudonym. A Community ID is a hash over the real addresses:
 //! with the server and the ports known, the victim behind it is found by trying addresses. So [`ConflictRecord::community_id`]
@@ -9,6 +9,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::earliest::Earliest;
 use super::identity::Party;
 use super::populations::PopulationIndex;
 use super::sketch::{Distinct, Merge};
@@ -16,9 +17,6 @@ use super::table::Weighed;
 use super::totals::count;
 use crate::flow::observation::{SegmentConflict, SegmentVersion, is_injection_like};
 use crate::units::{Address, DurationNs, TimestampNs};
-
-/// Conflicts kept with all their fields: the first by time, file and frame.
-pub const CONFLICTS_KEPT: usize = 1024;
 
 /// One version of a contested segment, see [`SegmentVersion`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -109,60 +107,8 @@ impl ConflictRecord {
     }
 }
 
-/// The conflicts of a summary.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Conflicts {
-    records: Vec<ConflictRecord>,
-    total: u64,
-}
-
-impl Conflicts {
-    /// The first conflicts in order of time.
-    pub fn records(&self) -> &[ConflictRecord] {
-        &self.records
-    }
-
-    /// How many there were, kept or not.
-    pub fn total(&self) -> u64 {
-        self.total
-    }
-
-    /// How many were not kept.
-    pub fn left_out(&self) -> u64 {
-        self.total.saturating_sub(self.records.len() as u64)
-    }
-
-    pub(super) fn add(&mut self, record: ConflictRecord) {
-        count(&mut self.total, 1);
-        let at = self.records.partition_point(|known| *known <= record);
-        if at < CONFLICTS_KEPT {
-            self.records.insert(at, record);
-            self.records.truncate(CONFLICTS_KEPT);
-        }
-    }
-
-    /// Takes out the records of one victim, or of a server that is this subscriber; how many there were stays counted.
-    pub(super) fn forget(&mut self, subscriber: Address) {
-        let is_of = |record: &ConflictRecord| {
-            record.victim == subscriber || matches!(record.server, Party::Subscriber(_, who) if who == subscriber)
-        };
-        self.records.retain(|record| !is_of(record));
-    }
-
-    pub(super) fn is_ordered(&self) -> bool {
-        self.records.is_sorted() && self.records.len() <= CONFLICTS_KEPT
-    }
-}
-
-impl Merge for Conflicts {
-    fn merge(&mut self, mut other: Self) {
-        count(&mut self.total, other.total);
-        self.records.append(&mut other.records);
-        // Stable or not does not matter: equal records are equal in every field.
-        self.records.sort();
-        self.records.truncate(CONFLICTS_KEPT);
-    }
-}
+/// The conflicts of a summary: the first by time, file and frame.
+pub type Conflicts = Earliest<ConflictRecord>;
 
 /// A payload that one of two versions carried, and the prefix it claims to come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -215,6 +161,14 @@ impl Merge for Count {
 pub fn network_of(address: Address) -> Address {
     let mut octets = address.0;
     let from = if address.is_v4() { 15 } else { 6 };
+    octets[from..].fill(0);
+    Address(octets)
+}
+
+/// The network within which one operator's addresses lie: IPv4 /16, IPv6 /32.
+pub fn wide_network_of(address: Address) -> Address {
+    let mut octets = address.0;
+    let from = if address.is_v4() { 14 } else { 4 };
     octets[from..].fill(0);
     Address(octets)
 }

@@ -23,7 +23,13 @@ impl Summary {
         self.answers.retain(|party| !is_party(party));
         self.resolvers.retain(|party| !is_party(party));
         self.injections.retain(|key| !is_party(&key.server_prefix));
-        self.conflicts.forget(pseudonym);
+        self.conflicts.retain(|record| record.victim != pseudonym && !is_party(&record.server));
+        self.forgeries.retain(|record| record.victim != pseudonym && !is_party(&record.server));
+        self.zones.each(|zone| zone.forget(pseudonym, hash));
+        self.servers.each(|server| server.forget(pseudonym, hash));
+        self.answered.each(|answered| {
+            answered.given.retain(|given| !is_party(&given.resolver) && !is_party(&given.address));
+        });
         self.collectors.each(|collector| {
             collector.sample.forget(pseudonym);
             collector.services_apart.forget(pseudonym, hash);

@@ -25,6 +25,12 @@ pub struct SummaryLimits {
     pub answers_max: usize,
     /// Resolvers.
     pub resolvers_max: usize,
+    /// Names that are remembered with their answers.
+    pub answered_max: usize,
+    /// Registrable domains that were asked for.
+    pub zones_max: usize,
+    /// Identities of TLS servers.
+    pub servers_max: usize,
     /// Texts: names, domains, fingerprints, issuers.
     pub texts_max: usize,
 }
@@ -41,6 +47,9 @@ impl Default for SummaryLimits {
             injections_max: 4096,
             answers_max: 65_536,
             resolvers_max: 4096,
+            answered_max: 16_384,
+            zones_max: 16_384,
+            servers_max: 8192,
             texts_max: 65_536,
         }
     }
@@ -49,7 +58,7 @@ impl Default for SummaryLimits {
 impl SummaryLimits {
     /// Greatest size of [`Summary::to_bytes`](super::Summary::to_bytes) after [`Summary::bound`](super::Summary::bound),
     /// in bytes, whatever the traffic: each table's limit times the greatest form of its entry, and what is there once.
-    /// With the defaults 6.1 GB, which only traffic reaches that fills every bin and slot of 32,768 collectors with four
+    /// With the defaults 6.2 GB, which only traffic reaches that fills every bin and slot of 32,768 collectors with four
     /// services each and sixteen followed subscribers a service.
     pub fn bytes_max(&self, populations: usize) -> usize {
         use super::binary::form;
@@ -63,6 +72,9 @@ impl SummaryLimits {
             (self.injections_max, form::INJECTION_BYTES),
             (self.answers_max, form::ANSWER_BYTES),
             (self.resolvers_max, form::RESOLVER_BYTES),
+            (self.answered_max, form::ANSWERED_BYTES),
+            (self.zones_max, form::ZONE_BYTES),
+            (self.servers_max, form::SERVER_BYTES),
             (self.texts_max, form::TEXT_BYTES),
             (populations, form::POPULATION_BYTES),
             (1, form::ONCE_BYTES),
@@ -85,6 +97,10 @@ pub struct LimitHits {
     pub conflicts: u64,
     pub answers: u64,
     pub resolvers: u64,
+    pub answered: u64,
+    pub zones: u64,
+    pub servers: u64,
+    pub forgeries: u64,
     pub texts: u64,
     pub served: u64,
     pub streams: u64,
@@ -92,7 +108,7 @@ pub struct LimitHits {
 
 impl LimitHits {
     /// Each hit with its name, for reports.
-    pub fn named(&self) -> [(&'static str, u64); 13] {
+    pub fn named(&self) -> [(&'static str, u64); 17] {
         [
             ("collectors", self.collectors),
             ("domains", self.domains),
@@ -104,6 +120,10 @@ impl LimitHits {
             ("conflicts", self.conflicts),
             ("answers", self.answers),
             ("resolvers", self.resolvers),
+            ("answered", self.answered),
+            ("zones", self.zones),
+            ("servers", self.servers),
+            ("forgeries", self.forgeries),
             ("texts", self.texts),
             ("served", self.served),
             ("streams", self.streams),

@@ -10,11 +10,14 @@
 //! order, as long as no table of [`SummaryLimits`] was full while rows were added (then [`Summary::limit_hits`] says so).
 //! For this every sum is an integer, and every small set keeps its members by a rule that does not know of order.
 
+pub mod answered;
 pub mod binary;
 pub mod carrier;
 pub mod collector;
 pub mod conflict;
+pub mod earliest;
 pub mod facet;
+pub mod forgery;
 pub mod forget;
 pub mod groups;
 pub mod identity;
@@ -28,6 +31,7 @@ pub mod quartiles;
 pub mod resolved;
 pub mod role;
 pub mod served;
+pub mod servers;
 pub mod sketch;
 pub mod span;
 pub mod stitch;
@@ -35,6 +39,7 @@ pub mod summary;
 pub mod table;
 pub mod texts;
 pub mod totals;
+pub mod zones;
 
 pub use collector::{CollectorKey, CollectorSummary};
 pub use facet::{DomainKey, DomainSummary, Facet};

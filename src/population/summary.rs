@@ -7,10 +7,13 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::answered::{Answered, AnsweredKey};
 use super::carrier::{CarrierKey, CarrierSummary, ExportKey, ExportSummary, Native};
 use super::collector::{CollectorKey, CollectorSummary};
 use super::conflict::{Conflicts, InjectionKey, InjectionSummary};
+use super::earliest::Earliest;
 use super::facet::{DomainKey, DomainSummary};
+use super::forgery::ForgeryRecord;
 use super::identity::{Party, SubscriberIdentity, mark};
 use super::limits::{LimitHits, SummaryLimits};
 use super::pace::Paces;
@@ -18,11 +21,13 @@ use super::pair::{PairKey, PairSummary, SubscriberKey, SubscriberSummary};
 use super::populations::{PopulationIndex, Populations};
 use super::resolved::{AnswerNames, ResolverSummary};
 use super::served::{SERVED_MAX, Served, ServedKey};
+use super::servers::{ServerKey, ServerSummary};
 use super::sketch::{Distinct, Merge, VolumeSeries};
 use super::span::{Seen, Span, SpanClass};
 use super::table::Bounded;
 use super::texts::{TextId, Texts};
 use super::totals::Totals;
+use super::zones::{ZoneKey, ZoneSummary};
 use crate::units::TimestampNs;
 
 mod observe;
@@ -174,6 +179,14 @@ pub struct Summary {
     pub answers: Bounded<Party, AnswerNames>,
     /// By resolver.
     pub resolvers: Bounded<Party, ResolverSummary>,
+    /// By name, what was answered.
+    pub answered: Bounded<AnsweredKey, Answered>,
+    /// By registrable domain that was asked for.
+    pub zones: Bounded<ZoneKey, Box<ZoneSummary>>,
+    /// By identity of TLS servers.
+    pub servers: Bounded<ServerKey, Box<ServerSummary>>,
+    /// Forged answers and resets.
+    pub forgeries: Earliest<ForgeryRecord>,
     /// Names, fingerprints and issuers behind the ids.
     pub texts: Texts,
 }
@@ -251,6 +264,10 @@ impl Summary {
             injections,
             answers,
             resolvers,
+            answered,
+            zones,
+            servers,
+            forgeries,
             texts,
         } = other;
         self.basis = basis;
@@ -277,6 +294,10 @@ impl Summary {
         self.injections.merge(injections);
         self.answers.merge(answers);
         self.resolvers.merge(resolvers);
+        self.answered.merge(answered);
+        self.zones.merge(zones);
+        self.servers.merge(servers);
+        self.forgeries.merge(forgeries);
         self.texts.merge(texts);
         Ok(())
     }
@@ -317,11 +338,21 @@ impl Summary {
         self.answers.each(|answer| answer.names.bound());
         self.resolvers.bound(limits.resolvers_max);
         self.resolvers.each(ResolverSummary::bound);
+        self.answered.bound(limits.answered_max);
+        self.zones.bound(limits.zones_max);
+        self.zones.each(|zone| zone.bound());
+        self.servers.bound(limits.servers_max);
         let mut wanted: Vec<TextId> = Vec::new();
         self.collectors.sorted().iter().for_each(|(_, collector)| wanted.extend(collector.texts()));
         wanted.extend(self.domains.sorted().iter().map(|(key, _)| key.domain));
         self.served.sorted().iter().for_each(|(_, served)| wanted.extend(served.ja4.iter().map(|(id, _)| id)));
         self.answers.sorted().iter().for_each(|(_, answer)| wanted.extend(answer.names.iter().map(|(id, _)| id)));
+        self.answered.sorted().iter().for_each(|(key, _)| wanted.push(key.name));
+        self.zones.sorted().iter().for_each(|(key, _)| wanted.push(key.zone));
+        for (key, server) in self.servers.sorted() {
+            wanted.push(TextId(key.id));
+            wanted.extend(server.domain_sample.iter());
+        }
         wanted.sort_unstable();
         wanted.dedup();
         self.texts.bound(&wanted, limits.texts_max);
@@ -340,6 +371,10 @@ impl Summary {
             conflicts: self.conflicts.left_out(),
             answers: self.answers.moved(),
             resolvers: self.resolvers.moved(),
+            answered: self.answered.moved(),
+            zones: self.zones.moved(),
+            servers: self.servers.moved(),
+            forgeries: self.forgeries.left_out(),
             texts: self.texts.missed(),
             served: self.served.moved(),
             streams: self.paces.streams.moved(),
@@ -352,9 +387,19 @@ impl Summary {
         names.into_iter().filter_map(|(id, _)| self.texts.of(id)).collect()
     }
 
+    /// Populations of which DNS messages were seen.
+    pub fn populations_of_zones(&self) -> Vec<PopulationIndex> {
+        let mut populations: Vec<PopulationIndex> = self.zones.sorted().iter().map(|(key, _)| key.population).collect();
+        populations.dedup();
+        populations
+    }
+
     /// Whether the lists that are not tables are in order, as every summary has them.
     pub(super) fn is_ordered(&self) -> bool {
-        self.conflicts.is_ordered() && self.windows.is_sorted() && self.windows.len() <= WINDOWS_MAX
+        self.conflicts.is_ordered()
+            && self.forgeries.is_ordered()
+            && self.windows.is_sorted()
+            && self.windows.len() <= WINDOWS_MAX
     }
 
     fn rest_on<I: SubscriberIdentity>(&mut self, cx: &mut AddContext<'_, I>) {

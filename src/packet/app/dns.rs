@@ -20,6 +20,8 @@ const LABELS_MAX: usize = 127;
 pub(super) const TCP_MESSAGE_BYTES_READ: usize = 16 << 10;
 
 const TYPE_A: u16 = 1;
+const TYPE_CNAME: u16 = 5;
+const TYPE_DNAME: u16 = 39;
 const TYPE_AAAA: u16 = 28;
 const TYPE_OPT: u16 = 41;
 const CLASS_IN: u16 = 1;
@@ -63,6 +65,8 @@ struct Message {
     class: u16,
     answers: Vec<Address>,
     ttl_s: u32,
+    aliases: u8,
+    free_bytes: u16,
     extent: Extent,
     /// Bytes after the last record.
     trailing: usize,
@@ -162,6 +166,8 @@ pub(super) fn read_message(
         answers: message.answers,
         ttl_s: message.ttl_s,
         message_bytes: u16::try_from(whole_bytes).unwrap_or(u16::MAX),
+        aliases: message.aliases,
+        free_bytes: message.free_bytes,
     });
 }
 
@@ -182,6 +188,8 @@ fn parse(message: &[u8]) -> Result<Message, Fault> {
         class: CLASS_IN,
         answers: Vec::new(),
         ttl_s: 0,
+        aliases: 0,
+        free_bytes: 0,
         extent: Extent::Whole,
         trailing: 0,
     };
@@ -248,6 +256,10 @@ fn read_record<'a>(message: &'a [u8], reader: &mut Reader<'a>, parsed: &mut Mess
     let class = reader.u16().ok_or(Fault::Cut)? & 0x7fff;
     let ttl = reader.u32().ok_or(Fault::Cut)?;
     let value = reader.vector16().ok_or(Fault::Cut)?;
+    if is_free(rtype) {
+        parsed.free_bytes = parsed.free_bytes.saturating_add(u16::try_from(value.len()).unwrap_or(u16::MAX));
+    }
+    parsed.aliases = parsed.aliases.saturating_add(u8::from(matches!(rtype, TYPE_CNAME | TYPE_DNAME)));
     let address = match (class, rtype, value) {
         (CLASS_IN, TYPE_A, value) => value.try_into().ok().map(Address::v4),
         (CLASS_IN, TYPE_AAAA, value) => value.try_into().ok().map(Address::v6),
@@ -259,6 +271,13 @@ fn read_record<'a>(message: &'a [u8], reader: &mut Reader<'a>, parsed: &mut Mess
         parsed.answers.push(address);
     }
     Ok(())
+}
+
+/// Whether a zone's owner can write into a record of this type whatever he likes, and the client reads it.
+fn is_free(rtype: u16) -> bool {
+    /// A, NS, SOA, AAAA, DS, SSHFP, RRSIG, NSEC, DNSKEY, NSEC3, NSEC3PARAM, TLSA, SVCB, HTTPS, CAA.
+    const BOUND: [u16; 15] = [TYPE_A, 2, 6, TYPE_AAAA, 43, 44, 46, 47, 48, 50, 51, 52, 64, 65, 257];
+    !BOUND.contains(&rtype)
 }
 
 /// A label's first byte, told apart.

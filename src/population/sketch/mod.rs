@@ -6,6 +6,7 @@
 pub mod counted_set;
 pub mod distinct;
 pub mod kmv;
+pub mod least;
 pub mod log_histogram;
 pub mod sparse;
 pub mod timeline;
@@ -14,6 +15,7 @@ pub mod volume_series;
 pub use counted_set::{CountedSet, SketchKey};
 pub use distinct::Distinct;
 pub use kmv::Kmv;
+pub use least::Least;
 pub use log_histogram::LogHistogram;
 pub use sparse::SparseCounts;
 pub use timeline::{Tick, Timeline};

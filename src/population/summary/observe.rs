@@ -3,15 +3,24 @@
 //! Bounds: as the tables'. Not here: the Community ID of a conflict, see `conflict`.
 
 use super::{AddContext, Summary};
-use crate::flow::observation::{Observation, SegmentConflict};
+use crate::flow::observation::{Forgery, Observation, SegmentConflict};
 use crate::packet::columns::ExportDatagram;
 use crate::packet::facts::NameLookup;
+use crate::population::answered::{AnsweredKey, Bearing, Given};
 use crate::population::carrier::{ExportKey, ExportTotals};
 use crate::population::conflict::{ConflictRecord, InjectionKey, network_of};
+use crate::population::forgery::ForgeryRecord;
 use crate::population::identity::{Party, SubscriberIdentity};
+use crate::population::populations::PopulationIndex;
 use crate::population::sketch::Merge;
 use crate::population::span::Seen;
+use crate::population::texts::TextId;
 use crate::population::totals::count;
+use crate::population::zones::{Below, NO_DOMAIN, SampledName, Zone, ZoneKey};
+use crate::units::Address;
+
+/// Response code NXDOMAIN (RFC 1035 section 4.1.1).
+const NAME_ERROR: u8 = 3;
 
 impl Summary {
     /// Adds observations.
@@ -32,6 +41,7 @@ impl Summary {
                 Observation::SegmentConflict(conflict) => self.add_conflict(conflict, None, cx),
                 Observation::Lookup(lookup) => self.add_lookup(lookup, cx),
                 Observation::Export(export) => self.add_export(export, cx),
+                Observation::Forgery(forgery) => self.add_forgery(forgery, cx),
             }
         }
     }
@@ -67,9 +77,20 @@ impl Summary {
         self.conflicts.add(record);
     }
 
+    fn add_forgery<I: SubscriberIdentity>(&mut self, forgery: &Forgery, cx: &mut AddContext<'_, I>) {
+        let victim = cx.identity.pseudonym(cx.populations.subscriber_of(forgery.receiver));
+        let server = Party::of(forgery.sender, cx.populations, cx.identity);
+        let population = cx.populations.of(forgery.receiver);
+        self.forgeries.add(ForgeryRecord::of(forgery, server, victim, population));
+    }
+
     fn add_lookup<I: SubscriberIdentity>(&mut self, lookup: &NameLookup, cx: &mut AddContext<'_, I>) {
         let client = cx.identity.hash64(cx.populations.subscriber_of(lookup.client));
         let resolver = Party::of(lookup.resolver, cx.populations, cx.identity);
+        let population = cx.populations.of(lookup.client);
+        if let Some(population) = population {
+            self.add_to_zone(lookup, population, client, resolver, cx);
+        }
         let summary = self.resolvers.entry(resolver, cx.limits.resolvers_max);
         summary.clients.add(client);
         count(&mut summary.bytes, lookup.message_bytes.into());
@@ -88,6 +109,64 @@ impl Summary {
             let known = self.answers.entry(party, cx.limits.answers_max);
             known.names.add(name);
             known.clients.add(client);
+        }
+        if let Some(population) = population {
+            let key = AnsweredKey { population, name };
+            let answered = self.answered.entry(key, cx.limits.answered_max);
+            count(&mut answered.responses, 1);
+            let is_bare = lookup.aliases == 0 && lookup.answers.len() == 1;
+            let bearing = if is_bare { Bearing::Bare } else { Bearing::Dressed };
+            for answer in &lookup.answers {
+                let address = Party::of(*answer, cx.populations, cx.identity);
+                answered.given.add(Given::new(resolver, address, bearing));
+            }
+        }
+    }
+
+    /// Files a message under the registrable domain that it asks for.
+    fn add_to_zone<I: SubscriberIdentity>(
+        &mut self,
+        lookup: &NameLookup,
+        population: PopulationIndex,
+        client: u64,
+        resolver: Party,
+        cx: &mut AddContext<'_, I>,
+    ) {
+        let texts_max = cx.limits.texts_max;
+        let (zone, labels) = match Zone::of(&lookup.name) {
+            Zone::Local => return,
+            Zone::Domain(domain, labels) => (self.texts.add_text(domain, texts_max), labels),
+            Zone::Stray => {
+                let text = format!("{NO_DOMAIN}{}", resolver.shown());
+                (self.texts.add_text(&text, texts_max), &*lookup.name)
+            }
+        };
+        let asker = cx.identity.pseudonym(cx.populations.subscriber_of(lookup.client));
+        let summary = self.zones.entry(ZoneKey { population, zone }, cx.limits.zones_max);
+        let side = usize::from(lookup.rcode.is_some());
+        count(&mut summary.bytes[side], lookup.message_bytes.into());
+        summary.clients.add(client);
+        summary.client_sample.add(asker);
+        summary.resolvers.add(resolver);
+        summary.qtypes.add(lookup.qtype);
+        summary.seen.merge(Seen::between(lookup.ts, lookup.ts));
+        let below = Below::of(labels);
+        if below.bytes > 0 {
+            let name = SampledName { bytes: below.bytes, form: below.form, asker, shared: false };
+            summary.names.add(TextId::of(&lookup.name).0, name);
+        }
+        match lookup.rcode {
+            None => count(&mut summary.queries, 1),
+            Some(rcode) => {
+                let verdict = |address: &Address| matches!(address.as_v4(), Some([127, ..]));
+                let has_address = !lookup.answers.is_empty();
+                let is_verdict = has_address && lookup.answers.iter().all(verdict);
+                count(&mut summary.responses, 1);
+                count(&mut summary.responses_with_address, u64::from(has_address));
+                count(&mut summary.responses_loopback, u64::from(is_verdict));
+                count(&mut summary.responses_no_name, u64::from(rcode == NAME_ERROR));
+                count(&mut summary.free_bytes, lookup.free_bytes.into());
+            }
         }
     }
 

@@ -4,9 +4,10 @@
 
 use super::{AddContext, Copies, Summary};
 use crate::flow::row::{ConnState, FlowColumns, SIZE_BINS};
-use crate::packet::facts::{AppFacts, AppProtocol};
+use crate::packet::facts::{AppFacts, AppProtocol, CertificateFacts};
 use crate::population::carrier::{self, CarrierKey};
 use crate::population::collector::{CODEWORDS_MAX, CollectorKey, CollectorSummary, GAP_MS_MAX, Service, ServiceAt};
+use crate::population::conflict::wide_network_of;
 use crate::population::facet::{DomainKey, FacetRow, Moment, Services};
 use crate::population::identity::{Party, SubscriberIdentity, keyed_tuple};
 use crate::population::pace::PaceRange;
@@ -14,12 +15,13 @@ use crate::population::pair::{PairKey, SubscriberKey};
 use crate::population::populations::PopulationIndex;
 use crate::population::role::Role;
 use crate::population::served::{SERVED_OPEN_MAX, ServedKey};
+use crate::population::servers::{ServerKey, ServerMark};
 use crate::population::sketch::volume_series::SlotRange;
 use crate::population::sketch::{Merge, Volume};
 use crate::population::span::Seen;
 use crate::population::texts::{TextId, Texts};
 use crate::population::totals::{Totals, count};
-use crate::units::{Address, DurationNs, Side};
+use crate::units::{Address, DurationNs, Side, TimestampNs};
 
 /// IP protocol number of TCP.
 const TCP: u8 = 6;
@@ -151,6 +153,11 @@ impl Summary {
             let domain = self.domains.entry(DomainKey { population, domain }, cx.limits.domains_max);
             domain.add(&row, service, address);
         }
+        if x.up == Side::Orig
+            && let Some(facts) = &x.rows.facts[x.i]
+        {
+            self.add_server(facts, x, (address, subscriber, hash), cx);
+        }
 
         let pair = self.pairs.entry(PairKey { population, collector: address, subscriber }, cx.limits.pairs_max);
         pair.totals.merge(x.totals);
@@ -181,6 +188,47 @@ impl Summary {
         if let Some(ja4) = x.rows.facts[x.i].as_ref().and_then(|facts| facts.ja4.as_ref()) {
             // The collector's set has entered the text already.
             served.ja4.add(TextId::of(ja4));
+        }
+    }
+
+    /// What the server of a TLS flow showed of itself.
+    fn add_server<I: SubscriberIdentity>(
+        &mut self,
+        facts: &AppFacts,
+        x: &Exchange<'_>,
+        (address, subscriber, hash): (Address, Address, u64),
+        cx: &mut AddContext<'_, I>,
+    ) {
+        let certificate = facts.certificate.as_deref();
+        let marks = [
+            certificate.map(|shown| (ServerMark::Key, shown.key_hash)),
+            certificate.map(|shown| (ServerMark::Issuer, shown.issuer_hash)),
+            facts.server_fingerprint.map(|hello| (ServerMark::Hello, hello)),
+        ];
+        if marks.iter().all(Option::is_none) {
+            return;
+        }
+        let texts_max = cx.limits.texts_max;
+        let domain = facts.server_name.as_deref().and_then(|name| self.texts.add_name(name, texts_max));
+        let subject = certificate.map(|shown| TextId::of(&shown.subject).0);
+        let network = cx.identity.hash64(wide_network_of(address));
+        for (mark, id) in marks.into_iter().flatten() {
+            let key = ServerKey { population: x.population, mark, id };
+            let server = self.servers.entry(key, cx.limits.servers_max);
+            count(&mut server.rows, 1);
+            count(&mut server.rows_young, u64::from(certificate.is_some_and(|shown| is_young(shown, x.seen.first))));
+            server.subscribers.add(hash);
+            server.subscriber_sample.add(subscriber);
+            server.networks.add(network);
+            server.addresses.add(address);
+            server.seen.merge(x.seen);
+            if let Some((_, domain)) = domain {
+                server.domains.add(domain.0);
+                server.domain_sample.add(domain);
+            }
+            if let Some(subject) = subject {
+                server.subjects.add(subject);
+            }
         }
     }
 
@@ -275,6 +323,12 @@ impl CollectorSummary {
         }
         asked
     }
+}
+
+/// Whether a certificate had begun to be valid less than two days before it was shown.
+fn is_young(shown: &CertificateFacts, at: TimestampNs) -> bool {
+    let at_s = at.0 / 1_000_000_000;
+    shown.valid_from_s > 0 && at_s.saturating_sub(shown.valid_from_s) < 2 * 86_400
 }
 
 /// Whether TCP's handshake was completed, as the state tells it.

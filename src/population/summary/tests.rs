@@ -5,7 +5,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::*;
-use crate::flow::observation::{Observation, SegmentConflict, SegmentVersion};
+use crate::flow::observation::{Forgery, ForgeryKind, ForgeryVersion, Observation, SegmentConflict, SegmentVersion};
 use crate::flow::pace::Pace;
 use crate::flow::row::{CarrierRow, ConnState, FlowColumns, FlowRow, SideRow};
 use crate::packet::columns::{ExportDatagram, ExportKind, FlowKey, TunnelKind};
@@ -104,6 +104,7 @@ fn any_facts() -> impl Strategy<Value = AppFacts> {
             Box::new(CertificateFacts {
                 issuer: "CN=x".into(),
                 issuer_hash: 5,
+                valid_from_s: START_S - 50,
                 key_hash: 6,
                 ..CertificateFacts::default()
             })
@@ -173,6 +174,8 @@ fn any_observation() -> impl Strategy<Value = Observation> {
                 answers: vec![answer; 2],
                 ttl_s: 60,
                 message_bytes: 80,
+                aliases: 0,
+                free_bytes: 0,
             }))
         });
     let export = (any_address(), any_address(), prop::collection::vec((any_address(), any_address()), 0..5)).prop_map(
@@ -213,7 +216,23 @@ fn any_observation() -> impl Strategy<Value = Observation> {
             sender_ttl_usual: Some(60),
         }))
     });
-    prop_oneof![lookup, export, conflict]
+    let forgery = (any_address(), any_address(), 0u64..50, any::<u8>()).prop_map(|(sender, receiver, frame, ttl)| {
+        let version = |frame: u64| ForgeryVersion { frame, ts: TimestampNs(window().start.0 + frame), ttl, hash: 1 };
+        Observation::Forgery(Box::new(Forgery {
+            kind: if ttl % 2 == 0 { ForgeryKind::Answer } else { ForgeryKind::Reset },
+            file: 0,
+            sender,
+            sender_port: 53,
+            receiver,
+            protocol: 17,
+            versions: [version(frame), version(frame + 1)],
+            delta: DurationNs(1),
+            sender_ttl_usual: None,
+            copies: 1,
+            name: "www.example.net".into(),
+        }))
+    });
+    prop_oneof![lookup, export, conflict, forgery]
 }
 
 #[derive(Clone, Debug)]
@@ -371,6 +390,9 @@ fn small(most: usize) -> SummaryLimits {
         injections_max: most,
         answers_max: most,
         resolvers_max: most,
+        answered_max: most,
+        zones_max: most,
+        servers_max: most,
         texts_max: most,
     }
 }

@@ -46,6 +46,7 @@ fn rows() -> FlowColumns {
         names: vec!["c.example".into(), "ip-10-20-3-4.c.example".into()],
         key_hash: 0xabc,
         issuer_hash: 0xdef,
+        valid_from_s: 0,
     };
     let facts = AppFacts {
         protocol: Some(AppProtocol::Tls),

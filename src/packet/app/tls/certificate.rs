@@ -21,6 +21,7 @@ pub(super) fn read(der: &[u8]) -> Option<CertificateFacts> {
         names: subject_names(&certificate),
         key_hash: hash(certificate.public_key().raw),
         issuer_hash: hash(certificate.issuer().as_raw()),
+        valid_from_s: u64::try_from(certificate.validity().not_before.timestamp()).unwrap_or(0),
     })
 }
 

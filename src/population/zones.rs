@@ -1,0 +1,347 @@
+//! Zones: what was asked below each registrable domain, by whom, and how much the names themselves can carry.
+//! In: DNS messages of subscribers. Out: counts by domain, and a sample of the distinct names by length, form and asker.
+//! Bounds: `zones_max` domains with [`NAMES_SAMPLED`] names each. A sampled name is kept as its hash only.
+//! Not kept: names below the domain, reverse names (`….arpa`), names that no public resolver knows (`….local`, RFC 6762).
+
+use serde::{Deserialize, Serialize};
+
+use super::conflict::Count;
+use super::identity::Party;
+use super::populations::PopulationIndex;
+use super::sketch::{CountedSet, Distinct, Least, Merge, ascending};
+use super::span::Seen;
+use super::table::Weighed;
+use super::texts::TextId;
+use super::totals::count;
+use crate::units::Address;
+
+/// Distinct names sampled of a domain: below this all are known, above their number has a standard error of 1/√62 = 13 %.
+pub const NAMES_SAMPLED: usize = 64;
+/// Resolvers and askers kept of a domain.
+const PARTIES_KEPT: usize = 8;
+/// What stands for the domain of names that have none: their last label can be no top-level domain (RFC 3696 section 2).
+pub const NO_DOMAIN: &str = "names without a domain, asked of ";
+/// Last labels that end in a network of one's own (RFC 6761, RFC 6762 appendix G, RFC 8375) or a protocol of its own.
+const LOCAL_ENDINGS: [&str; 14] = [
+    "arpa",
+    "local",
+    "localhost",
+    "localdomain",
+    "lan",
+    "home",
+    "internal",
+    "intranet",
+    "private",
+    "corp",
+    "invalid",
+    "onion",
+    "domain",
+    "workgroup",
+];
+
+/// Which domain, asked for by which population.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ZoneKey {
+    /// The population.
+    pub population: PopulationIndex,
+    /// The domain's text.
+    pub zone: TextId,
+}
+
+/// What the labels below a domain look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum NameForm {
+    /// Anything else.
+    Plain,
+    /// An address, its parts in reverse order: block lists (RFC 5782).
+    Reversed,
+    /// A digest (MD5, SHA-1, SHA-256 in hexadecimal): reputation services.
+    Digest,
+}
+
+/// The part of a name below its domain, measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Below {
+    /// Bytes that it can carry: label bytes; of an address written in reverse, the address' own.
+    pub bytes: u16,
+    /// What it looks like.
+    pub form: NameForm,
+}
+
+impl Below {
+    /// Of the labels below a domain; a byte written as `\xNN` is one.
+    pub fn of(labels: &str) -> Self {
+        let escapes = labels.matches('\\').count();
+        let bytes = labels.bytes().filter(|byte| *byte != b'.').count() - 3 * escapes;
+        let parts = || labels.split('.');
+        let octets = parts().take(4).filter(|part| part.parse::<u8>().is_ok()).count();
+        let nibbles = parts().take(32).filter(|part| matches!(part.as_bytes(), [d] if d.is_ascii_hexdigit())).count();
+        let is_digest =
+            |part: &str| matches!(part.len(), 32 | 40 | 64) && part.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let digest = parts().find(|part| is_digest(part)).map_or(0, str::len);
+        let (bytes, form) = match () {
+            () if nibbles == 32 => (16, NameForm::Reversed),
+            () if octets == 4 => (4, NameForm::Reversed),
+            () if digest > 0 && bytes <= digest + 16 => (bytes, NameForm::Digest),
+            () => (bytes, NameForm::Plain),
+        };
+        Self { bytes: u16::try_from(bytes).unwrap_or(u16::MAX), form }
+    }
+}
+
+/// Where a name belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Zone<'a> {
+    /// Below this registrable domain, with these labels (none: the domain itself).
+    Domain(&'a str, &'a str),
+    /// Below no domain at all.
+    Stray,
+    /// In a network of one's own, or a reverse name.
+    Local,
+}
+
+impl<'a> Zone<'a> {
+    /// Of a name as DNS messages have it.
+    pub fn of(name: &'a str) -> Self {
+        let last = name.rsplit('.').next().unwrap_or_default();
+        if LOCAL_ENDINGS.contains(&last) || last.is_empty() {
+            return Self::Local;
+        }
+        let is_known = psl::suffix(name.as_bytes()).is_some_and(|suffix| suffix.is_known());
+        if !is_known && (last.len() > 24 || !last.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'-')) {
+            return if name.contains('.') { Self::Stray } else { Self::Local };
+        }
+        let Some(domain) = psl::domain_str(name) else { return Self::Local };
+        let labels = name[..name.len() - domain.len()].trim_end_matches('.');
+        Self::Domain(domain, labels)
+    }
+}
+
+/// One sampled name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SampledName {
+    /// Bytes that it can carry.
+    pub bytes: u16,
+    /// What it looks like.
+    pub form: NameForm,
+    /// Pseudonym of who asked for it; of several the lowest.
+    pub asker: Address,
+    /// Whether several did.
+    pub shared: bool,
+}
+
+/// The distinct names of a domain: those with the smallest hashes stand for all.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NameSample {
+    #[serde(deserialize_with = "ascending")]
+    names: Vec<(u64, SampledName)>,
+}
+
+impl NameSample {
+    /// Puts a name in.
+    pub fn add(&mut self, hash: u64, name: SampledName) {
+        match self.names.binary_search_by_key(&hash, |(known, _)| *known) {
+            Ok(at) => join(&mut self.names[at].1, name),
+            Err(at) if at < NAMES_SAMPLED => {
+                self.names.insert(at, (hash, name));
+                self.names.truncate(NAMES_SAMPLED);
+            }
+            Err(_) => {}
+        }
+    }
+
+    /// The sampled names.
+    pub fn iter(&self) -> impl Iterator<Item = &SampledName> {
+        self.names.iter().map(|(_, name)| name)
+    }
+
+    /// How many are sampled.
+    pub fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
+    /// Distinct names, exact below [`NAMES_SAMPLED`].
+    pub fn distinct(&self) -> f64 {
+        match self.names.last() {
+            Some((greatest, _)) if self.names.len() >= NAMES_SAMPLED => {
+                (NAMES_SAMPLED - 1) as f64 / ((*greatest as f64 + 1.0) / 2f64.powi(64))
+            }
+            _ => self.names.len() as f64,
+        }
+    }
+}
+
+/// Two looks at one name.
+fn join(known: &mut SampledName, again: SampledName) {
+    known.shared |= again.shared || known.asker != again.asker;
+    known.asker = known.asker.min(again.asker);
+    // One hash, two names: whatever is greater stays, whoever came first.
+    known.bytes = known.bytes.max(again.bytes);
+    known.form = known.form.max(again.form);
+}
+
+impl Merge for NameSample {
+    fn merge(&mut self, other: Self) {
+        other.names.into_iter().for_each(|(hash, name)| self.add(hash, name));
+    }
+}
+
+/// What a summary knows of one domain.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ZoneSummary {
+    /// Queries.
+    pub queries: u64,
+    /// Responses.
+    pub responses: u64,
+    /// Responses that carried an address.
+    pub responses_with_address: u64,
+    /// Of those, all of whose addresses lie in 127.0.0.0/8: verdicts of lists (RFC 5782), no places.
+    pub responses_loopback: u64,
+    /// Responses that say that there is no such name.
+    pub responses_no_name: u64,
+    /// Bytes of queries and of responses.
+    pub bytes: [u64; 2],
+    /// Bytes of answers that the zone's owner is free to choose.
+    pub free_bytes: u64,
+    /// The distinct names below the domain.
+    pub names: NameSample,
+    /// Who asked, by keyed hash.
+    pub clients: Distinct,
+    /// Some of them, by pseudonym.
+    pub client_sample: Least<Address, PARTIES_KEPT>,
+    /// Whom they asked.
+    pub resolvers: Least<Party, PARTIES_KEPT>,
+    /// Messages by query type.
+    pub qtypes: CountedSet<u16, 8>,
+    /// First and last message.
+    pub seen: Seen,
+}
+
+impl ZoneSummary {
+    pub(super) fn bound(&mut self) {
+        self.qtypes.bound();
+    }
+
+    /// Takes a subscriber out.
+    pub(super) fn forget(&mut self, pseudonym: Address, hash: Option<u64>) {
+        self.names.names.retain(|(_, name)| name.asker != pseudonym);
+        self.client_sample.retain(|asker| *asker != pseudonym);
+        self.resolvers.retain(|party| !matches!(party, Party::Subscriber(_, who) if *who == pseudonym));
+        if let Some(hash) = hash {
+            self.clients.forget(hash);
+        }
+    }
+}
+
+impl Merge for ZoneSummary {
+    fn merge(&mut self, other: Self) {
+        let Self {
+            queries,
+            responses,
+            responses_with_address,
+            responses_loopback,
+            responses_no_name,
+            bytes,
+            free_bytes,
+            names,
+            clients,
+            client_sample,
+            resolvers,
+            qtypes,
+            seen,
+        } = other;
+        count(&mut self.queries, queries);
+        count(&mut self.responses, responses);
+        count(&mut self.responses_with_address, responses_with_address);
+        count(&mut self.responses_loopback, responses_loopback);
+        count(&mut self.responses_no_name, responses_no_name);
+        self.bytes.iter_mut().zip(bytes).for_each(|(mine, theirs)| count(mine, theirs));
+        count(&mut self.free_bytes, free_bytes);
+        self.names.merge(names);
+        self.clients.merge(clients);
+        self.client_sample.merge(client_sample);
+        self.resolvers.merge(resolvers);
+        self.qtypes.merge(qtypes);
+        self.seen.merge(seen);
+    }
+}
+
+impl Weighed for ZoneSummary {
+    type Others = Count;
+
+    /// Many distinct names first: a domain that is asked for by one name is no loss.
+    fn weight(&self) -> u64 {
+        let bytes: u64 = self.names.iter().map(|name| u64::from(name.bytes)).sum();
+        bytes.saturating_mul(64).saturating_add(self.queries.saturating_add(self.responses))
+    }
+
+    fn to_others(&self) -> Count {
+        Count(self.queries.saturating_add(self.responses))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_fall_into_their_zones() {
+        let table = [
+            ("www.example.com", Zone::Domain("example.com", "www")),
+            ("example.com", Zone::Domain("example.com", "")),
+            ("a.b.example.co.uk", Zone::Domain("example.co.uk", "a.b")),
+            ("vaaaakardli.pirate.sea", Zone::Domain("pirate.sea", "vaaaakardli")),
+            ("dnscat.45bf01f5001ffd0fac50f5000e77518991", Zone::Stray),
+            ("printer.local", Zone::Local),
+            ("7.0.20.10.in-addr.arpa", Zone::Local),
+            ("com", Zone::Local),
+            ("x1", Zone::Local),
+            (".", Zone::Local),
+        ];
+        for (name, wanted) in table {
+            assert_eq!(Zone::of(name), wanted, "{name}");
+        }
+    }
+
+    #[test]
+    fn labels_carry_what_they_can() {
+        let md5 = "d41d8cd98f00b204e9800998ecf8427e";
+        let nibbles = ["1"; 32].join(".");
+        let table = [
+            ("", 0, NameForm::Plain),
+            ("www", 3, NameForm::Plain),
+            ("a\\xff.\\x00b", 4, NameForm::Plain),
+            ("4.3.2.1.zen", 4, NameForm::Reversed),
+            ("4.3.2.300", 6, NameForm::Plain),
+            (&nibbles, 16, NameForm::Reversed),
+            (md5, 32, NameForm::Digest),
+            (&format!("{md5}.{md5}"), 64, NameForm::Plain),
+        ];
+        for (labels, bytes, form) in table {
+            assert_eq!(Below::of(labels), Below { bytes, form }, "{labels}");
+        }
+    }
+
+    #[test]
+    fn a_sample_counts_names_and_knows_the_shared_ones() {
+        let mut sample = NameSample::default();
+        let asker = |host: u8| Address::v4([10, 0, 0, host]);
+        let name = |host| SampledName { bytes: 20, form: NameForm::Plain, asker: asker(host), shared: false };
+        let hash = |n: u64| n.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ n << 40;
+        (0..40).for_each(|n| sample.add(hash(n), name(1)));
+        sample.add(hash(7), name(2));
+        assert_eq!((sample.distinct(), sample.iter().filter(|name| name.shared).count()), (40.0, 1));
+        let mut parts = (NameSample::default(), NameSample::default());
+        (0..2000).for_each(|n| if n % 2 == 0 { parts.0.add(hash(n), name(1)) } else { parts.1.add(hash(n), name(2)) });
+        let (mut one, mut other) = (parts.0.clone(), parts.1.clone());
+        one.merge(parts.1);
+        other.merge(parts.0);
+        assert_eq!(one, other);
+        assert!((one.distinct() / 2000.0 - 1.0).abs() < 0.4, "{}", one.distinct());
+    }
+}
