@@ -198,6 +198,12 @@ impl TryFrom<ScenarioWords> for Scenario {
                 return Err(ScenarioError::Twice { kind: program.kind });
             }
         }
+        for text in world.beside {
+            let (program, knobs) = knobs::parse(text, false)?;
+            if !programs.iter().any(|(known, _): &(&Program, _)| known.kind == program.kind) {
+                programs.push((program, knobs));
+            }
+        }
         Ok(Self {
             world,
             subscribers: words.subscribers,

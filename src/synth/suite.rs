@@ -315,8 +315,9 @@ fn thinned(program: &Program) -> String {
         "duplicated-packets" => "subscribers=0.05",
         "vxlan-overlay" => "calls=40",
         "photo-upload" => "subscribers=0.1,bytes=256KiB",
-        "peer-to-peer" => "subscribers=0.05,bytes=24KiB",
-        "site-tunnel" => "rate=20",
+        "peer-to-peer" => "subscribers=0.03,bytes=24KiB,every=90s",
+        "site-check" => "subscribers=0.4,period=600s",
+        "site-tunnel" => "rate=2",
         _ => "",
     };
     if settings.is_empty() { program.kind.to_owned() } else { format!("{}:{settings}", program.kind) }

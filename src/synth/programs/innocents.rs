@@ -4,7 +4,7 @@ use super::knobs::{Knob, KnobUnit, Knobs};
 use super::{Install, Program, Role};
 use crate::synth::dice::{Dice, secs};
 use crate::synth::stage::{Actor, Cx, Wake};
-use crate::synth::town::dial::Naming;
+use crate::synth::town::dial::{Dial, Naming, Way};
 use crate::synth::town::habits::by_program;
 use crate::synth::town::homes::DeviceKind::{self, Laptop, Phone, Television, Thing};
 use crate::synth::town::script::{Amount, Gap, Script};
@@ -24,6 +24,8 @@ enum Deed {
     Call(Script, Opening),
     Talk(TalkKind, Amount),
     AskTime,
+    /// A request in the clear, to see whether the world is there.
+    Check,
 }
 
 /// When a member does it.
@@ -62,6 +64,14 @@ impl Actor for Member {
             Deed::Talk(kind, lasts) => {
                 let lasts = secs(lasts.draw(&mut self.dice) as f64);
                 Talk::open(self.device, service, kind, lasts, self.label, now, &mut self.dice, cx);
+            }
+            Deed::Check => {
+                let script = Script::once(Amount::Nothing, Amount::Fixed(8.0));
+                let way = Way::Http { method: "GET", path: "/generate_204", kind: "text/plain" };
+                let (device, opening) = (self.device, Opening::Handshake);
+                let dial =
+                    Dial { device, service, port: self.port, way, script, opening, label: self.label, carried: 0 };
+                dial.open(now, &mut self.dice, cx);
             }
             Deed::AskTime => talk::ask_time(self.device, service, now, self.label, &mut self.dice, cx),
         }
@@ -245,6 +255,50 @@ pub(super) const CDN: Program = Program {
         let script = rounds(3, Gap::LogNormal { median_s: 0.4, sigma: 1.4 }, around(480.0, 0.5), around(9_000.0, 1.6));
         let when = When::People { per_hour: knobs.number("visits") };
         take_part(install, knobs, &[Phone, Laptop], &services, 443, Deed::Call(script, Opening::Handshake), when);
+    },
+};
+
+/// Photographs on their way to a cloud.
+pub(super) const PHOTO_UPLOAD: Program = Program {
+    kind: "photo-upload",
+    role: Role::Negative,
+    about: "telephones send the photographs of the day to one cloud",
+    fact: "many subscribers upload far more than they download to one unregistered party; but when people take pictures, and of all sizes",
+    knobs: &[
+        SUBSCRIBERS,
+        SIZE,
+        Knob {
+            name: "visits",
+            default: "2",
+            unit: KnobUnit::Count,
+            about: "uploads an hour of each device, at the busiest",
+        },
+    ],
+    variants: &[],
+    install: |knobs, install| {
+        let service = own_service(install, "up.fotowolk.example", 3);
+        let picture = around((knobs.number("bytes") / 3.0).max(1.0), 1.0);
+        let script = rounds(3, Gap::LogNormal { median_s: 1.5, sigma: 1.2 }, picture, around(520.0, 0.4));
+        let when = When::People { per_hour: knobs.number("visits") };
+        take_part(install, knobs, &[Phone], &[service], 443, Deed::Call(script, Opening::Handshake), when);
+    },
+};
+
+/// Is the world still there?
+pub(super) const SITE_CHECK: Program = Program {
+    kind: "site-check",
+    role: Role::Negative,
+    about: "devices ask one site in the clear, by the clock, whether they are connected",
+    fact: "nearly all subscribers send one party alike requests at regular times, and each gets an empty answer; but nothing of theirs is in it",
+    knobs: &[
+        SUBSCRIBERS,
+        Knob { name: "period", default: "300s", unit: KnobUnit::Seconds, about: "time between two questions" },
+    ],
+    variants: &[],
+    install: |knobs, install| {
+        let service = own_service(install, "connect.netcheck.example", 2);
+        let when = When::Timer { every_s: knobs.number("period").max(1.0) };
+        take_part(install, knobs, &[Phone, Laptop, Television, Thing], &[service], 80, Deed::Check, when);
     },
 };
 

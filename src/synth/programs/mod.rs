@@ -7,9 +7,11 @@ pub(crate) mod fan_in;
 pub(crate) mod floods;
 pub(crate) mod injection;
 pub(crate) mod innocents;
+pub(crate) mod inside;
 pub(crate) mod knobs;
 pub(crate) mod mirroring;
 pub(crate) mod overlay;
+pub(crate) mod peers;
 
 use knobs::{Knob, Knobs};
 
@@ -78,7 +80,6 @@ impl Install<'_, '_> {
 
     /// Says where addresses are: country (ISO 3166-1), autonomous system and whose it is. A database of places then stands
     /// beside the capture (`NAME.mmdb`, named in the labels), which also knows every other service of the world.
-    #[allow(dead_code, reason = "for programs that need a geography")]
     pub(crate) fn place(&mut self, addresses: &[Address], country: &str, asn: u32, org: &str) {
         let bits = |address: &Address| if address.is_v4() { 32 } else { 128 };
         let placed = addresses.iter().map(|address| Placed::new(*address, bits(address), country, asn, org));
@@ -112,11 +113,16 @@ pub const PROGRAMS: &[Program] = &[
     innocents::UPDATES,
     innocents::CDN,
     innocents::PUSH_KEEPALIVE,
+    innocents::PHOTO_UPLOAD,
+    innocents::SITE_CHECK,
     floods::DDOS,
     floods::SCAN,
     copies::RETRANSMISSIONS,
     copies::DUPLICATED_PACKETS,
     overlay::VXLAN_OVERLAY,
+    inside::FLOW_EXPORT_INSIDE,
+    inside::SITE_TUNNEL,
+    peers::PEER_TO_PEER,
 ];
 
 #[cfg(test)]

@@ -41,6 +41,8 @@ pub struct World {
     pub(crate) v6_share: f64,
     /// When its people are busy.
     pub(crate) rhythm: Shape,
+    /// Harmless programs that belong to it, as they would be written.
+    pub(crate) beside: &'static [&'static str],
 }
 
 /// Homes that share an address, where they do.
@@ -63,6 +65,7 @@ pub const WORLDS: &[World] = &[
         v6: [0x20, 0x01, 0x0d, 0xb8, 0x00, 0x20],
         v6_share: 0.45,
         rhythm: Shape::Homes,
+        beside: &[],
     },
     World {
         name: "cgnat",
@@ -74,6 +77,7 @@ pub const WORLDS: &[World] = &[
         v6: [0x20, 0x01, 0x0d, 0xb8, 0x00, 0x21],
         v6_share: 0.7,
         rhythm: Shape::Homes,
+        beside: &[],
     },
     World {
         name: "enterprise",
@@ -86,6 +90,7 @@ pub const WORLDS: &[World] = &[
         v6: [0x20, 0x01, 0x0d, 0xb8, 0x00, 0x22],
         v6_share: 0.2,
         rhythm: Shape::Offices,
+        beside: &["vxlan-overlay:calls=30", "site-tunnel:rate=2", "flow-export-inside"],
     },
     World {
         name: "campus",
@@ -97,6 +102,7 @@ pub const WORLDS: &[World] = &[
         v6: [0x20, 0x01, 0x0d, 0xb8, 0x00, 0x23],
         v6_share: 0.8,
         rhythm: Shape::Campus,
+        beside: &[],
     },
     World {
         name: "mobile",
@@ -108,6 +114,7 @@ pub const WORLDS: &[World] = &[
         v6: [0x20, 0x01, 0x0d, 0xb8, 0x00, 0x24],
         v6_share: 0.6,
         rhythm: Shape::Homes,
+        beside: &[],
     },
     World {
         name: "iot",
@@ -119,6 +126,7 @@ pub const WORLDS: &[World] = &[
         v6: [0x20, 0x01, 0x0d, 0xb8, 0x00, 0x25],
         v6_share: 0.1,
         rhythm: Shape::Homes,
+        beside: &[],
     },
 ];
 
