@@ -289,7 +289,7 @@ pub(super) const SITE_CHECK: Program = Program {
     kind: "site-check",
     role: Role::Negative,
     about: "devices ask one site in the clear, by the clock, whether they are connected",
-    fact: "nearly all subscribers send one party alike requests at regular times, and each gets an empty answer; but nothing of theirs is in it",
+    fact: "nearly all subscribers send one party alike requests at regular times; but as much comes back, and nothing of theirs goes",
     knobs: &[
         SUBSCRIBERS,
         Knob { name: "period", default: "300s", unit: KnobUnit::Seconds, about: "time between two questions" },
