@@ -174,7 +174,8 @@ fn explains(other: &Finding, finding: &Finding) -> bool {
     let (a, b) = (&other.collector.addresses, &finding.collector.addresses);
     // Whoever carries data in names has the resolver's address in common with everybody: there the domain tells.
     let is_one_party = |a: &Finding, b: &Finding| {
-        a.technique != Technique::DnsTunnel || a.collector.names.iter().any(|name| b.collector.names.contains(name))
+        !matches!(a.technique, Technique::DnsTunnel)
+            || a.collector.names.iter().any(|name| b.collector.names.contains(name))
     };
     other.technique == finding.technique
         && is_one_party(other, finding)

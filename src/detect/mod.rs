@@ -3,6 +3,7 @@
 //! Bounds: those of the summaries, and of the ledger. Not here: whether a finding is allowed (`policy`).
 
 pub mod analyst;
+pub mod dns_hijack;
 pub mod dns_tunnel;
 pub mod exfiltration;
 pub mod fan_in;
@@ -36,5 +37,6 @@ pub const DETECTORS: &[Detector] = &[
     Detector { technique: Technique::BulkExfiltration, detect: exfiltration::detect },
     Detector { technique: Technique::TrafficMirroring, detect: mirroring::detect },
     Detector { technique: Technique::PacketInjection, detect: injection::detect },
+    Detector { technique: Technique::DnsHijack, detect: dns_hijack::detect },
     Detector { technique: Technique::DnsTunnel, detect: dns_tunnel::detect },
 ];

@@ -1,0 +1,496 @@
+//! `dns-hijack`: a population's questions go to, or are answered by, a resolver that is not theirs.
+//! In: parties outside that answer DNS, who asks them since when, and what each resolver says of each name. Out: a finding for
+//! each resolver that many turned to or that lies, and for names whose answers wander through networks that have nothing in
+//! common.
+//! What it weighs: how many ask it, and what share of the active; whether they asked the usual resolver before and no more
+//! (a hijacked router turns all at once and does not turn back, a person's own choice was made long ago); and lies: a bare
+//! address for a name that the usual resolver leads elsewhere, given for unrelated names.
+//! Well-known public resolvers are named and left alone unless they lie: people choose them. Answers with an alias are left
+//! alone: a CDN answers by where one asks from. Without `resolvers` in the policy the one that most ask is the usual one.
+//! The trivial baseline that it must beat: subscribers of any resolver that is not listed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::finding::{
+    CollectorIdentity, Evidence, EvidenceValue, Finding, PopulationShare, Severity, Technique, Verdict,
+};
+use super::scene::Scene;
+use super::weigh::{Reason, log_ramp, ramp, severity_of, weigh};
+use super::words;
+use crate::packet::facts::AppProtocol;
+use crate::population::PopulationIndex;
+use crate::population::answered::{Answered, Bearing};
+use crate::population::collector::CollectorSummary;
+use crate::population::conflict::{network_of, wide_network_of};
+use crate::population::identity::Party;
+use crate::population::span::Seen;
+use crate::population::zones::Zone;
+use crate::units::{Address, DurationNs};
+
+/// A resolver is usual beside the most asked one when it has this share of that one's askers: the second of a pair.
+const USUAL_SHARE: f64 = 0.3;
+/// Askers of the most asked resolver from which on it stands for the usual one where no policy says.
+const USUAL_ASKERS_MIN: u64 = 5;
+/// A question to the old resolver this long after the first to the new one still counts as turning.
+const TURNING: DurationNs = DurationNs::from_secs(90);
+/// Flows to each of two resolvers before a subscriber can have turned.
+const FLOWS_MIN: u64 = 2;
+/// Names whose answers wander, from which on that is said; and from which on it is no accident.
+const WANDERING_MIN: usize = 2;
+const WANDERING_SURE: usize = 4;
+/// Unrelated domains that a network is answered for, bare, before it may be a forger's.
+const POOLED_MIN: usize = 3;
+/// Names shown.
+const NAMES_SHOWN: usize = 8;
+
+/// Public resolvers that people choose, by their networks (/24 or /48): operators' own documentation, 2026.
+const PUBLIC_V4: [[u8; 3]; 34] = [
+    [1, 0, 0],
+    [1, 1, 1],
+    [4, 2, 2],
+    [8, 8, 4],
+    [8, 8, 8],
+    [8, 20, 247],
+    [8, 26, 56],
+    [9, 9, 9],
+    [45, 11, 45],
+    [45, 90, 28],
+    [45, 90, 30],
+    [64, 6, 64],
+    [64, 6, 65],
+    [74, 82, 42],
+    [76, 76, 2],
+    [76, 76, 10],
+    [77, 88, 8],
+    [80, 80, 80],
+    [84, 200, 69],
+    [84, 200, 70],
+    [86, 54, 11],
+    [94, 140, 14],
+    [94, 140, 15],
+    [114, 114, 114],
+    [114, 114, 115],
+    [119, 29, 29],
+    [149, 112, 112],
+    [185, 222, 222],
+    [185, 228, 168],
+    [185, 228, 169],
+    [193, 110, 81],
+    [194, 242, 2],
+    [208, 67, 220],
+    [208, 67, 222],
+];
+/// The same for IPv6, by /32: Google, Cloudflare, Quad9, OpenDNS, AdGuard.
+const PUBLIC_V6: [[u8; 4]; 5] = [
+    [0x20, 0x01, 0x48, 0x60],
+    [0x26, 0x06, 0x47, 0x00],
+    [0x26, 0x20, 0x00, 0xfe],
+    [0x26, 0x20, 0x01, 0x19],
+    [0x2a, 0x10, 0x50, 0xc0],
+];
+
+/// Where providers send those who mistype a name, instead of saying that there is none.
+const ERROR_PAGES: [&str; 12] = [
+    "searchguide.level3.com",
+    "search.dnsassist.verizon.net",
+    "dnserrorassist.att.net",
+    "finder.cox.net",
+    "searchassist.verizon.com",
+    "dnssearch.rr.com",
+    "search.centurylink.com",
+    "www.dnsrsearch.com",
+    "search5.comcast.com",
+    "navigationshilfe1.t-online.de",
+    "www.barefruit.co.uk",
+    "domainnotfound.optimum.net",
+];
+
+/// See the file's header.
+pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
+    for population in scene.summary.populations_of_zones() {
+        let answers = Answers::of(scene, population);
+        turned(scene, population, &answers, findings);
+        wandering(scene, population, &answers, findings);
+        rewritten(scene, population, findings);
+    }
+}
+
+/// What each resolver said of each name.
+struct Answers<'a> {
+    names: Vec<(&'a str, &'a Answered)>,
+}
+
+impl<'a> Answers<'a> {
+    fn of(scene: &Scene<'a>, population: PopulationIndex) -> Self {
+        let here = scene.summary.answered.sorted().into_iter().filter(|(key, _)| key.population == population);
+        let names = here.filter_map(|(key, answered)| Some((scene.summary.texts.of(key.name)?, answered)));
+        Self { names: names.collect() }
+    }
+
+    /// Domains about which a resolver lies, by the address that it gives for them: bare, in a network in which nobody else
+    /// places the name.
+    fn lies(&self, resolver: Address) -> BTreeMap<Address, BTreeSet<&'a str>> {
+        let is_it = |party: &Party| party.outside() == Some(resolver);
+        let mut lies: BTreeMap<Address, BTreeSet<&str>> = BTreeMap::new();
+        for (name, answered) in &self.names {
+            let mut elsewhere = answered.given.iter().filter(|given| !is_it(&given.resolver)).peekable();
+            if elsewhere.peek().is_none() {
+                continue;
+            }
+            let networks: BTreeSet<Address> =
+                elsewhere.map(|given| wide_network_of(Party::shown(&given.address))).collect();
+            for given in answered.given.iter().filter(|given| is_it(&given.resolver)) {
+                let address = Party::shown(&given.address);
+                let Zone::Domain(domain, _) = Zone::of(name) else { continue };
+                if given.bearing == Bearing::Bare && !networks.contains(&wide_network_of(address)) {
+                    lies.entry(address).or_default().insert(domain);
+                }
+            }
+        }
+        lies
+    }
+}
+
+/// A party outside that answers DNS.
+struct Resolver<'a> {
+    address: Address,
+    one: &'a CollectorSummary,
+}
+
+/// Everybody outside whom the population asks.
+fn resolvers<'a>(scene: &Scene<'a>, population: PopulationIndex) -> Vec<Resolver<'a>> {
+    let answers_dns = |one: &CollectorSummary| {
+        let dns: u64 = one.apps.iter().filter(|(app, _)| *app == AppProtocol::Dns).map(|(_, rows)| rows).sum();
+        dns * 2 > one.totals.rows && one.rows_answered * 2 > one.totals.rows
+    };
+    let here = scene.collectors().iter().filter(|(key, one)| key.population == population && answers_dns(one));
+    here.map(|(key, one)| Resolver { address: key.address, one }).collect()
+}
+
+/// The resolvers that the population is meant to use, or does use.
+fn usual(scene: &Scene<'_>, population: PopulationIndex, all: &[Resolver<'_>]) -> (BTreeSet<Address>, bool) {
+    let listed: BTreeSet<Address> = (scene.populations.spec(population).into_iter())
+        .flat_map(|spec| spec.resolvers.iter().map(|ip| Address::from(*ip)))
+        .collect();
+    if !listed.is_empty() {
+        return (listed, true);
+    }
+    let askers = |resolver: &Resolver<'_>| resolver.one.subscribers.count();
+    let most = all.iter().map(askers).max().unwrap_or(0);
+    if most < USUAL_ASKERS_MIN {
+        return (BTreeSet::new(), false);
+    }
+    let heads = || all.iter().filter(|r| askers(r) as f64 >= USUAL_SHARE * most as f64).map(|r| r.address);
+    let networks: BTreeSet<Address> = heads().map(network_of).collect();
+    (all.iter().map(|r| r.address).filter(|a| networks.contains(&network_of(*a))).collect(), false)
+}
+
+/// Resolvers that subscribers have turned to.
+fn turned(scene: &Scene<'_>, population: PopulationIndex, answers: &Answers<'_>, findings: &mut Vec<Finding>) {
+    let all = resolvers(scene, population);
+    let (usual, is_listed) = usual(scene, population, &all);
+    if usual.is_empty() {
+        return;
+    }
+    let median = {
+        let mut askers: Vec<u64> = all.iter().map(|r| r.one.subscribers.count()).collect();
+        askers.sort_unstable();
+        askers.get(askers.len() / 2).copied().unwrap_or(0) as f64
+    };
+    for resolver in all.iter().filter(|r| !usual.contains(&r.address) && !r.address.is_special()) {
+        let askers = resolver.one.subscribers.count();
+        let share = scene.coverage(population, askers);
+        let turned = turned_to(scene, population, resolver.address, &usual);
+        let lies = answers.lies(resolver.address);
+        let lied: usize = lies.values().map(BTreeSet::len).filter(|domains| *domains >= 2).sum();
+        let is_public = is_public(resolver.address);
+        let proof = ramp(lied as f64, 0.0, 3.0);
+        // What speaks: lies outright, else having turned, else not being the one that they are meant to ask.
+        let turning = ramp(turned as f64 / askers.max(1) as f64, 0.1, 0.5) * ramp(turned as f64, 0.0, 3.0);
+        let strangeness = if is_listed { 0.36 } else { 0.2 };
+        let strangeness = strangeness + 0.4 * ramp(share, 0.05, 0.2);
+        let behaviour = if is_public { 0.05 } else { strangeness.max(turning) };
+        let wide = ramp(share, 0.0, 0.08).max(proof);
+        let reasons = vec![
+            Reason::number("askers", askers as f64, "subscribers", log_ramp(askers as f64, 1.0, 10.0).max(proof), 0.2)
+                .beside(Some((median, median))),
+            Reason::number("share_of_active", share, "ratio", wide, 0.2),
+            Reason::number("subscribers_turned", turned as f64, "subscribers", behaviour.max(proof), 0.4),
+            Reason::number("domains_led_elsewhere", lied as f64, "domains", proof.max(behaviour), 0.2),
+        ];
+        let (score, evidence) = weigh(reasons);
+        let p_value = if lied >= 2 { 0.001 } else { (1.0 - score).clamp(0.01, 1.0) };
+        let Some(severity) = severity_of(score, if score >= 0.75 { p_value.min(0.05) } else { p_value }) else {
+            continue;
+        };
+        let finding = told(scene, population, resolver, (askers, turned, lied), &lies);
+        findings.push(Finding { severity, score, p_value, evidence, ..finding });
+    }
+}
+
+/// How many subscribers asked a usual resolver before, and this one since.
+fn turned_to(scene: &Scene<'_>, population: PopulationIndex, resolver: Address, usual: &BTreeSet<Address>) -> u64 {
+    let mut turned = 0;
+    for (key, pair) in scene.pairs_of(population, resolver) {
+        let mut before: Option<Seen> = None;
+        let mut flows = 0;
+        for address in usual {
+            let pairs = scene.pairs_of(population, *address);
+            if let Ok(at) = pairs.binary_search_by(|(other, _)| other.subscriber.cmp(&key.subscriber)) {
+                let known = pairs[at].1;
+                flows += known.totals.flows;
+                let seen = before.get_or_insert(known.seen);
+                seen.last = seen.last.max(known.seen.last);
+                seen.first = seen.first.min(known.seen.first);
+            }
+        }
+        let is_before = before.is_some_and(|usual| {
+            usual.first < pair.seen.first && usual.last <= pair.seen.first.after(TURNING) && usual.last < pair.seen.last
+        });
+        turned += u64::from(is_before && flows >= FLOWS_MIN && pair.totals.flows >= FLOWS_MIN);
+    }
+    turned
+}
+
+/// Whether people are known to choose this resolver.
+fn is_public(address: Address) -> bool {
+    match address.as_v4() {
+        Some([a, b, c, _]) => PUBLIC_V4.contains(&[a, b, c]),
+        None => PUBLIC_V6.iter().any(|prefix| address.0.starts_with(prefix)),
+    }
+}
+
+fn told(
+    scene: &Scene<'_>,
+    population: PopulationIndex,
+    resolver: &Resolver<'_>,
+    (askers, turned, lied): (u64, u64, usize),
+    lies: &BTreeMap<Address, BTreeSet<&str>>,
+) -> Finding {
+    let names = scene.names_of(&[resolver.address]);
+    let who = words::party(resolver.address, &names);
+    let pairs = scene.pairs_of(population, resolver.address);
+    let sample = pairs.iter().take(5).map(|(key, _)| key.subscriber).collect();
+    let change = match turned {
+        0 => String::new(),
+        all => format!(" Of these {all} asked the usual resolver before, and have not since."),
+    };
+    let lie = lies.iter().filter(|(_, domains)| domains.len() >= 2).max_by_key(|(_, domains)| domains.len());
+    let lie = lie.map_or(String::new(), |(address, domains)| {
+        let shown: Vec<&str> = domains.iter().take(3).copied().collect();
+        format!(
+            " It leads {lied} unrelated domains (such as {}) to {address}, where no other resolver places them: proof that \
+             it lies.",
+            shown.join(", ")
+        )
+    });
+    let one = resolver.one;
+    Finding {
+        headline: format!(
+            "{} of the population ask {who}, which is not their resolver",
+            words::counted(askers, "subscriber")
+        ),
+        explanation: format!(
+            "{} of the {} subscribers seen send their DNS questions to {who}.{change}{lie} Whoever answers \
+             them sees every name that they visit and can lead them anywhere. See in the homes' routers which resolver is \
+             set and who set it (a DHCP option, malware, a provider's change); set the right one, and block or register \
+             this one.",
+            words::counted(askers, "subscriber"),
+            scene.active(population),
+        ),
+        flows: one.totals.flows,
+        packets: one.totals.packets_both(),
+        bytes_up: one.totals.bytes_up(),
+        bytes_down: one.totals.bytes_down(),
+        ..blank(
+            scene,
+            population,
+            CollectorIdentity {
+                collector_key: format!("resolver:{}", resolver.address),
+                addresses: vec![resolver.address],
+                prefix: Some(words::prefix(resolver.address)),
+                names,
+                ..Default::default()
+            },
+            PopulationShare { subscribers: askers, sample, ..PopulationShare::default() },
+            one.seen,
+        )
+    }
+}
+
+/// Names whose bare answers lie in networks that have nothing in common, in networks that are answered for other names too:
+/// a forger draws from a small pool, whatever is asked.
+fn wandering(scene: &Scene<'_>, population: PopulationIndex, answers: &Answers<'_>, findings: &mut Vec<Finding>) {
+    let bare = |answered: &Answered| -> Vec<(Party, Address)> {
+        let given = answered.given.iter().filter(|given| given.bearing == Bearing::Bare);
+        given.map(|given| (given.resolver, Party::shown(&given.address))).collect()
+    };
+    let mut tenants: BTreeMap<Address, BTreeSet<&str>> = BTreeMap::new();
+    for (name, answered) in &answers.names {
+        let Zone::Domain(domain, _) = Zone::of(name) else { continue };
+        for (_, address) in bare(answered) {
+            tenants.entry(network_of(address)).or_default().insert(domain);
+        }
+    }
+    let mut names: Vec<&str> = Vec::new();
+    let mut parties: BTreeSet<Party> = BTreeSet::new();
+    let mut pool: BTreeSet<Address> = BTreeSet::new();
+    for (name, answered) in &answers.names {
+        let given = bare(answered);
+        // Nothing but bare answers: a name that also has an alias or several addresses is served from many places.
+        if given.len() < answered.given.len() || !wanders(&given, &tenants) {
+            continue;
+        }
+        names.push(name);
+        parties.extend(given.iter().map(|(resolver, _)| *resolver));
+        pool.extend(given.iter().map(|(_, address)| *address));
+    }
+    if names.len() < WANDERING_MIN {
+        return;
+    }
+    let (severity, score) = match names.len() {
+        WANDERING_SURE.. => (Severity::Medium, 0.7),
+        _ => (Severity::Low, 0.5),
+    };
+    let addresses: Vec<Address> = parties.iter().map(Party::shown).collect();
+    let shown = names.iter().take(NAMES_SHOWN).copied().collect::<Vec<_>>().join(", ");
+    let askers = answers_askers(scene, population, &addresses);
+    findings.push(Finding {
+        severity,
+        score,
+        p_value: 0.02,
+        evidence: vec![
+            number("names_wandering", names.len() as f64, "names", 0.6),
+            number("addresses_in_pool", pool.len() as f64, "addresses", 0.2),
+            words::evidence("names", EvidenceValue::Text(shown), "", 0.2),
+        ],
+        headline: format!("{} are answered with addresses that cannot all be theirs", words::counted(names.len() as u64, "name")),
+        explanation: format!(
+            "For {} the answers name one address at a time, in networks that have nothing in common, and the same \
+             networks are answered for unrelated names. No service moves like that: somebody between the resolver and the \
+             name servers, or the resolver itself, forges answers for chosen names. Compare them with answers over an \
+             encrypted resolver; DNSSEC validation at the resolver makes such answers fail.",
+            words::counted(names.len() as u64, "name"),
+        ),
+        flows: names.len() as u64,
+        ..blank(
+            scene,
+            population,
+            CollectorIdentity { collector_key: "wandering answers".to_owned(), addresses, ..Default::default() },
+            PopulationShare { subscribers: askers, ..PopulationShare::default() },
+            scene.summary.seen,
+        )
+    });
+}
+
+/// Whether a name's answers lie in networks with nothing in common, one of which is answered for unrelated names. Two
+/// networks of one owner have the same tenants.
+fn wanders(given: &[(Party, Address)], tenants: &BTreeMap<Address, BTreeSet<&str>>) -> bool {
+    let first = |network: &Address| network.as_v4().map(|octets| octets[0]);
+    let networks: BTreeSet<Address> =
+        given.iter().map(|(_, address)| network_of(*address)).filter(Address::is_v4).collect();
+    let of = |network: &Address| tenants.get(network);
+    let is_pooled = |network: &Address| of(network).is_some_and(|domains| domains.len() >= POOLED_MIN);
+    let is_one_owner = |a: &Address, b: &Address| {
+        let (Some(a), Some(b)) = (of(a), of(b)) else { return false };
+        let common = a.intersection(b).count();
+        common >= 2 && common * 3 > 2 * a.len().max(b.len())
+    };
+    let apart = |a: &Address| networks.iter().any(|b| first(a) != first(b) && !is_one_owner(a, b));
+    let related = |a: &Address| networks.iter().any(|b| first(a) != first(b) && is_one_owner(a, b));
+    networks.iter().any(|network| is_pooled(network) && apart(network)) && !networks.iter().any(related)
+}
+
+fn answers_askers(scene: &Scene<'_>, population: PopulationIndex, resolvers: &[Address]) -> u64 {
+    let of = |address: &Address| scene.collector(population, *address).map_or(1, |one| one.subscribers.count());
+    resolvers.iter().map(of).max().unwrap_or(1)
+}
+
+/// Questions for a provider's page for mistyped names: its resolver answers where there is no name.
+fn rewritten(scene: &Scene<'_>, population: PopulationIndex, findings: &mut Vec<Finding>) {
+    for (key, answered) in scene.summary.answered.sorted() {
+        let Some(page) = scene.summary.texts.of(key.name).filter(|name| ERROR_PAGES.contains(name)) else { continue };
+        if key.population != population {
+            continue;
+        }
+        let parties: BTreeSet<Party> = answered.given.iter().map(|given| given.resolver).collect();
+        let addresses: Vec<Address> = parties.iter().map(Party::shown).collect();
+        let askers = answers_askers(scene, population, &addresses);
+        findings.push(Finding {
+            severity: Severity::Low,
+            score: 0.45,
+            p_value: 0.2,
+            evidence: vec![number("answers_of_error_page", answered.responses as f64, "responses", 1.0)],
+            headline: format!("Names that do not exist lead to {page}"),
+            explanation: format!(
+                "Somebody was led to {page}, the page of a provider whose resolver answers with an address of its own where \
+                 a name does not exist. Mail, search suffixes and security checks that rely on that answer go astray, and \
+                 the provider sees every mistyped name. Use a resolver that says so when a name does not exist."
+            ),
+            flows: answered.responses,
+            ..blank(
+                scene,
+                population,
+                CollectorIdentity {
+                    collector_key: format!("error page:{page}"),
+                    addresses,
+                    names: vec![page.to_owned()],
+                    ..Default::default()
+                },
+                PopulationShare { subscribers: askers, ..PopulationShare::default() },
+                scene.summary.seen,
+            )
+        });
+    }
+}
+
+/// What every finding of this technique has.
+fn blank(
+    scene: &Scene<'_>,
+    population: PopulationIndex,
+    collector: CollectorIdentity,
+    share: PopulationShare,
+    seen: Seen,
+) -> Finding {
+    let place = collector.addresses.first().map(|address| scene.places.of(*address)).unwrap_or_default();
+    let mut addresses = collector.addresses;
+    addresses.sort_unstable();
+    addresses.dedup();
+    Finding {
+        technique: Technique::DnsHijack,
+        severity: Severity::Info,
+        score: 0.0,
+        p_value: 1.0,
+        collector: CollectorIdentity {
+            ports: vec![53],
+            asn: place.asn,
+            country: place.country,
+            addresses,
+            ..collector
+        },
+        population: PopulationShare {
+            subscribers: share.subscribers,
+            coverage: scene.coverage(population, share.subscribers),
+            sample: share.sample,
+            ..scene.population(population)
+        },
+        start: seen.first,
+        end: seen.last,
+        proto: "UDP",
+        app_proto: Some("dns"),
+        community_id: None,
+        flows: 0,
+        packets: 0,
+        bytes_up: 0,
+        bytes_down: 0,
+        days: words::days(seen.first, seen.last),
+        evidence: Vec::new(),
+        verdict: Verdict::Unregistered,
+        headline: String::new(),
+        explanation: String::new(),
+    }
+}
+
+fn number(feature: &'static str, value: f64, unit: &'static str, weight: f64) -> Evidence {
+    words::evidence(feature, EvidenceValue::Number(value), unit, weight)
+}
