@@ -33,7 +33,11 @@ pub mod policy;
 
 pub mod report;
 
+pub mod store;
+
 pub mod pipeline;
+
+pub mod sweep;
 
 pub mod synth;
 
