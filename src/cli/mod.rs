@@ -4,16 +4,21 @@
 mod account;
 mod analysis;
 pub mod evaluate;
+pub mod findings;
 mod flow_sink;
 pub mod flows;
+mod notify;
 pub mod options;
 mod output;
 mod papers;
 pub mod replay;
 mod setting;
+pub mod store;
+pub mod sweep;
 pub mod synth;
 mod talk;
 pub mod train;
+mod when;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -94,6 +99,9 @@ pub struct Global {
 #[derive(Subcommand, Debug)]
 enum Verb {
     Replay(replay::Args),
+    Sweep(Box<sweep::Args>),
+    Findings(Box<findings::Args>),
+    Store(Box<store::Args>),
     Flows(flows::Args),
     Train(train::Args),
     Evaluate(evaluate::Args),
@@ -129,6 +137,12 @@ fn run(cli: Cli, talk: &Talk) -> anyhow::Result<Status> {
             let args = args.under(&file);
             if only_print { print_config(&args.in_force()?) } else { replay::run(args, talk) }
         }
+        Verb::Sweep(args) => {
+            let args = args.under(&file);
+            if only_print { print_config(&args.in_force()?) } else { sweep::run(args, talk) }
+        }
+        Verb::Findings(args) => findings::run(args.under(&file), talk),
+        Verb::Store(args) => store::run(args.under(&file), talk),
         Verb::Flows(args) => {
             let args = args.under(&file);
             if only_print { print_config(&args.in_force()?) } else { flows::run(args, talk) }

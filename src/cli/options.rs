@@ -119,6 +119,72 @@ options! {
 }
 
 options! {
+    /// Options of `sweep`; `findings` and `store` take the store from here.
+    pub struct Sweep {
+        /// The store: what was swept and found before; made where it is missing [default: trawlwatch.db]
+        #[arg(long, value_name = "FILE", help_heading = "Store")]
+        store: PathBuf,
+        /// Keep windows as they were made for so long, then by the hour [default: 7d]
+        #[arg(long, value_name = "DURATION", help_heading = "Store")]
+        keep_windows: String,
+        /// Keep hours for so long, then by the day [default: 92d]
+        #[arg(long, value_name = "DURATION", help_heading = "Store")]
+        keep_hours: String,
+        /// Keep days for so long; findings stay [default: 731d]
+        #[arg(long, value_name = "DURATION", help_heading = "Store")]
+        keep_days: String,
+        /// Largest store; past it the oldest becomes coarser, then goes [default: no limit]
+        #[arg(long, value_name = "SIZE", help_heading = "Store")]
+        size_max: String,
+        /// How findings that are news are written: text is a digest of at most 40 lines
+        #[arg(long, value_enum, value_name = "FORMAT", help_heading = "Output")]
+        format: FindingFormat,
+        /// Write to this file instead of standard output
+        #[arg(long, short = 'o', value_name = "FILE", help_heading = "Output")]
+        output: PathBuf,
+        /// Leave out findings below this
+        #[arg(long, value_enum, value_name = "SEVERITY", help_heading = "Output")]
+        min_severity: SeverityWord,
+        /// Exit with 1 when a finding at or over this is new, has grown or came back; `never` to exit with 0
+        #[arg(long, value_enum, value_name = "SEVERITY", help_heading = "Output")]
+        fail_on: FailOn,
+        /// POST what is news to this address, as JSON; nothing is sent where nothing is news
+        #[arg(long, value_name = "URL", help_heading = "Output")]
+        notify: String,
+        /// The sensor that all these captures are of
+        #[arg(long, value_name = "NAME", help_heading = "Input")]
+        sensor: String,
+        /// Take the sensor from the path: `{}` stands for its name, such as '{}/*.pcap'
+        #[arg(long, value_name = "PATTERN", conflicts_with = "sensor", help_heading = "Input")]
+        sensor_from: String,
+        /// Only captures that begin at or after this: a date, a time, `yesterday`, or so long ago (36h)
+        #[arg(long, value_name = "TIME", help_heading = "Input")]
+        since: String,
+        /// Only captures that begin before this
+        #[arg(long, value_name = "TIME", help_heading = "Input")]
+        until: String,
+        /// Follow symbolic links below folders
+        #[arg(long, num_args = 0, default_missing_value = "true", help_heading = "Input")]
+        follow: bool,
+        /// A file that changed less than this ago still grows [default: 10s]
+        #[arg(long, value_name = "DURATION", help_heading = "Input")]
+        settle: String,
+        /// How long files that still grow are waited for before they are left to the next sweep [default: 1m]
+        #[arg(long, value_name = "DURATION", help_heading = "Input")]
+        wait: String,
+        /// Capture time without it after which a finding has ended [default: 1d]
+        #[arg(long, value_name = "DURATION", help_heading = "Limits")]
+        ended_after: String,
+        /// Captures read at once [default: as many as workers, at most 4]
+        #[arg(long, value_name = "N", help_heading = "Limits")]
+        jobs: usize,
+        /// Length of a window of capture time
+        #[arg(long, value_name = "DURATION", help_heading = "Limits")]
+        window: String,
+    }
+}
+
+options! {
     /// Options of `flows` alone.
     pub struct Flows {
         /// File format [default: by the name's ending, else csv]
@@ -333,6 +399,8 @@ pub struct ConfigFile {
     pub shared: Shared,
     /// `[reports]`.
     pub papers: Papers,
+    /// `[sweep]`.
+    pub sweep: Sweep,
     /// `[replay]`.
     pub replay: Replay,
     /// `[flows]`.
@@ -384,12 +452,13 @@ impl ConfigFile {
     fn parse(text: &str) -> Result<Self, String> {
         let mut table: toml::Table = toml::from_str(text).map_err(|e| e.to_string().trim_end().to_owned())?;
         let mut verb = |name: &str| table.remove(name).unwrap_or_else(|| toml::Value::Table(toml::Table::new()));
-        let papers = verb("reports");
+        let (papers, sweep) = (verb("reports"), verb("sweep"));
         let (replay, flows, train) = (verb("replay"), verb("flows"), verb("train"));
         let evaluate = verb("evaluate");
         Ok(Self {
             shared: group(toml::Value::Table(table), None, text)?,
             papers: group(papers, Some("reports"), text)?,
+            sweep: group(sweep, Some("sweep"), text)?,
             replay: group(replay, Some("replay"), text)?,
             flows: group(flows, Some("flows"), text)?,
             train: group(train, Some("train"), text)?,

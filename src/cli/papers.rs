@@ -42,6 +42,16 @@ impl Desk {
         })
     }
 
+    /// Whether anything is to be written.
+    pub fn is_asked_for(&self) -> bool {
+        self.wants_windows() || self.stix.is_some() || self.misp.is_some() || self.findings.is_some()
+    }
+
+    /// Whether windows are of any use to it.
+    pub fn wants_windows(&self) -> bool {
+        self.report.is_some() || self.windows.is_some()
+    }
+
     /// Takes a window in.
     pub fn window(&mut self, summary: &Summary, populations: &Populations) -> anyhow::Result<()> {
         if let Some((_, album)) = &mut self.report {

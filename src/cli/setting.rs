@@ -79,6 +79,11 @@ impl Setting {
         })
     }
 
+    /// Threads that read and analyse.
+    pub fn workers(&self) -> usize {
+        self.workers
+    }
+
     /// The pipeline's share of it. `key` seeds every hash whose results must be the same in a rerun.
     pub fn pipeline(&self, rows: RowsWanted, seed: u64) -> Config {
         Config {

@@ -78,7 +78,10 @@ pub enum StoreError {
         known: i32,
     },
     /// An earlier build made it, and this verb changes no store.
-    #[error("{}: a store of version {found}, this build works with {known}; run `trawlwatch store check` once to bring it up (a copy is kept)", .path.display())]
+    #[error(
+        "{}: a store of version {found}, this build works with {known}; `trawlwatch store check` brings it up (a copy is kept)",
+        .path.display()
+    )]
     Earlier {
         /// The store.
         path: PathBuf,

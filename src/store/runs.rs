@@ -68,11 +68,19 @@ impl Store {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// The policy under which the last run that ended judged.
+    /// Under which policy and model all of history was judged last.
     ///
     /// # Errors
     /// When the database fails.
-    pub fn last_policy(&self) -> Result<Option<String>, StoreError> {
-        self.meta("policy")
+    pub fn judged_under(&self) -> Result<Option<String>, StoreError> {
+        self.meta("judged-under")
+    }
+
+    /// Notes under which policy and model all of history is judged now.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn judged_all_under(&self, rules: &str) -> Result<(), StoreError> {
+        self.set_meta("judged-under", rules)
     }
 }

@@ -154,4 +154,29 @@ impl Store {
         }
         Ok(left_out)
     }
+
+    /// Hands on every window that begins in the span or holds its beginning, of all sensors in order of time.
+    ///
+    /// # Errors
+    /// When a window cannot be read, or `each` fails.
+    pub fn each_window<E: From<StoreError>>(
+        &self,
+        from: TimestampNs,
+        to: TimestampNs,
+        populations: u64,
+        mut each: impl FnMut(&Summary) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let asked = "SELECT w.id, w.form FROM windows w LEFT JOIN captures c ON c.id = w.capture WHERE w.end_ns > ?1 AND \
+                     w.start_ns <= ?2 AND w.populations IN (0, ?3) AND (c.id IS NULL OR c.state = 'done') ORDER BY \
+                     w.start_ns, w.sensor, c.first_ns, c.mark, w.id";
+        let mut asked = self.db.prepare_cached(asked).map_err(StoreError::from)?;
+        let mut rows =
+            asked.query(params![kept(from), kept(to), populations.cast_signed()]).map_err(StoreError::from)?;
+        while let Some(row) = rows.next().map_err(StoreError::from)? {
+            let id: i64 = row.get(0).map_err(StoreError::from)?;
+            let form = row.get_ref(1).map_err(StoreError::from)?.as_blob().unwrap_or_default();
+            each(&summary_of(form).map_err(|why| self.damaged(format!("window {id}"), why))?)?;
+        }
+        Ok(())
+    }
 }

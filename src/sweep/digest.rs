@@ -16,6 +16,8 @@ pub const LINES_MAX: usize = 40;
 const LINE_CHARS_MAX: usize = 160;
 /// Lines kept for files that could not be swept.
 const FILES_SHOWN: usize = 8;
+/// Lines of findings that have ended or eased.
+const OVER_SHOWN: usize = 5;
 
 /// What a digest tells of.
 #[derive(Debug)]
@@ -99,20 +101,23 @@ impl Digest<'_> {
         }
         let trouble = self.swept.refused.len() + self.swept.growing.len() + self.swept.stats.files.len();
         let room = LINES_MAX.saturating_sub(lines.len() + trouble.min(FILES_SHOWN) + 4);
-        for (what, kept) in self.told.iter().take(room) {
+        let news = self.told.iter().filter(|(_, kept)| kept.state.is_news()).count();
+        // What is over takes a few lines, and what is news the rest.
+        let shown = self.told.len().min(room).min(news + OVER_SHOWN);
+        for (what, kept) in &self.told[..shown] {
             let finding = &kept.finding;
             lines.push(format!(
-                "{:<9} {:<8} {}  {}  {} ({}, {})",
+                "{:<9} {:<8} {}  {}  {}  {} ({})",
                 what.to_uppercase(),
                 finding.severity.name(),
                 &kept.id[..kept.id.len().min(12)],
+                figures::plain_time(finding.start),
                 finding.technique.id(),
                 words(&finding.headline),
                 words(&kept.sensor),
-                figures::span(finding.start, finding.end),
             ));
         }
-        match self.told.len().saturating_sub(room) {
+        match self.told.len() - shown {
             0 => {}
             more => lines.push(format!("… and {more} more: `trawlwatch findings` lists them all")),
         }
