@@ -13,11 +13,11 @@ use super::finding::{CollectorIdentity, Finding, PopulationShare, Severity, Tech
 use super::scene::{Group, Scene, app_of, proto_of};
 use super::weigh::{Reason, log_ramp, ramp, severity_of, weigh};
 use super::words;
-use crate::population::SubscriberKey;
 use crate::population::collector::CollectorSummary;
-use crate::population::groups::{CollectorGroup, Level};
+use crate::population::groups::{CollectorGroup, Level, Member};
 use crate::population::sketch::Merge;
 use crate::population::span::Seen;
+use crate::population::{PopulationIndex, SubscriberKey};
 use crate::units::Address;
 
 /// Data up that is worth a look: below it, mail and photographs are no bulk.
@@ -50,7 +50,13 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
     }
     let bulk = Bulk::of(scene);
     let tunnels = scene.tunnel_ends();
-    for group in scene.groups() {
+    let uploads = uploads_by_party(scene);
+    let sent_to = |(key, _): &Member<'_>| {
+        let at = uploads.binary_search_by_key(&(key.population, key.address), |(party, _)| *party);
+        at.map_or(0, |at| uploads[at].1)
+    };
+    let is_heavy = |members: &[Member<'_>]| members.iter().map(sent_to).fold(0, u64::saturating_add) >= BYTES_UP_MIN;
+    for group in scene.groups(is_heavy) {
         // What goes into a tunnel is its inner flows' upload, or a copy of them: `traffic-mirroring` speaks of those.
         if group.of.addresses.iter().any(|address| tunnels.contains(address)) {
             continue;
@@ -64,6 +70,19 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
             }
         }
     }
+}
+
+/// What all subscribers together sent each party, ascending.
+fn uploads_by_party(scene: &Scene<'_>) -> Vec<((PopulationIndex, Address), u64)> {
+    let mut uploads: Vec<((PopulationIndex, Address), u64)> = Vec::new();
+    for (key, pair) in scene.pairs() {
+        let party = (key.population, key.collector);
+        match uploads.last_mut().filter(|(last, _)| *last == party) {
+            Some((_, sum)) => *sum = sum.saturating_add(pair.totals.data_bytes[0]),
+            None => uploads.push((party, pair.totals.data_bytes[0])),
+        }
+    }
+    uploads
 }
 
 /// The group without the addresses that this subscriber hardly sends to: what else stands in a /24 is not part of it. None

@@ -10,15 +10,15 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use super::finding::{EvidenceValue, Finding, PopulationShare, Technique, Verdict};
-use super::levels;
+use super::finding::{Evidence, EvidenceValue, Finding, PopulationShare, Technique, Verdict};
+use super::levels::{self, Census};
 use super::rhythm::Rhythm;
 use super::scene::{Group, Scene, app_of, proto_of};
 use super::weigh::{Reason, log_ramp, ramp, severity_of, weigh};
 use super::words;
 use crate::model::ProfileScore;
 use crate::population::collector::{CollectorSummary, SIZE_BITS};
-use crate::population::groups::{CollectorGroup, Level, name_of};
+use crate::population::groups::{CollectorGroup, Level};
 use crate::population::sketch::{LogHistogram, Merge};
 use crate::units::Address;
 
@@ -101,7 +101,7 @@ impl Measures {
     }
 
     /// Reasons for a fan-in.
-    fn reasons(&self, bulk: &Bulk) -> Vec<Reason> {
+    fn reasons(&self, usual: &Usual) -> Vec<Reason> {
         let timed = match self.clockwork {
             Some(clockwork) => clockwork.max(BY_PEOPLE),
             // Nothing repeats yet, and being machine-timed is half of what a fan-in is: at most `medium`.
@@ -110,7 +110,6 @@ impl Measures {
         let padded = PADDED * self.clockwork.unwrap_or(0.0);
         let alike = ramp(self.record_dispersion, 0.55, 0.2).max(padded);
         let small = log_ramp(self.record_bytes, 1_048_576.0, 65_536.0).min(log_ramp(self.record_bytes, 48.0, 160.0));
-        let beside = |of: fn(&Measures) -> f64| bulk.beside(of);
         vec![
             Reason::number(
                 "subscribers_distinct",
@@ -119,16 +118,16 @@ impl Measures {
                 log_ramp(self.subscribers as f64, 4.0, 24.0),
                 0.15,
             )
-            .beside(beside(|m| m.subscribers as f64)),
+            .beside(usual.subscribers),
             Reason::number("upload_share", self.upload_share, "ratio", ramp(self.upload_share, 0.5, 0.7), 0.25)
-                .beside(beside(|m| m.upload_share)),
+                .beside(usual.upload_share),
             Reason::number("record_dispersion", self.record_dispersion, "ratio", alike, 0.25)
-                .beside(beside(|m| m.record_dispersion)),
+                .beside(usual.record_dispersion),
             Reason::number("gap_spread", self.gap_spread.unwrap_or(f64::NAN), "ratio", timed, 0.2)
-                .beside(beside(|m| m.gap_spread.unwrap_or(f64::NAN))),
-            Reason::number("record_bytes", self.record_bytes, "bytes", small, 0.1).beside(beside(|m| m.record_bytes)),
+                .beside(usual.gap_spread),
+            Reason::number("record_bytes", self.record_bytes, "bytes", small, 0.1).beside(usual.record_bytes),
             Reason::number("answered_share", self.answered_share, "ratio", ramp(self.answered_share, 0.3, 0.7), 0.05)
-                .beside(beside(|m| m.answered_share)),
+                .beside(usual.answered_share),
             Reason::number(
                 "begun_by_collector_share",
                 self.begun_by_collector,
@@ -136,7 +135,7 @@ impl Measures {
                 ramp(self.begun_by_collector, 0.9, 0.4),
                 0.05,
             )
-            .beside(beside(|m| m.begun_by_collector)),
+            .beside(usual.begun_by_collector),
         ]
     }
 }
@@ -175,13 +174,13 @@ fn typical_share(whole: &CollectorSummary) -> f64 {
 
 /// The group without the addresses that only happen to stand beside a collector: in one /24 or behind one name there are
 /// unrelated services. None where fewer than two are left.
-fn coherent<'a>(scene: &Scene<'a>, group: Group<'a>) -> Option<Group<'a>> {
+fn coherent<'a>(scene: &Scene<'a>, group: Group<'a>, census: &Census) -> Option<Group<'a>> {
     let population = group.of.population;
     let members =
         group.of.addresses.iter().filter_map(|&address| Some((address, scene.collector(population, address)?)));
     // One fingerprint or key under many names is one party that hides; one prefix with many names is a neighbourhood.
     let members = match group.level {
-        Level::Fingerprint | Level::CertificateKey => of_one_identity(scene, &group, members.collect())?,
+        Level::Fingerprint | Level::CertificateKey => of_one_identity(scene, &group, members.collect(), census)?,
         _ => of_one_domain(scene, members.collect()),
     };
     let middle = median(members.iter().filter_map(|(_, one)| one.upload_sizes.quantile(0.5)).collect());
@@ -205,13 +204,9 @@ fn of_one_identity<'a>(
     scene: &Scene<'a>,
     group: &Group<'a>,
     members: Vec<(Address, &'a CollectorSummary)>,
+    census: &Census,
 ) -> Option<Vec<(Address, &'a CollectorSummary)>> {
-    let all = (scene.collectors().iter())
-        .filter(|(key, one)| {
-            let name = name_of(group.level, key.address, one, |_| None);
-            key.population == group.of.population && name == Some(group.of.name)
-        })
-        .count();
+    let all = census.get(&(group.level, group.of.population, group.of.name)).copied().unwrap_or(0);
     if (members.len() as f64) < IDENTITY_SHARE_MIN * all as f64 {
         return None;
     }
@@ -245,9 +240,43 @@ fn median(mut values: Vec<f64>) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(0.0)
 }
 
+/// Median and 99th percentile of each measure over the bulk; none where there is nothing to compare with.
+#[derive(Clone, Copy, Debug, Default)]
+struct Usual {
+    subscribers: Option<(f64, f64)>,
+    upload_share: Option<(f64, f64)>,
+    record_dispersion: Option<(f64, f64)>,
+    gap_spread: Option<(f64, f64)>,
+    record_bytes: Option<(f64, f64)>,
+    answered_share: Option<(f64, f64)>,
+    begun_by_collector: Option<(f64, f64)>,
+}
+
+impl Usual {
+    /// Each is sorted once a scene, however many are judged after.
+    fn of(measures: &[Measures]) -> Self {
+        let beside = |of: fn(&Measures) -> f64| {
+            let mut values: Vec<f64> = measures.iter().map(of).filter(|v| v.is_finite()).collect();
+            values.sort_by(f64::total_cmp);
+            let at = |q: f64| values[((values.len() - 1) as f64 * q).round() as usize];
+            (values.len() >= 3).then(|| (at(0.5), at(0.99)))
+        };
+        Self {
+            subscribers: beside(|m| m.subscribers as f64),
+            upload_share: beside(|m| m.upload_share),
+            record_dispersion: beside(|m| m.record_dispersion),
+            gap_spread: beside(|m| m.gap_spread.unwrap_or(f64::NAN)),
+            record_bytes: beside(|m| m.record_bytes),
+            answered_share: beside(|m| m.answered_share),
+            begun_by_collector: beside(|m| m.begun_by_collector),
+        }
+    }
+}
+
 /// The capture's other collectors: what is usual here.
 struct Bulk {
-    measures: Vec<Measures>,
+    usual: Usual,
+    /// Ascending.
     scores: Vec<f64>,
 }
 
@@ -259,25 +288,15 @@ impl Bulk {
             .filter(|group| group.level == Level::Address && group.whole.subscribers.count() >= BULK_SUBSCRIBERS_MIN);
         let measures: Vec<Measures> =
             popular.map(|group| Measures::of(&group.whole, scene.active(group.of.population))).collect();
-        let mut bulk = Self { measures, scores: Vec::new() };
-        bulk.scores = bulk.measures.iter().map(|m| weigh(m.reasons(&bulk)).0).collect();
-        bulk
-    }
-
-    /// Median and 99th percentile; none where there is nothing to compare with.
-    fn beside(&self, of: fn(&Measures) -> f64) -> Option<(f64, f64)> {
-        let mut values: Vec<f64> = self.measures.iter().map(of).filter(|v| v.is_finite()).collect();
-        if values.len() < 3 {
-            return None;
-        }
-        values.sort_by(f64::total_cmp);
-        let at = |q: f64| values[((values.len() - 1) as f64 * q).round() as usize];
-        Some((at(0.5), at(0.99)))
+        let usual = Usual::of(&measures);
+        let mut scores: Vec<f64> = measures.iter().map(|m| weigh(m.reasons(&usual)).0).collect();
+        scores.sort_by(f64::total_cmp);
+        Self { usual, scores }
     }
 
     /// Conformal p-value of a score among the others: the one that is judged counts as one of them.
     fn p_value(&self, score: f64, members: usize) -> f64 {
-        let as_high = self.scores.iter().filter(|other| **other >= score).count();
+        let as_high = self.scores.len() - self.scores.partition_point(|other| *other < score);
         let others_as_high = as_high.saturating_sub(members);
         (others_as_high + 1) as f64 / (self.scores.len().max(members) + 1 - members.min(self.scores.len())) as f64
     }
@@ -285,19 +304,30 @@ impl Bulk {
 
 /// See the file's header.
 pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
-    let mut groups: Vec<Group<'_>> = scene.alone();
+    let mut groups: Vec<Group<'_>> = scene.alone(|(_, one)| one.subscribers.count() >= BULK_SUBSCRIBERS_MIN);
     groups.extend(levels::facets(scene, SUBSCRIBERS_MIN));
-    let spread = levels::together(scene, &SPREAD, |one| Measures::of(one, 1).is_member_like());
-    groups.extend(spread.into_iter().filter_map(|group| coherent(scene, group)));
+    let spread = levels::together(scene, &SPREAD, SUBSCRIBERS_MIN, |one| Measures::of(one, 1).is_member_like());
+    let census = levels::census(scene, &[Level::Fingerprint, Level::CertificateKey]);
+    groups.extend(spread.into_iter().filter_map(|group| coherent(scene, group, &census)));
     if groups.iter().all(|group| group.whole.subscribers.count() < SUBSCRIBERS_MIN) {
         return;
     }
     let bulk = Bulk::of(scene, &groups);
-    let profiles = scene.profile_scores(&groups, BULK_SUBSCRIBERS_MIN);
-    let popular = groups.iter().zip(profiles).filter(|(group, _)| group.whole.subscribers.count() >= SUBSCRIBERS_MIN);
-    for (group, profile) in popular {
+    let mut judged: Vec<(usize, Measures, f64, Vec<Evidence>)> = Vec::new();
+    for (at, group) in groups.iter().enumerate().filter(|(_, g)| g.whole.subscribers.count() >= SUBSCRIBERS_MIN) {
         let measures = Measures::of(&group.whole, scene.active(group.of.population));
-        let (score, mut evidence) = weigh(measures.reasons(&bulk));
+        let (score, evidence) = weigh(measures.reasons(&bulk.usual));
+        // No p-value lifts a score that is too low for any severity.
+        if severity_of(score, 0.0).is_some() {
+            judged.push((at, measures, score, evidence));
+        }
+    }
+    if judged.is_empty() {
+        return;
+    }
+    let profiles = scene.profile_scores(&groups, BULK_SUBSCRIBERS_MIN);
+    for (at, measures, score, mut evidence) in judged {
+        let (group, profile) = (&groups[at], profiles[at]);
         let p_value = p_value(&bulk, score, group, profile, scene.model.is_some());
         evidence.extend(
             profile.map(|p| words::evidence("profile_outlier", EvidenceValue::Number(p.outlier), "times median", 0.0)),

@@ -61,10 +61,28 @@ fn note(whole: &mut CollectorSummary, service: Service) {
     whole.protocols.add(service.protocol);
 }
 
-/// Addresses that `is_member` takes, by what they have in common at these levels; two or more each.
+/// How many addresses a name stands for at a level.
+pub type Census = BTreeMap<(Level, PopulationIndex, GroupName), usize>;
+
+/// Counts the addresses at each of these levels, whatever they do.
+pub fn census(scene: &Scene<'_>, levels: &[Level]) -> Census {
+    let mut census = BTreeMap::new();
+    for (key, one) in scene.collectors() {
+        for level in levels {
+            if let Some(name) = name_of(*level, key.address, one, |_| None) {
+                *census.entry((*level, key.population, name)).or_default() += 1;
+            }
+        }
+    }
+    census
+}
+
+/// Addresses that `is_member` takes, by what they have in common at these levels; two or more each, and together at least
+/// `subscribers_min` subscribers, each address' counted by itself.
 pub fn together<'a>(
     scene: &Scene<'a>,
     levels: &[Level],
+    subscribers_min: u64,
     is_member: impl Fn(&CollectorSummary) -> bool,
 ) -> Vec<Group<'a>> {
     type Members<'a> = Vec<(Address, &'a CollectorSummary)>;
@@ -76,7 +94,8 @@ pub fn together<'a>(
             }
         }
     }
-    let several = named.into_iter().filter(|(_, members)| members.len() > 1);
+    let reach = |members: &Members<'_>| members.iter().map(|(_, one)| one.subscribers.count()).sum::<u64>();
+    let several = named.into_iter().filter(|(_, members)| members.len() > 1 && reach(members) >= subscribers_min);
     let groups = several.map(|((level, population, name), members)| {
         let of = CollectorGroup { population, name, addresses: members.iter().map(|(address, _)| *address).collect() };
         let mut whole = CollectorSummary::default();

@@ -9,7 +9,7 @@ use super::finding::{CollectorIdentity, PopulationShare};
 use super::words;
 use crate::model::{Baseline, Model, ProfileScore};
 use crate::population::collector::{CollectorKey, CollectorSummary, Service, ServiceAt};
-use crate::population::groups::{CollectorGroup, Level, roll_up};
+use crate::population::groups::{CollectorGroup, Level, Member, roll_up_where};
 use crate::population::identity::Party;
 use crate::population::places::Places;
 use crate::population::profile::{PROFILE_LEN, ProfileContext, profile_of};
@@ -73,9 +73,9 @@ impl<'a> Scene<'a> {
         Self { summary, populations, places, model, collectors, pairs: summary.pairs.sorted() }
     }
 
-    /// Every collector alone.
-    pub fn alone(&self) -> Vec<Group<'a>> {
-        let alone = self.collectors.iter().map(|&(key, one)| Group {
+    /// Every collector alone that is `wanted`.
+    pub fn alone(&self, wanted: impl Fn(&Member<'_>) -> bool) -> Vec<Group<'a>> {
+        let alone = self.collectors.iter().filter(|member| wanted(member)).map(|&(key, one)| Group {
             key: key.address.to_string(),
             level: Level::Address,
             of: CollectorGroup::of(*key),
@@ -84,13 +84,15 @@ impl<'a> Scene<'a> {
         alone.collect()
     }
 
-    /// Every collector alone, and every /24 or /48, registrable domain and autonomous system that holds at least two.
-    pub fn groups(&self) -> Vec<Group<'a>> {
-        let mut groups = self.alone();
+    /// Every collector alone, and every /24 or /48, registrable domain and autonomous system that holds at least two, where
+    /// the members (ascending) are `wanted`: what cannot come to a finding need not be put together.
+    pub fn groups(&self, wanted: impl Fn(&[Member<'_>]) -> bool) -> Vec<Group<'a>> {
+        let mut groups = self.alone(|member| wanted(std::slice::from_ref(member)));
         for level in [Level::Prefix, Level::Name, Level::Asn] {
-            let several = roll_up(self.summary, level, |address| self.places.of(address).asn);
-            let several = several.into_iter().filter(|(of, _)| of.addresses.len() > 1);
-            groups.extend(several.map(|(of, whole)| Group {
+            let asn_of = |address| self.places.of(address).asn;
+            let several =
+                roll_up_where(&self.collectors, level, asn_of, |members| members.len() > 1 && wanted(members));
+            groups.extend(several.into_iter().map(|(of, whole)| Group {
                 key: of.label(self.summary),
                 level,
                 of,

@@ -2,8 +2,6 @@
 //! In: a summary, a level. Out: the collectors of that level, each the exact merge of its addresses' summaries.
 //! Bounds: at most one group an address and level. Not here: where databases of autonomous systems come from (`places`).
 
-use std::collections::BTreeMap;
-
 use super::collector::{CollectorKey, CollectorSummary, Service, ServiceAt};
 use super::conflict::network_of;
 use super::populations::PopulationIndex;
@@ -98,16 +96,42 @@ pub fn roll_up(
     level: Level,
     asn_of: impl Fn(Address) -> Option<u32>,
 ) -> Vec<(CollectorGroup, CollectorSummary)> {
-    let mut groups: BTreeMap<(PopulationIndex, GroupName), (Vec<Address>, CollectorSummary)> = BTreeMap::new();
-    for (key, collector) in summary.collectors.sorted() {
-        let address = key.address;
-        let Some(name) = name_of(level, address, collector, &asn_of) else { continue };
-        let (addresses, sum) = groups.entry((key.population, name)).or_default();
-        addresses.push(address);
-        sum.merge((**collector).clone());
+    let collectors: Vec<Member<'_>> = summary.collectors.sorted().into_iter().map(|(key, one)| (key, &**one)).collect();
+    roll_up_where(&collectors, level, asn_of, |_| true)
+}
+
+/// An address as a group has it.
+pub type Member<'a> = (&'a CollectorKey, &'a CollectorSummary);
+
+/// The same over collectors that are at hand, ascending, and only for groups whose members are `wanted`: putting one
+/// together costs a merge an address, and most groups are of no interest to whoever asks.
+pub fn roll_up_where(
+    collectors: &[Member<'_>],
+    level: Level,
+    asn_of: impl Fn(Address) -> Option<u32>,
+    wanted: impl Fn(&[Member<'_>]) -> bool,
+) -> Vec<(CollectorGroup, CollectorSummary)> {
+    let named = collectors
+        .iter()
+        .enumerate()
+        .filter_map(|(at, (key, one))| Some((key.population, name_of(level, key.address, one, &asn_of)?, at)));
+    let mut named: Vec<(PopulationIndex, GroupName, usize)> = named.collect();
+    named.sort_unstable();
+    let mut groups = Vec::new();
+    let mut members: Vec<Member<'_>> = Vec::new();
+    for group in named.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
+        members.clear();
+        members.extend(group.iter().map(|(.., at)| collectors[*at]));
+        if !wanted(&members) {
+            continue;
+        }
+        let mut sum = CollectorSummary::default();
+        members.iter().for_each(|(_, one)| sum.merge((*one).clone()));
+        let (population, name, _) = group[0];
+        let addresses = members.iter().map(|(key, _)| key.address).collect();
+        groups.push((CollectorGroup { population, name, addresses }, sum));
     }
-    let named = |((population, name), (addresses, sum))| (CollectorGroup { population, name, addresses }, sum);
-    groups.into_iter().map(named).collect()
+    groups
 }
 
 /// What an address is named by at a level; none where it has nothing to be named by. A service is an address' only one.
