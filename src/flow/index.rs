@@ -121,7 +121,9 @@ impl Index {
     }
 
     fn grow(&mut self) {
+        // Zeros from the system are not touched yet, so the request for large pages comes in time.
         let doubled = vec![0; self.buckets.len() * 2];
+        super::pages::ask_for_huge(&doubled);
         let old = std::mem::replace(&mut self.buckets, doubled);
         for word in old.into_iter().filter(|&word| word != 0) {
             self.place(word);

@@ -21,6 +21,7 @@ mod forgery;
 mod history;
 mod index;
 mod orient;
+mod pages;
 mod pairs;
 mod prefetch;
 mod record;

@@ -131,7 +131,6 @@ pub(super) struct SideTotals {
     retransmissions: u32,
     out_of_order: u32,
     zero_windows: u16,
-    gaps: u16,
     opening_bytes: u32,
 }
 
@@ -178,15 +177,15 @@ impl SideTotals {
         let us = gap.0 / 1_000;
         let short = u32::try_from(us).unwrap_or(u32::MAX);
         let bin = us.checked_ilog2().unwrap_or(0) as usize / 2;
-        add_one(&mut self.gap_bins[bin.min(GAP_BINS - 1)]);
-        (self.gap_min_us, self.gap_max_us) = match self.gaps {
-            0 => (short, short),
-            _ => (self.gap_min_us.min(short), self.gap_max_us.max(short)),
+        // Read before it is counted: a counter of its own lies on a third line, and fetching that was half the cost of a packet.
+        (self.gap_min_us, self.gap_max_us) = match self.gap_bins == [0; GAP_BINS] {
+            true => (short, short),
+            false => (self.gap_min_us.min(short), self.gap_max_us.max(short)),
         };
+        add_one(&mut self.gap_bins[bin.min(GAP_BINS - 1)]);
         if let Some(first) = self.first_gaps_us.get_mut(self.packets as usize) {
             *first = short;
         }
-        add_one(&mut self.gaps);
         self.gap_sum_ns = self.gap_sum_ns.saturating_add(gap.0);
         self.gap_square_sum_s2 += (gap.as_secs_f64() as f32).powi(2);
     }

@@ -1,18 +1,24 @@
 //! Slabs: records by number, in pieces that never move.
 //! In: records. Out: a reference by number, at two dependent loads of which the first is always cached.
-//! Bounds: the caller's; memory is taken a piece at a time and never given back before the end.
+//! Bounds: the caller's; memory is taken a piece at a time and never given back before the end. A piece is large, so that
+//! huge pages fit into it; what of it was never used costs addresses and no memory.
 
-/// Records of one piece: a piece of flows is some hundred kilobytes, so that growing is never a stall.
-const PIECE: usize = 512;
+use super::pages;
+
+/// Bytes of a piece, at most: fifteen huge pages lie in it wherever it begins.
+const PIECE_BYTES: usize = 32 << 20;
 
 /// Records by number.
 #[derive(Debug)]
-pub(super) struct Slab<T> {
+pub(super) struct Slab<T, const BYTES: usize = PIECE_BYTES> {
     pieces: Vec<Vec<T>>,
     len: usize,
 }
 
-impl<T> Slab<T> {
+impl<T, const BYTES: usize> Slab<T, BYTES> {
+    /// Records of one piece: a power of two, so that finding one takes no division.
+    const PIECE: usize = 1 << (BYTES / size_of::<T>()).ilog2();
+
     pub(super) fn new() -> Self {
         Self { pieces: Vec::new(), len: 0 }
     }
@@ -23,21 +29,25 @@ impl<T> Slab<T> {
 
     /// Appends a record; tells whether that took new memory.
     pub(super) fn push(&mut self, record: T) -> bool {
-        let grows = self.len == self.pieces.len() * PIECE;
+        let grows = self.len == self.pieces.len() * Self::PIECE;
         if grows {
-            self.pieces.push(Vec::with_capacity(PIECE));
+            let piece = Vec::with_capacity(Self::PIECE);
+            pages::ask_for_huge(&piece);
+            self.pieces.push(piece);
         }
-        self.pieces[self.len / PIECE].push(record);
+        self.pieces[self.len / Self::PIECE].push(record);
         self.len += 1;
         grows
     }
 
+    #[inline]
     pub(super) fn at(&self, slot: u32) -> &T {
-        &self.pieces[slot as usize / PIECE][slot as usize % PIECE]
+        &self.pieces[slot as usize / Self::PIECE][slot as usize % Self::PIECE]
     }
 
+    #[inline]
     pub(super) fn at_mut(&mut self, slot: u32) -> &mut T {
-        &mut self.pieces[slot as usize / PIECE][slot as usize % PIECE]
+        &mut self.pieces[slot as usize / Self::PIECE][slot as usize % Self::PIECE]
     }
 }
 
@@ -47,8 +57,8 @@ mod tests {
 
     #[test]
     fn records_keep_their_numbers_over_pieces() {
-        let mut slab = Slab::new();
-        let grown = (0..3 * PIECE as u32).filter(|&n| slab.push(n)).count();
+        let mut slab: Slab<u32, 2500> = Slab::new();
+        let grown = (0..3 * 512).filter(|&n| slab.push(n)).count();
         assert_eq!(grown, 3);
         *slab.at_mut(700) = 7;
         assert_eq!([*slab.at(0), *slab.at(700), *slab.at(1535), slab.len() as u32], [0, 7, 1535, 1536]);

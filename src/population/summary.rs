@@ -343,12 +343,12 @@ impl Summary {
         self.zones.each(|zone| zone.bound());
         self.servers.bound(limits.servers_max);
         let mut wanted: Vec<TextId> = Vec::new();
-        self.collectors.sorted().iter().for_each(|(_, collector)| wanted.extend(collector.texts()));
-        wanted.extend(self.domains.sorted().iter().map(|(key, _)| key.domain));
-        self.served.sorted().iter().for_each(|(_, served)| wanted.extend(served.ja4.iter().map(|(id, _)| id)));
-        self.answers.sorted().iter().for_each(|(_, answer)| wanted.extend(answer.names.iter().map(|(id, _)| id)));
-        self.answered.sorted().iter().for_each(|(key, _)| wanted.push(key.name));
-        self.zones.sorted().iter().for_each(|(key, _)| wanted.push(key.zone));
+        self.collectors.each_of(|_, collector| wanted.extend(collector.texts()));
+        self.domains.each_of(|key, _| wanted.push(key.domain));
+        self.served.each_of(|_, served| wanted.extend(served.ja4.iter().map(|(id, _)| id)));
+        self.answers.each_of(|_, answer| wanted.extend(answer.names.iter().map(|(id, _)| id)));
+        self.answered.each_of(|key, _| wanted.push(key.name));
+        self.zones.each_of(|key, _| wanted.push(key.zone));
         for (key, server) in self.servers.sorted() {
             wanted.push(TextId(key.id));
             wanted.extend(server.domain_sample.iter());
