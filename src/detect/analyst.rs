@@ -1,8 +1,9 @@
 //! Analyst: windows in, findings out.
 //! In: one summary a window. Out: findings over windows, hours and days, folded by the ledger.
 //! Bounds: one summary of the hour so far and one of the day so far, each within the summary's own limits.
-//! Time: capture time. A window is looked at when it closes, the hour so far after 1, 2, 4, 8 … windows and at its end, the
-//! day at every hour's end; so what is loud shows at once and what is slow shows when enough of it is there.
+//! Time: capture time. A window is looked at when it closes, the hour so far after 1, 2, 4, 8 … windows and at its end,
+//! the day so far after 2, 4, 8 and 16 hours and at its end; so what is loud shows at once and what is slow shows when enough
+//! of it is there.
 
 use std::collections::BTreeMap;
 
@@ -164,7 +165,14 @@ impl<'a> Analyst<'a> {
         if !parts.is_power_of_two() {
             self.look(&hour);
         }
-        self.day.add(hour, self.knowledge.limits)
+        self.day.add(hour, self.knowledge.limits)?;
+        // What is slow shows after a time in proportion to its slowness, here too; the end of the day looks once more.
+        if self.day.parts > 1 && self.day.parts.is_power_of_two() {
+            let so_far = std::mem::take(&mut self.day.so_far);
+            self.look(&so_far);
+            self.day.so_far = so_far;
+        }
+        Ok(())
     }
 
     fn close_day(&mut self) {
@@ -174,8 +182,9 @@ impl<'a> Analyst<'a> {
             return;
         }
         self.note_unseen(&day);
-        // A day of one hour has been looked at as that hour.
-        if parts > 1 {
+        self.note_transfers();
+        // A day of one hour has been looked at as that hour, one of 2, 4, 8 or 16 when the last of them closed.
+        if !parts.is_power_of_two() {
             self.look(&day);
         }
     }
@@ -193,6 +202,25 @@ impl<'a> Analyst<'a> {
             if hits > 0 {
                 *self.account.limits.entry(name).or_default() += hits;
             }
+        }
+    }
+
+    /// Whether the policy's rules about transfers could be held against anything.
+    fn note_transfers(&mut self) {
+        let Knowledge { populations, places, .. } = self.knowledge;
+        let ruled = populations.iter().any(|(index, _)| populations.transfer_rule(index).is_some());
+        let sentence = match (ruled, places.is_empty()) {
+            (true, true) => {
+                "Where data goes was not judged: the policy has [[transfer]] rules, but no --geo database says \
+                where addresses are."
+            }
+            (true, false) => return,
+            (false, _) => {
+                "Where data goes was not judged: no [[transfer]] rule of the policy speaks of a population here."
+            }
+        };
+        if !self.account.not_seen.iter().any(|said| said == sentence) {
+            self.account.not_seen.push(sentence.to_owned());
         }
     }
 

@@ -156,6 +156,8 @@ fn outdoes(by: &Finding, finding: &Finding) -> bool {
     let (outdone_by, least): (&[Technique], Severity) = match finding.technique {
         Technique::PopulationFanIn => (&[Technique::ShadowUpload], Severity::Medium),
         Technique::BeaconingImplant => (&[Technique::ShadowUpload, Technique::PopulationFanIn], Severity::Low),
+        // A stream of copies is an upload too.
+        Technique::BulkExfiltration => (&[Technique::TrafficMirroring, Technique::TapCorrelation], Severity::Medium),
         Technique::UnattributedCluster => (&Technique::ALL, Severity::Low),
         _ => return false,
     };

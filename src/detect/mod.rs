@@ -3,6 +3,7 @@
 //! Bounds: those of the summaries, and of the ledger. Not here: whether a finding is allowed (`policy`).
 
 pub mod analyst;
+pub mod border;
 pub mod dns_hijack;
 pub mod dns_tunnel;
 pub mod exfiltration;
@@ -16,6 +17,9 @@ pub mod memory;
 pub mod mirroring;
 pub mod rhythm;
 pub mod scene;
+pub mod scraping;
+pub mod series;
+pub mod tap;
 pub mod weigh;
 pub mod words;
 
@@ -35,8 +39,11 @@ pub struct Detector {
 pub const DETECTORS: &[Detector] = &[
     Detector { technique: Technique::PopulationFanIn, detect: fan_in::detect },
     Detector { technique: Technique::BulkExfiltration, detect: exfiltration::detect },
+    Detector { technique: Technique::RecordScraping, detect: scraping::detect },
     Detector { technique: Technique::TrafficMirroring, detect: mirroring::detect },
+    Detector { technique: Technique::TapCorrelation, detect: tap::detect },
     Detector { technique: Technique::PacketInjection, detect: injection::detect },
     Detector { technique: Technique::DnsHijack, detect: dns_hijack::detect },
     Detector { technique: Technique::DnsTunnel, detect: dns_tunnel::detect },
+    Detector { technique: Technique::CrossBorderTransfer, detect: border::detect },
 ];

@@ -15,6 +15,7 @@ use super::sketch::{CountedSet, Merge, ascending, merge_ascending};
 use super::span::{Seen, Span, SpanClass};
 use super::table::{Bounded, Weighed};
 use super::totals::count;
+use crate::flow::pace::PACE_SECONDS;
 use crate::flow::row::FlowColumns;
 use crate::units::{Address, DurationNs, Side, TimestampNs};
 
@@ -319,11 +320,13 @@ fn each_slot(rows: &FlowColumns, i: usize, range: &PaceRange, up: Side, mut give
         last = last.min(pace.start().max(first));
     }
     let length = last.since(first).0;
-    let pieces = (length / range.length.0 + 1).min(PIECES_MAX);
+    // Beside bytes told by second, lumps would look like bursts, and like each other's.
+    let most = if rows.pace[i].is_some() { PACE_SECONDS as u64 } else { PIECES_MAX };
+    let pieces = (length / range.length.0 + 1).min(most);
     for piece in 0..pieces {
-        let share = |bytes: u64| bytes * (piece + 1) / pieces - bytes * piece / pieces;
+        let part = |bytes: u64, n: u64| (u128::from(bytes) * u128::from(n) / u128::from(pieces)) as u64;
         let at = first.after(DurationNs(length / pieces * piece + length / pieces / 2));
-        put(at, rest.map(|bytes| if bytes > u64::MAX / PIECES_MAX { bytes / pieces } else { share(bytes) }));
+        put(at, rest.map(|bytes| part(bytes, piece + 1) - part(bytes, piece)));
     }
 }
 

@@ -67,6 +67,17 @@ impl Places {
         Ok(Self { databases })
     }
 
+    /// Databases that are in memory already; the error says what is wrong with the first bad one.
+    pub fn from_bytes(databases: Vec<Vec<u8>>) -> Result<Self, String> {
+        let sound = databases.into_iter().map(|bytes| Reader::from_source(bytes).map_err(|error| error.to_string()));
+        Ok(Self { databases: sound.collect::<Result<_, _>>()? })
+    }
+
+    /// Whether there is any database.
+    pub fn is_empty(&self) -> bool {
+        self.databases.is_empty()
+    }
+
     /// What the databases know of `address`.
     pub fn of(&self, address: Address) -> Place {
         let mut place = Place::default();
@@ -93,11 +104,11 @@ fn open_one(path: &Path) -> Result<Reader<Vec<u8>>, PlacesError> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     /// A database of one record for 0.0.0.0/1, written by hand after the MaxMind DB format specification 2.0.
-    fn database() -> Vec<u8> {
+    pub(crate) fn database() -> Vec<u8> {
         let text = |s: &str| [&[0x40 | s.len() as u8][..], s.as_bytes()].concat();
         let map = |n: u8| vec![0xe0 | n];
         let mut bytes = vec![0, 0, 17, 0, 0, 1]; // one node of 24-bit records: left → data at 0, right → nothing

@@ -184,7 +184,11 @@ impl Summary {
         let (protocol, port) = (x.rows.key[x.i].protocol, x.rows.port(x.i, Side::Resp));
         let key = ServedKey { population: x.population, server, protocol, port, asker };
         let served = self.served.entry(key, SERVED_OPEN_MAX);
-        served.add(x.totals, x.rows.turns[x.i], x.rows.pair_gap[x.i], x.seen, self.class);
+        // The handshake's turns ask for nothing.
+        let is_secret = |facts: &AppFacts| matches!(facts.protocol, Some(AppProtocol::Tls | AppProtocol::Quic));
+        let greeted = x.totals.flows > 0 && x.rows.facts[x.i].as_deref().is_some_and(is_secret);
+        let turns = x.rows.turns[x.i].saturating_sub(if greeted { 2 } else { 0 });
+        served.add(x.totals, turns, x.rows.pair_gap[x.i], x.seen, self.class);
         if let Some(ja4) = x.rows.facts[x.i].as_ref().and_then(|facts| facts.ja4.as_ref()) {
             // The collector's set has entered the text already.
             served.ja4.add(TextId::of(ja4));

@@ -1,0 +1,315 @@
+//! `record-scraping`: an outside party, one address or a fleet, pulls very many like records out of an inside service.
+//! In: what services inside gave to whom, by asker, by network, by system and by the client's fingerprint. Out: a finding for
+//! each asker that stands out at the level that explains it.
+//! What it weighs: how many answers, against the service's other askers; how alike they are; how evenly they are asked for
+//! (people come in bursts and go); how much larger answers are than questions; whose the service's answers are.
+//! What tells a crowd behind one address from a scraper is likeness and evenness, not number.
+//! The trivial baseline that it must beat: bytes out of an inside service per outside party.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::finding::{CollectorIdentity, Finding, PopulationShare, Technique, Verdict};
+use super::scene::Scene;
+use super::weigh::{Reason, log_ramp, ramp, severity_of, weigh};
+use super::words;
+use crate::population::SpanClass;
+use crate::population::conflict::network_of;
+use crate::population::served::{Served, ServedKey};
+use crate::population::sketch::Merge;
+use crate::population::texts::TextId;
+use crate::units::Address;
+
+/// Answers below which nothing is many.
+const EXCHANGES_MIN: u64 = 60;
+/// Answers from which on they are very many, whoever else asks.
+const EXCHANGES_MANY: f64 = 600.0;
+/// Bytes below which nothing was pulled out.
+const BYTES_MIN: u64 = 48 << 10;
+/// Mean answer from which on it is a file and no record.
+const RECORD_BYTES_MAX: f64 = 512.0 * 1024.0;
+/// Rows that likeness must rest on.
+const ROWS_MIN: u64 = 4;
+/// Askers whose rank means something.
+const ASKERS_MIN: usize = 8;
+/// Addresses from which on one fingerprint is a fleet.
+const FLEET_MIN: usize = 3;
+
+/// Share of a group's answers from which on one member is judged instead of the group.
+const ALONE_SHARE: f64 = 0.6;
+/// Gap from which on a clock is a monitor's; scrapers that wait so long vary it.
+const MONITOR_GAP_MS: f64 = 9_000.0;
+
+/// By what askers are taken together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Fleet {
+    Address(Address),
+    Prefix(Address),
+    Asn(u32),
+    Client(TextId),
+}
+
+/// One service inside.
+type Service = (crate::population::PopulationIndex, Address, u8, u16);
+
+struct Pull<'a> {
+    key: String,
+    addresses: Vec<Address>,
+    whole: Served,
+    service: Service,
+    client: Option<&'a str>,
+}
+
+/// See the file's header.
+pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
+    let served = scene.summary.served.sorted();
+    let service = |key: &ServedKey| (key.population, key.server, key.protocol, key.port);
+    for askers in served.chunk_by(|a, b| service(a.0) == service(b.0)) {
+        if askers.iter().map(|(_, one)| one.exchanges).sum::<u64>() < EXCHANGES_MIN {
+            continue;
+        }
+        let all: Vec<(Address, &Served)> = askers.iter().map(|(key, one)| (key.asker, &***one)).collect();
+        for pull in pulls(scene, service(askers[0].0), &all) {
+            findings.extend(judge(scene, &pull, &all));
+        }
+    }
+}
+
+/// Every asker alone, and those of a network, a system or a fingerprint together.
+fn pulls<'a>(scene: &Scene<'a>, service: Service, all: &[(Address, &Served)]) -> Vec<Pull<'a>> {
+    let mut fleets: BTreeMap<Fleet, Vec<usize>> = BTreeMap::new();
+    for (i, (address, one)) in all.iter().enumerate() {
+        fleets.entry(Fleet::Address(*address)).or_default().push(i);
+        fleets.entry(Fleet::Prefix(network_of(*address))).or_default().push(i);
+        if let Some(asn) = scene.places.of(*address).asn {
+            fleets.entry(Fleet::Asn(asn)).or_default().push(i);
+        }
+        if let Some((ja4, _)) = one.ja4.by_count().first() {
+            fleets.entry(Fleet::Client(*ja4)).or_default().push(i);
+        }
+    }
+    let mut found = Vec::new();
+    for (fleet, members) in fleets {
+        let least = match fleet {
+            Fleet::Address(_) => 1,
+            Fleet::Prefix(_) | Fleet::Asn(_) => 2,
+            Fleet::Client(_) => FLEET_MIN,
+        };
+        if members.len() < least {
+            continue;
+        }
+        let mut whole = Served::default();
+        members.iter().for_each(|i| whole.merge(all[*i].1.clone()));
+        if whole.exchanges < EXCHANGES_MIN || whole.totals.data_bytes[0] < BYTES_MIN {
+            continue;
+        }
+        let addresses: Vec<Address> = members.iter().map(|i| all[*i].0).collect();
+        let client = match fleet {
+            Fleet::Client(id) => scene.summary.texts.of(id),
+            _ => None,
+        };
+        let key = match fleet {
+            Fleet::Address(address) => address.to_string(),
+            Fleet::Prefix(network) => words::prefix(network),
+            Fleet::Asn(number) => format!("AS{number}"),
+            Fleet::Client(id) => client.map_or_else(|| format!("ja4:{:016x}", id.0), |ja4| format!("ja4:{ja4}")),
+        };
+        // What one of them does nearly alone is its own doing, not that of whoever stands beside it.
+        let most = members.iter().map(|i| all[*i].1.exchanges).max().unwrap_or(0);
+        if members.len() > 1 && most as f64 > ALONE_SHARE * whole.exchanges as f64 {
+            continue;
+        }
+        found.push(Pull { key, addresses, whole, service, client });
+    }
+    found
+}
+
+/// What is measured of one pull.
+#[derive(Clone, Copy, Debug)]
+struct Measures {
+    exchanges: f64,
+    /// What an asker of the service usually takes: the median and the ninth decile of the others.
+    usual: Option<(f64, f64)>,
+    answer_bytes: f64,
+    /// Quartile coefficient of dispersion of the answers, 0 (all equal) to 1.
+    dispersion: f64,
+    /// Share of the minutes (or half hours) of its span in which it asked.
+    steadiness: f64,
+    /// Answers over answers and questions.
+    answer_share: f64,
+    /// Share of the service's answers.
+    of_service: f64,
+    askers: usize,
+    /// Whether it asks by the clock, seldom, and always gets the same: is it there?
+    is_monitor: bool,
+}
+
+impl Measures {
+    fn of(scene: &Scene<'_>, pull: &Pull<'_>, all: &[(Address, &Served)]) -> Self {
+        let whole = &pull.whole;
+        let mut others: Vec<f64> = all
+            .iter()
+            .filter(|(address, _)| pull.addresses.binary_search(address).is_err())
+            .map(|(_, one)| one.exchanges as f64)
+            .collect();
+        others.sort_by(f64::total_cmp);
+        let at = |q: f64| others[((others.len() - 1) as f64 * q) as usize];
+        let usual = (others.len() >= ASKERS_MIN).then(|| (at(0.5), at(0.9)));
+        let total: u64 = all.iter().map(|(_, one)| one.exchanges).sum();
+        let [up, down] = whole.totals.data_bytes.map(|bytes| bytes as f64);
+        let quartile = |q: f64| whole.answer_sizes.quantile(q);
+        let dispersion = quartile(0.25).zip(quartile(0.75)).map_or(1.0, |(a, b)| (b - a) / (a + b).max(1e-9));
+        Self {
+            exchanges: whole.exchanges as f64,
+            usual,
+            answer_bytes: up / whole.exchanges.max(1) as f64,
+            dispersion,
+            steadiness: steadiness(whole, scene.summary.class()),
+            answer_share: up / (up + down).max(1.0),
+            of_service: whole.exchanges as f64 / total.max(1) as f64,
+            askers: all.len(),
+            is_monitor: is_monitor(whole, dispersion),
+        }
+    }
+
+    /// How far the number of answers stands out. Where there are others to compare with, five times their ninth decile is
+    /// the least that anyone need explain.
+    fn many(&self) -> f64 {
+        let alone = log_ramp(self.exchanges, EXCHANGES_MIN as f64, EXCHANGES_MANY);
+        match self.usual {
+            Some((_, high)) => alone.min(log_ramp(self.exchanges, high * 1.5, high * 6.0)),
+            // A few askers: its share of what the service gave must say it.
+            None if self.askers > 1 => alone * ramp(self.of_service, 0.3, 0.7),
+            None => alone * 0.8,
+        }
+    }
+}
+
+/// A monitor's questions: seldom, by the clock, and always the same answer.
+fn is_monitor(whole: &Served, dispersion: f64) -> bool {
+    let gap = |q: f64| whole.gaps_ms.quantile(q);
+    let Some(((low, middle), high)) = gap(0.25).zip(gap(0.5)).zip(gap(0.75)) else { return false };
+    let by_the_clock = (high - low) / middle.max(1.0) < 0.15 && middle >= MONITOR_GAP_MS;
+    by_the_clock && dispersion < 0.04 && whole.exchanges <= 3 * whole.totals.flows
+}
+
+/// The share of the slots between first and last question in which it asked at all; short spans say nothing for it.
+fn steadiness(whole: &Served, class: SpanClass) -> f64 {
+    let minutes = whole.seen.length().as_secs_f64() / 60.0;
+    let (active, of) = match class {
+        SpanClass::Day if minutes > 90.0 => (whole.active_half_hours.count_ones(), (minutes / 30.0).min(48.0)),
+        SpanClass::Day => return 0.7,
+        _ => (whole.active_minutes.count_ones(), minutes.min(60.0)),
+    };
+    match class {
+        // Within a window there are no minutes to tell apart: the rate alone speaks, less surely.
+        SpanClass::Window => 0.7,
+        _ if of < 3.0 => 0.7,
+        _ => (f64::from(active) / of.max(1.0)).min(1.0),
+    }
+}
+
+fn judge(scene: &Scene<'_>, pull: &Pull<'_>, all: &[(Address, &Served)]) -> Option<Finding> {
+    let measures = Measures::of(scene, pull, all);
+    if measures.is_monitor
+        || measures.answer_bytes > RECORD_BYTES_MAX
+        || pull.whole.totals.rows < ROWS_MIN && pull.whole.exchanges < 1_000
+    {
+        return None;
+    }
+    let reasons = vec![
+        Reason::number("answers", measures.exchanges, "answers", measures.many(), 0.35).beside(measures.usual),
+        Reason::number(
+            "answer_size_dispersion",
+            measures.dispersion,
+            "ratio",
+            ramp(measures.dispersion, 0.45, 0.12),
+            0.25,
+        ),
+        Reason::number("steadiness", measures.steadiness, "ratio", ramp(measures.steadiness, 0.25, 0.8), 0.2),
+        Reason::number("answer_share", measures.answer_share, "ratio", ramp(measures.answer_share, 0.35, 0.7), 0.1),
+        Reason::number("share_of_service", measures.of_service, "ratio", log_ramp(measures.of_service, 0.01, 0.3), 0.1),
+    ];
+    let (score, evidence) = weigh(reasons);
+    let as_many = all.iter().filter(|(_, one)| one.exchanges as f64 >= measures.exchanges).count().max(1);
+    // Among few askers a rank says little: then twenty is what stands for "nobody else does".
+    let p_value = (as_many as f64 / all.len().max(20) as f64).min(1.0);
+    let severity = severity_of(score, p_value)?;
+    Some(Finding { severity, score, p_value, evidence, ..described(scene, pull, &measures) })
+}
+
+fn described(scene: &Scene<'_>, pull: &Pull<'_>, measures: &Measures) -> Finding {
+    let (population, server, protocol, port) = pull.service;
+    let whole = &pull.whole;
+    let names = scene.names_of(&pull.addresses);
+    let who = match pull.addresses.as_slice() {
+        [one] => words::party(*one, &names),
+        several => match pull.client {
+            Some(ja4) => format!("{} addresses with one client fingerprint ({ja4})", several.len()),
+            None => format!("{} ({} addresses)", pull.key, several.len()),
+        },
+    };
+    let place = pull.addresses.first().map(|address| scene.places.of(*address)).unwrap_or_default();
+    let prefixes: BTreeSet<String> = pull.addresses.iter().map(|address| words::prefix(*address)).collect();
+    let usual = match measures.usual {
+        Some((median, high)) => {
+            format!("Others ask {median:.0} times at the median, nine of ten at most {high:.0} times.")
+        }
+        None => "Too few others ask this service to compare with.".to_owned(),
+    };
+    let hours = (whole.seen.length().as_secs_f64() / 3600.0).max(1.0 / 60.0);
+    Finding {
+        technique: Technique::RecordScraping,
+        severity: super::finding::Severity::Info,
+        score: 0.0,
+        p_value: 1.0,
+        collector: CollectorIdentity {
+            collector_key: pull.key.clone(),
+            addresses: pull.addresses.clone(),
+            ports: vec![port],
+            prefix: (prefixes.len() == 1).then(|| prefixes.into_iter().next()).flatten(),
+            asn: place.asn,
+            country: place.country,
+            names,
+        },
+        population: PopulationShare {
+            subscribers: 1,
+            coverage: scene.coverage(population, 1),
+            sample: vec![server],
+            ..scene.population(population)
+        },
+        start: whole.seen.first,
+        end: whole.seen.last,
+        proto: match protocol {
+            6 => "TCP",
+            17 => "UDP",
+            _ => "IP",
+        },
+        app_proto: None,
+        community_id: None,
+        flows: whole.totals.flows,
+        packets: whole.totals.packets_both(),
+        bytes_up: whole.totals.bytes_up(),
+        bytes_down: whole.totals.bytes_down(),
+        days: words::days(whole.seen.first, whole.seen.last),
+        evidence: Vec::new(),
+        verdict: Verdict::Unregistered,
+        headline: format!("{who} pulls {} like records out of an inside service", measures.exchanges as u64),
+        explanation: format!(
+            "{who} asked one service inside (port {port}; the pseudonym in the sample) {} times in {}, about {:.0} an hour, \
+             and got {}: {} an answer, with little between the smaller and the larger quarter ({:.0} %). {usual} It asked in \
+             {:.0} % of the time, as machines do. Look at the service's log for that time: which account, which records, in \
+             which order; limit what one party may ask for, and register the party in the policy if it is a partner, a \
+             monitor or a search engine that may.",
+            measures.exchanges as u64,
+            words::seconds(whole.seen.length().as_secs_f64()),
+            measures.exchanges / hours,
+            words::bytes(whole.totals.data_bytes[0]),
+            words::bytes(measures.answer_bytes as u64),
+            100.0 * measures.dispersion,
+            100.0 * measures.steadiness,
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests;

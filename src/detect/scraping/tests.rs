@@ -1,0 +1,86 @@
+//! Askers of one service: scrapers, crowds, monitors, partners.
+
+use super::*;
+use crate::detect::finding::Severity;
+use crate::flow::row::FlowRow;
+use crate::population::limits::SummaryLimits;
+use crate::population::places::Places;
+use crate::population::summary::tests::{populations, row, summary_of};
+use crate::units::DurationNs;
+
+fn server() -> Address {
+    Address::v4([10, 0, 0, 80])
+}
+
+fn noise(seed: u64, n: u64) -> u64 {
+    ((seed << 32 | n).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ seed).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 40
+}
+
+/// A call of an outsider: so many questions, so many bytes for all answers.
+fn call(asker: Address, second: u64, questions: u32, answers: u64, gap_s: u64) -> FlowRow {
+    let mut row = row(asker, server(), second, u64::from(questions) * 200, answers);
+    row.turns = 2 * questions;
+    row.pair_gap = DurationNs::from_secs(gap_s);
+    row
+}
+
+/// Forty people who each look at a few unlike pages.
+fn people() -> Vec<FlowRow> {
+    (0..40u64)
+        .map(|n| {
+            let asker = Address::v4([198, 51, n as u8, 9]);
+            call(asker, noise(1, n) % 280, 2 + (noise(2, n) % 6) as u32, 4_000 + noise(3, n) % 90_000, 0)
+        })
+        .collect()
+}
+
+fn found(rows: Vec<FlowRow>) -> Vec<Finding> {
+    let summary = summary_of(&rows, &SummaryLimits::default());
+    let (populations, places) = (populations(), Places::default());
+    let mut findings = Vec::new();
+    detect(&Scene::new(&summary, &populations, &places, None), &mut findings);
+    findings
+}
+
+#[test]
+fn only_scrapers_are_found() {
+    let one = Address::v4([203, 0, 113, 7]);
+    let fleet = |n: u64| Address::v4([203, 0, 113, (n % 20) as u8]);
+    let like = |n: u64| 10 * (2_000 + noise(5, n) % 400);
+    let calls = |count: u64, row: &dyn Fn(u64) -> FlowRow| (0..count).map(row).collect::<Vec<_>>();
+    let table: [(&str, Vec<FlowRow>, bool); 7] = [
+        ("one that pulls", calls(60, &|n| call(one, n * 4, 10, like(n), 4)), true),
+        ("a fleet in one network", calls(60, &|n| call(fleet(n), n * 4, 10, like(n), 80)), true),
+        (
+            "an office of people",
+            calls(60, &|n| call(one, n * 4, 8, 5_000 + noise(6, n) % 400_000, noise(7, n) % 9)),
+            false,
+        ),
+        ("a monitor", calls(28, &|n| call(one, n * 10, 3, 1_200, 10)), false),
+        ("a backup from outside", calls(60, &|n| call(one, n * 4, 2, 40_000_000, 4)), false),
+        ("one that asks seldom", calls(12, &|n| call(one, n * 20, 3, 6_000, 20)), false),
+        ("nobody", Vec::new(), false),
+    ];
+    for (name, more, wanted) in table {
+        let mut rows = people();
+        rows.extend(more);
+        let findings = found(rows);
+        let loud: Vec<_> = findings.iter().filter(|finding| finding.severity >= Severity::Medium).collect();
+        assert_eq!(!loud.is_empty(), wanted, "{name}: {findings:#?}");
+        for finding in loud {
+            assert!(finding.collector.addresses.contains(&one), "{name}");
+            assert!(finding.evidence.iter().any(|e| e.feature == "answers" && e.baseline_median.is_some()), "{name}");
+        }
+    }
+}
+
+#[test]
+fn subscribers_that_call_out_are_no_service() {
+    let far = Address::v4([203, 0, 113, 7]);
+    let rows = (0..200).map(|n| {
+        let mut row = row(server(), far, n, 20_000, 500);
+        row.turns = 40;
+        row
+    });
+    assert!(found(rows.collect()).is_empty());
+}

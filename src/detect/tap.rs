@@ -1,0 +1,405 @@
+//! `tap-correlation`: an opaque stream to a stranger whose rate over time is a copy of the population's rate.
+//! In: paces of a scene: of populations, of their busiest subscribers, of what streams out. Out: a finding for each far end
+//! whose stream follows.
+//! What it weighs: the correlation of what is left once slow change is taken out (a shared daily rhythm is not a tap), at a
+//! few lags; how far it stands out of the same with one series shifted around a circle; whether it holds in every part of the
+//! span (two bursts that meet once are chance); how constant the ratio of volumes is. A stream's own part of the
+//! population's traffic is taken out first, and only what is hardly answered counts: a tunnel that serves people carries
+//! both ways.
+//! Bounds: shifted copies and subsets are looked at only for streams that follow already, or are among the heaviest.
+//! The trivial baseline that it must beat: bytes to one far end.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::finding::{CollectorIdentity, EvidenceValue, Finding, PopulationShare, Technique, Verdict};
+use super::scene::Scene;
+use super::series::{High, blocks_that_agree, correlation, high_pass, shifted, worth};
+use super::weigh::{Reason, ramp, severity_of, weigh};
+use super::words;
+use crate::population::conflict::network_of;
+use crate::population::identity::Party;
+use crate::population::pace::{PaceSeries, Stream, StreamKey, slot_length};
+use crate::population::sketch::Merge;
+use crate::population::{PopulationIndex, SpanClass};
+use crate::units::Address;
+
+/// Slots that a comparison must rest on.
+const SLOTS_MIN: usize = 40;
+/// Slots in which the stream must have sent.
+const SLOTS_SENDING_MIN: usize = 24;
+/// Bytes below which a stream is no copy of anything worth copying.
+const BYTES_MIN: u64 = 64 << 10;
+/// A copy sends at least this many times what comes back.
+const ONE_SIDED_MIN: f64 = 5.0;
+/// Lags tried, in slots: the copy comes later, or a slot earlier where clocks differ.
+const LAGS: std::ops::RangeInclusive<isize> = -1..=6;
+/// Correlation from which on shifted copies are looked at.
+const FOLLOWS_MIN: f64 = 0.2;
+/// Shifted copies looked at.
+const SHIFTS: usize = 160;
+/// Streams for which subsets of subscribers are tried, the heaviest ones.
+const SUBSETS_MAX: usize = 8;
+/// Share of a subscriber's busy slots in which the stream must be able to hold what the subscriber moved.
+const CONTAINED_MIN: f64 = 0.97;
+
+/// What compression may leave of the bytes.
+const COMPRESSED_MIN: f64 = 0.35;
+
+/// Streams that are one collector's.
+struct Candidate<'a> {
+    key: String,
+    addresses: Vec<Address>,
+    senders: BTreeSet<Party>,
+    stream: Stream,
+    level: &'a str,
+}
+
+/// How well a stream follows something.
+#[derive(Clone, Copy, Debug)]
+struct Match {
+    correlation: f64,
+    /// Standard deviations above the shifted copies.
+    z: f64,
+    /// Share of the parts of the span in which it holds.
+    agreement: f64,
+    lag: isize,
+    /// Bytes of the stream for each byte of what it follows.
+    ratio: f64,
+    /// How much that varies between parts, over its mean.
+    ratio_spread: f64,
+    slots: usize,
+    /// Comparisons made, for the p-value.
+    tries: f64,
+}
+
+/// What it follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Of {
+    Whole(&'static str),
+    Subset(usize),
+}
+
+/// See the file's header.
+pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
+    let paces = &scene.summary.paces;
+    if paces.streams.is_empty() || paces.whole.is_empty() {
+        return;
+    }
+    // What is decoded inside is for `traffic-mirroring`.
+    let tunnels = scene.tunnel_ends();
+    let candidates = candidates(scene, &tunnels);
+    for (&population, whole) in &paces.whole {
+        for (rank, candidate) in candidates.iter().enumerate() {
+            if let Some((best, of)) = follows(scene, population, whole, candidate, rank < SUBSETS_MAX) {
+                findings.extend(judge(scene, population, candidate, best, of));
+            }
+        }
+    }
+}
+
+/// Every stream alone, and those of one sender or to one network together; heaviest first.
+fn candidates(scene: &Scene<'_>, tunnels: &BTreeSet<Address>) -> Vec<Candidate<'static>> {
+    let streams: Vec<(&StreamKey, &Stream)> =
+        scene.summary.paces.streams.sorted().into_iter().filter(|(key, _)| !tunnels.contains(&key.to)).collect();
+    let mut groups: BTreeMap<(&'static str, Option<Party>, Option<Address>), Vec<usize>> = BTreeMap::new();
+    for (i, (key, _)) in streams.iter().enumerate() {
+        groups.entry(("address", None, Some(key.to))).or_default().push(i);
+        groups.entry(("prefix", None, Some(network_of(key.to)))).or_default().push(i);
+        groups.entry(("sender", Some(key.from), None)).or_default().push(i);
+    }
+    let mut found = Vec::new();
+    for ((level, _, _), members) in groups {
+        let addresses: BTreeSet<Address> = members.iter().map(|i| streams[*i].0.to).collect();
+        if level != "address" && addresses.len() < 2 {
+            continue;
+        }
+        let mut stream = Stream::default();
+        members.iter().for_each(|i| stream.merge(streams[*i].1.clone()));
+        let [sent, back] = stream.bytes.map(|bytes| bytes as f64);
+        let sending = stream.series.slots().iter().filter(|(_, bytes)| bytes[0] > 0).count();
+        if stream.bytes[0] < BYTES_MIN || sent < back * ONE_SIDED_MIN || sending < SLOTS_SENDING_MIN {
+            continue;
+        }
+        let first = addresses.first().copied().unwrap_or_default();
+        let key = match level {
+            "address" => first.to_string(),
+            "prefix" => words::prefix(first),
+            _ => addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
+        };
+        let senders = members.iter().map(|i| streams[*i].0.from).collect();
+        found.push(Candidate { key, addresses: addresses.into_iter().collect(), senders, stream, level });
+    }
+    found.sort_by(|a, b| b.stream.bytes[0].cmp(&a.stream.bytes[0]).then_with(|| a.key.cmp(&b.key)));
+    found
+}
+
+/// The best match of a candidate with a population, if there is one.
+fn follows(
+    scene: &Scene<'_>,
+    population: PopulationIndex,
+    whole: &PaceSeries,
+    candidate: &Candidate<'_>,
+    try_subsets: bool,
+) -> Option<(Match, Of)> {
+    let (first, last) = bounds(&candidate.stream.series)?;
+    let own = candidate.senders.iter().any(|sender| matches!(sender, Party::Subscriber(p, _) if *p == population));
+    let sent = dense(&candidate.stream.series, first, last);
+    let all = dense(whole, first, last);
+    // The stream is itself part of the traffic of a population that it starts in.
+    let rest: Vec<[f64; 2]> = all
+        .iter()
+        .zip(&sent)
+        .map(|(all, mine)| if own { [(all[0] - mine[0]).max(0.0), (all[1] - mine[1]).max(0.0)] } else { *all })
+        .collect();
+    // Where nothing at all was captured, nothing is compared.
+    let kept: Vec<usize> = (0..rest.len()).filter(|t| rest[*t] != [0.0, 0.0] || sent[*t][0] > 0.0).collect();
+    if kept.len() < SLOTS_MIN {
+        return None;
+    }
+    let y: Vec<f64> = kept.iter().map(|t| sent[*t][0]).collect();
+    let High { series: y_high, .. } = high_pass(&y);
+    let mut best: Option<(Match, Of)> = None;
+    let mut offer = |found: Option<Match>, of: Of| {
+        if let Some(found) = found
+            && best.as_ref().is_none_or(|(known, _)| found.z * found.correlation > known.z * known.correlation)
+        {
+            best = Some((found, of));
+        }
+    };
+    let parts: [(&'static str, fn(&[f64; 2]) -> f64); 3] =
+        [("both ways", |b| b[0] + b[1]), ("sent", |b| b[0]), ("received", |b| b[1])];
+    for (words, part) in parts {
+        let x: Vec<f64> = kept.iter().map(|t| part(&rest[*t])).collect();
+        offer(compare(&x, &y, &y_high, 3.0), Of::Whole(words));
+    }
+    if try_subsets {
+        let busy = scene.summary.paces.busy.sorted();
+        let others: Vec<Vec<f64>> = busy
+            .iter()
+            .filter(|(key, _)| key.population == population)
+            .filter(|(key, _)| !candidate.senders.contains(&Party::Subscriber(population, key.subscriber)))
+            .map(|(_, one)| {
+                let series = dense(&one.series, first, last);
+                kept.iter().map(|t| series[*t][0] + series[*t][1]).collect()
+            })
+            .collect();
+        if let Some((x, members)) = contained(&others, &y) {
+            // Choosing the members was a try for each of them.
+            offer(compare(&x, &y, &y_high, 3.0 + others.len() as f64), Of::Subset(members));
+        }
+    }
+    best
+}
+
+/// The subscribers whose every burst the stream is large enough to hold, added up; none where that is nobody or everybody
+/// would be (the whole has been tried).
+fn contained(others: &[Vec<f64>], y: &[f64]) -> Option<(Vec<f64>, usize)> {
+    let mean = y.iter().sum::<f64>() / y.len().max(1) as f64;
+    let mut sum = vec![0.0; y.len()];
+    let mut members = 0;
+    for one in others {
+        let loud: Vec<usize> = (0..one.len()).filter(|t| one[*t] > mean * 0.5).collect();
+        // The copy may lie a slot later.
+        let holds = |t: &&usize| one[**t] * COMPRESSED_MIN <= y[**t].max(y.get(**t + 1).copied().unwrap_or(0.0));
+        let held = loud.iter().filter(holds).count();
+        if loud.len() >= 3 && held as f64 >= CONTAINED_MIN * loud.len() as f64 {
+            sum.iter_mut().zip(one).for_each(|(sum, bytes)| *sum += bytes);
+            members += 1;
+        }
+    }
+    (members > 0 && members < others.len()).then_some((sum, members))
+}
+
+fn compare(x: &[f64], y: &[f64], y_high: &[f64], tries: f64) -> Option<Match> {
+    let x_high = high_pass(x).series;
+    let (lag, best) =
+        LAGS.map(|lag| (lag, correlation(&x_high, &shifted(y_high, lag)))).max_by(|a, b| a.1.total_cmp(&b.1))?;
+    if best < FOLLOWS_MIN {
+        return None;
+    }
+    let n = x.len();
+    let margin = *LAGS.end() as usize + 8;
+    let stride = (n.saturating_sub(2 * margin) / SHIFTS).max(1);
+    let null: Vec<f64> = (margin..n.saturating_sub(margin))
+        .step_by(stride)
+        .map(|by| correlation(&x_high, &shifted(y_high, by as isize)))
+        .collect();
+    if null.len() < 8 {
+        return None;
+    }
+    let mean = null.iter().sum::<f64>() / null.len() as f64;
+    let variance = null.iter().map(|r| (r - mean).powi(2)).sum::<f64>() / null.len() as f64;
+    let (ratio, ratio_spread) = ratio(x, &shifted(y, lag));
+    let y_there = shifted(y_high, lag);
+    // Fisher's transform over what the slots are worth, and the shifted copies themselves: the more doubtful one counts.
+    let by_worth = best.min(0.999_999).atanh() * (worth(&x_high, &y_there) - 3.0).sqrt();
+    let by_shifts = (best - mean) / variance.sqrt().max(1.0 / (n as f64).sqrt());
+    Some(Match {
+        correlation: best,
+        z: by_worth.min(by_shifts),
+        agreement: blocks_that_agree(&x_high, &y_there, 6, 0.5 * best),
+        lag,
+        ratio,
+        ratio_spread,
+        slots: n,
+        tries: tries * LAGS.count() as f64,
+    })
+}
+
+/// Bytes of `y` for each of `x`, and how much that varies over six parts, over its mean.
+fn ratio(x: &[f64], y: &[f64]) -> (f64, f64) {
+    let part = (x.len() / 6).max(1);
+    let of = |x: &[f64], y: &[f64]| y.iter().sum::<f64>() / x.iter().sum::<f64>().max(1.0);
+    let ratios: Vec<f64> =
+        x.chunks(part).zip(y.chunks(part)).filter(|(x, _)| x.len() == part).map(|(x, y)| of(x, y)).collect();
+    let mean = ratios.iter().sum::<f64>() / ratios.len().max(1) as f64;
+    let variance = ratios.iter().map(|r| (r - mean).powi(2)).sum::<f64>() / ratios.len().max(1) as f64;
+    (of(x, y), variance.sqrt() / mean.max(1e-9))
+}
+
+fn bounds(series: &PaceSeries) -> Option<(u64, u64)> {
+    let sending = |(slot, bytes): &(u64, [u64; 2])| (bytes[0] > 0).then_some(*slot);
+    let first = series.slots().iter().find_map(sending)?;
+    Some((first, series.slots().iter().rev().find_map(sending)?))
+}
+
+/// Slots `first` to `last`, one entry each. A series has a bounded number of slots, but a hostile clock may set them far
+/// apart: past the bound nothing is compared.
+fn dense(series: &PaceSeries, first: u64, last: u64) -> Vec<[f64; 2]> {
+    let len = (last - first).min(crate::population::pace::PACE_SLOTS_MAX as u64) as usize + 1;
+    let mut dense = vec![[0.0; 2]; len];
+    for (slot, bytes) in series.slots() {
+        if let Some(at) = slot.checked_sub(first).and_then(|at| dense.get_mut(at as usize)) {
+            *at = bytes.map(|bytes| bytes as f64);
+        }
+    }
+    dense
+}
+
+fn judge(
+    scene: &Scene<'_>,
+    population: PopulationIndex,
+    candidate: &Candidate<'_>,
+    found: Match,
+    of: Of,
+) -> Option<Finding> {
+    let [sent, back] = candidate.stream.bytes.map(|bytes| bytes as f64);
+    let one_sided = sent / (sent + back).max(1.0);
+    let reasons = vec![
+        Reason::number("rate_correlation", found.correlation, "ratio", ramp(found.correlation, 0.15, 0.5), 0.25),
+        Reason::number("deviations_over_shifted", found.z, "ratio", ramp(found.z, 3.5, 7.0), 0.3),
+        Reason::number("parts_that_agree", found.agreement, "ratio", ramp(found.agreement, 0.5, 0.95), 0.25),
+        Reason::number("volume_ratio_spread", found.ratio_spread, "ratio", ramp(found.ratio_spread, 1.5, 0.5), 0.1),
+        Reason::number("sent_share", one_sided, "ratio", ramp(one_sided, 0.8, 0.95), 0.1),
+    ];
+    let (score, mut evidence) = weigh(reasons);
+    let p_value = (tail(found.z) * found.tries).clamp(1e-9, 1.0);
+    let severity = severity_of(score, p_value)?;
+    let slot_s = slot_length(scene.summary.class()).as_secs_f64();
+    evidence.push(words::evidence("volume_ratio", EvidenceValue::Number(found.ratio), "ratio", 0.0));
+    evidence.push(words::evidence("lag", EvidenceValue::Number(found.lag as f64 * slot_s), "seconds", 0.0));
+    let class = match scene.summary.class() {
+        SpanClass::Window => "second by second",
+        SpanClass::Hour => "every four seconds",
+        SpanClass::Day => "minute by minute",
+    };
+    let (what, subscribers) = match of {
+        Of::Whole("both ways") => {
+            ("everything that the population sends and receives".to_owned(), scene.active(population))
+        }
+        Of::Whole(words) => (
+            format!("what the population {}", if words == "sent" { "sends" } else { "receives" }),
+            scene.active(population),
+        ),
+        Of::Subset(members) => {
+            (format!("the traffic of {}", words::counted(members as u64, "busy subscriber")), members as u64)
+        }
+    };
+    let names = scene.names_of(&candidate.addresses);
+    let who = match candidate.addresses.as_slice() {
+        [one] => words::party(*one, &names),
+        several => format!(
+            "{} addresses ({})",
+            several.len(),
+            if candidate.level == "prefix" { &candidate.key } else { "one sender" }
+        ),
+    };
+    let sender = match candidate.senders.iter().next() {
+        Some(Party::Outside(address)) if candidate.senders.len() == 1 => format!("The device {address}"),
+        _ if candidate.senders.len() == 1 => "A device inside the population".to_owned(),
+        _ => words::counted(candidate.senders.len() as u64, "device"),
+    };
+    let place = candidate.addresses.first().map(|a| scene.places.of(*a)).unwrap_or_default();
+    let services = candidate.stream.services.by_count();
+    let protocol = services.first().map_or(0, |(service, _)| service >> 16);
+    let prefix = words::prefix(candidate.addresses.first().copied().unwrap_or_default());
+    let one_prefix = candidate.addresses.iter().all(|a| words::prefix(*a) == prefix);
+    Some(Finding {
+        technique: Technique::TapCorrelation,
+        severity,
+        score,
+        p_value,
+        collector: CollectorIdentity {
+            collector_key: candidate.key.clone(),
+            addresses: candidate.addresses.clone(),
+            ports: services.iter().map(|(service, _)| (service & 0xffff) as u16).filter(|port| *port != 0).collect(),
+            prefix: one_prefix.then_some(prefix),
+            asn: place.asn,
+            country: place.country,
+            names,
+        },
+        population: PopulationShare {
+            subscribers,
+            coverage: scene.coverage(population, subscribers),
+            ..scene.population(population)
+        },
+        start: candidate.stream.seen.first,
+        end: candidate.stream.seen.last,
+        proto: match protocol {
+            6 => "TCP",
+            17 => "UDP",
+            47 => "GRE",
+            50 => "ESP",
+            132 => "SCTP",
+            _ => "IP",
+        },
+        app_proto: None,
+        community_id: None,
+        flows: candidate.stream.flows,
+        packets: candidate.stream.packets[0].saturating_add(candidate.stream.packets[1]),
+        bytes_up: candidate.stream.bytes[0],
+        bytes_down: candidate.stream.bytes[1],
+        days: words::days(candidate.stream.seen.first, candidate.stream.seen.last),
+        evidence,
+        verdict: Verdict::Unregistered,
+        headline: format!("An opaque stream to {who} rises and falls with the population's traffic"),
+        explanation: format!(
+            "{sender} sends {} to {who} and hardly gets anything back. Its rate follows {what}, {class} over {} slots, once \
+             slow change is taken out: correlation {:.2}, {:.0} standard deviations over the same series shifted in time, \
+             and it holds in {:.0} % of the parts of the span. That is what a tunnel with copies of the traffic inside looks \
+             like; what is inside cannot be seen, so it is inferred and not proved. Find the device that sends, look for a \
+             capture, a monitor session or a tunnel that nobody knows of, and ask who runs {who}.",
+            words::bytes(candidate.stream.bytes[0]),
+            found.slots,
+            found.correlation,
+            found.z,
+            100.0 * found.agreement,
+        ),
+    })
+}
+
+/// Upper tail of the normal distribution (Abramowitz and Stegun 7.1.26, error below 1.5e-7; past six deviations its
+/// asymptotic form).
+fn tail(z: f64) -> f64 {
+    if z > 5.0 {
+        return (-z * z / 2.0).exp() / (z * (2.0 * std::f64::consts::PI).sqrt());
+    }
+    let x = z.max(0.0) / std::f64::consts::SQRT_2;
+    let t = 1.0 / (1.0 + 0.327_591_1 * x);
+    let poly =
+        t * (0.254_829_592 + t * (-0.284_496_736 + t * (1.421_413_741 + t * (-1.453_152_027 + t * 1.061_405_429))));
+    0.5 * poly * (-x * x).exp()
+}
+
+#[cfg(test)]
+mod tests;

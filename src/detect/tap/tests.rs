@@ -1,0 +1,106 @@
+//! Streams that copy, and streams that do not.
+
+use super::*;
+use crate::flow::pace::Pace;
+use crate::flow::row::FlowRow;
+use crate::population::limits::SummaryLimits;
+use crate::population::places::Places;
+use crate::population::summary::tests::{populations, row, summary_of};
+use crate::units::{DurationNs, Side, TimestampNs};
+
+/// Seconds of the test's window.
+const SECONDS: u64 = 290;
+
+fn at(second: u64) -> TimestampNs {
+    TimestampNs(DurationNs::from_secs(1_000_000_000 + second).0)
+}
+
+/// Numbers that look like nothing, the same for ever.
+fn noise(seed: u64, n: u64) -> f64 {
+    let mixed = (seed << 32 | n).wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    (mixed >> 40) as f64 / f64::from(1 << 24)
+}
+
+/// A home's rate at a second: bursts of a few seconds among silence, over a swell that all share.
+fn rate(home: u64, second: u64) -> f64 {
+    let burst = if noise(home, second / 3) < 0.12 { 20_000.0 * noise(home + 1_000, second / 3) } else { 60.0 };
+    burst + 800.0 * (1.0 + (second as f64 / 90.0).sin())
+}
+
+/// A row for each minute whose bytes lie in time as told; `back` is what the other side sends.
+fn rows_of(from: Address, to: Address, back: f64, rate: impl Fn(u64) -> f64) -> Vec<FlowRow> {
+    (0..SECONDS.div_ceil(60))
+        .map(|minute| {
+            let seconds = minute * 60..(minute * 60 + 60).min(SECONDS);
+            let mut pace = Pace::new(at(seconds.start));
+            let mut sum = 0;
+            for second in seconds.clone() {
+                let bytes = rate(second) as u32;
+                pace.add(Side::Orig, at(second), bytes);
+                sum += u64::from(bytes);
+            }
+            let mut row = row(from, to, seconds.start, sum, (sum as f64 * back) as u64);
+            row.sides[0].ip_bytes = sum;
+            row.sides[1].ip_bytes = (sum as f64 * back) as u64;
+            row.row_number = minute as u32;
+            row.ts_last = at(seconds.end - 1);
+            row.pace = Some(Box::new(pace));
+            row
+        })
+        .collect()
+}
+
+fn found(stream: Vec<FlowRow>) -> Vec<Finding> {
+    let mut rows: Vec<FlowRow> = (0..24u8)
+        .flat_map(|home| {
+            let far = Address::v4([198, 51, 100, home]);
+            rows_of(Address::v4([10, 0, 1, home]), far, 0.5, move |second| rate(home.into(), second))
+        })
+        .collect();
+    rows.extend(stream);
+    let summary = summary_of(&rows, &SummaryLimits::default());
+    let (populations, places) = (populations(), Places::default());
+    let mut findings = Vec::new();
+    detect(&Scene::new(&summary, &populations, &places, None), &mut findings);
+    findings
+}
+
+#[test]
+fn only_copies_are_found() {
+    let all = |second: u64| (0..24).map(|home| rate(home, second)).sum::<f64>();
+    let some = |second: u64| (0..5).map(|home| rate(home, second)).sum::<f64>();
+    let swell = |second: u64| 20_000.0 * (1.5 + (second as f64 / 90.0).sin());
+    let (inside, outside) = (Address::v4([10, 0, 9, 9]), Address::v4([203, 0, 113, 200]));
+    let far = Address::v4([203, 0, 113, 7]);
+    type Rate<'a> = &'a dyn Fn(u64) -> f64;
+    let table: [(&str, Address, f64, Rate<'_>, bool); 9] = [
+        ("a copy of everything", inside, 0.0, &|s| all(s) * 1.6, true),
+        ("from beyond the population", outside, 0.0, &|s| all(s) * 1.6, true),
+        ("two seconds late", inside, 0.01, &|s| all(s.saturating_sub(2)) * 1.6, true),
+        ("compressed, with chaff", inside, 0.0, &|s| all(s) * 0.6 + 9_000.0 * noise(77, s), true),
+        ("a copy of five homes of twenty-four", inside, 0.0, &|s| some(s) * 1.55, true),
+        ("the shared swell alone", inside, 0.0, &swell, false),
+        ("bursts of its own", inside, 0.0, &|s| 20.0 * rate(99, s), false),
+        ("steady", inside, 0.0, &|_| 30_000.0, false),
+        ("an honest tunnel, both ways", inside, 0.6, &|s| all(s) * 1.6, false),
+    ];
+    for (name, from, back, rate, wanted) in table {
+        let findings = found(rows_of(from, far, back, rate));
+        let loud: Vec<_> = findings.iter().filter(|f| f.severity >= super::super::finding::Severity::Medium).collect();
+        assert_eq!(loud.iter().any(|f| f.collector.addresses == [far]), wanted, "{name}: {findings:#?}");
+        assert!(wanted || loud.is_empty(), "{name}");
+        for finding in loud {
+            assert!(finding.p_value < 0.001 && finding.evidence.len() >= 7, "{name}");
+            assert!(!finding.explanation.contains("10.0.9.9"), "{name}: a subscriber is named");
+        }
+    }
+}
+
+#[test]
+fn the_tail_is_the_normal_one() {
+    for (z, wanted) in [(0.0, 0.5), (1.0, 0.158_655), (3.0, 1.349_9e-3), (6.0, 9.866e-10)] {
+        assert!((tail(z) / wanted - 1.0).abs() < 0.03, "{z}: {}", tail(z));
+    }
+}
