@@ -4,7 +4,7 @@
 //! over hours. Not by: stack, port, name or time; backups and photographs go the same way through the same code.
 
 use super::knobs::{Knob, KnobUnit};
-use super::{Install, Program, Role};
+use super::{Install, Program, Role, Variant};
 use crate::detect::finding::Technique;
 use crate::synth::dice::{Dice, secs};
 use crate::synth::stage::{Actor, Cx, Wake};
@@ -40,6 +40,13 @@ pub(super) const OPERATION: Program = Program {
             unit: KnobUnit::Share,
             about: "when a burst begins, as a share of the capture",
         },
+        Knob { name: "addresses", default: "1", unit: KnobUnit::Count, about: "addresses of the receiver" },
+        Knob {
+            name: "uneven",
+            default: "0.3",
+            unit: KnobUnit::Share,
+            about: "how uneven the time between two pieces is, where slow",
+        },
         Knob { name: "port", default: "443", unit: KnobUnit::Port, about: "port of the receiver" },
         Knob {
             name: "naming",
@@ -48,9 +55,25 @@ pub(super) const OPERATION: Program = Program {
             about: "whether it calls by a name or a bare address",
         },
     ],
-    variants: &[],
+    variants: &[
+        Variant { name: "slow", settings: "mode=slow,every=150s", about: "in pieces over the whole capture" },
+        Variant {
+            name: "evasive",
+            settings: "mode=slow,bytes=14MiB,every=45s,uneven=0.9,naming=address",
+            about: "less, in small pieces at uneven times, to a bare address",
+        },
+        Variant {
+            name: "spread",
+            settings: "addresses=48,mode=slow,every=20s",
+            about: "over 48 addresses of one name",
+        },
+    ],
     install: |knobs, install| {
-        let service = install.cx.town.catalogue.add_own(format!("files{}.quantor-hosting.example", install.label), 1);
+        let service = install
+            .cx
+            .town
+            .catalogue
+            .add_own(format!("files{}.quantor-hosting.example", install.label), knobs.number("addresses") as usize);
         install.note_party(service);
         let mut dice = install.dice("exfiltration");
         let share = knobs.number("hosts") / install.cx.town.homes.len().max(1) as f64;
@@ -66,6 +89,7 @@ pub(super) const OPERATION: Program = Program {
                 naming: if knobs.word("naming") == "name" { Naming::Name } else { Naming::Address },
                 piece: knobs.number("bytes").max(1.0) / pieces,
                 every_s: slow.then_some(every_s),
+                uneven: knobs.number("uneven"),
                 label: install.label,
                 dice: dice.fork(),
             };
@@ -87,6 +111,7 @@ struct Sender {
     naming: Naming,
     piece: f64,
     every_s: Option<f64>,
+    uneven: f64,
     label: u16,
     dice: Dice,
 }
@@ -106,7 +131,9 @@ impl Actor for Sender {
         dial.label = self.label;
         dial.open(now, &mut self.dice, cx);
         match self.every_s {
-            Some(every_s) => Wake::At(now.after(secs(every_s * self.dice.between(0.7, 1.3)))),
+            Some(every_s) => {
+                Wake::At(now.after(secs(every_s * self.dice.between(1.0 - self.uneven, 1.0 + self.uneven))))
+            }
             None => Wake::Gone,
         }
     }

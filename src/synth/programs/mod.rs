@@ -12,6 +12,9 @@ pub(crate) mod knobs;
 pub(crate) mod mirroring;
 pub(crate) mod overlay;
 pub(crate) mod peers;
+pub(crate) mod scraping;
+pub(crate) mod tap;
+pub(crate) mod transfer;
 
 use knobs::{Knob, Knobs};
 
@@ -87,7 +90,6 @@ impl Install<'_, '_> {
     }
 
     /// Adds a whole TOML table to the policy, such as a `[[transfer]]` or an `[[authorised]]` of its own kind.
-    #[allow(dead_code, reason = "for programs that need a rule of their own")]
     pub(crate) fn policy(&mut self, table: &str) {
         self.cx.town.policy_more.push(table.to_owned());
     }
@@ -103,8 +105,11 @@ impl Install<'_, '_> {
 pub const PROGRAMS: &[Program] = &[
     fan_in::OPERATION,
     exfiltration::OPERATION,
+    scraping::OPERATION,
     mirroring::OPERATION,
+    tap::OPERATION,
     injection::OPERATION,
+    transfer::OPERATION,
     fan_in::TELEMETRY,
     innocents::ANALYTICS,
     innocents::BACKUP,
@@ -123,6 +128,12 @@ pub const PROGRAMS: &[Program] = &[
     inside::FLOW_EXPORT_INSIDE,
     inside::SITE_TUNNEL,
     peers::PEER_TO_PEER,
+    scraping::PORTAL,
+    scraping::MONITOR,
+    scraping::CRAWLER,
+    tap::BRANCH_TUNNEL,
+    tap::OPAQUE_UPLOAD,
+    transfer::ALLOWED,
 ];
 
 #[cfg(test)]
