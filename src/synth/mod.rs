@@ -8,6 +8,8 @@
 //!          └▶ programs (operations, innocents)        ─┘        └▶ taps (copies)
 //! ```
 
+#[cfg(test)]
+mod artefacts;
 mod dice;
 mod faults;
 mod labels;

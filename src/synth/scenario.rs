@@ -232,12 +232,27 @@ impl Scenario {
             }
         }
         let mut stage = Stage::new(self.start, self.start.after(self.lasts));
+        self.play(&mut stage, path, beside)
+    }
+
+    /// Every frame with the label of the program that sent it: its number among operations and negatives from 1, 0 for nobody.
+    #[cfg(test)]
+    pub(super) fn witness(&self, folder: &Path) -> Vec<(TimestampNs, u16, Box<[u8]>)> {
+        let mut stage = Stage::new(self.start, self.start.after(self.lasts));
+        stage.witnessed = Some(Vec::new());
+        let path = folder.join("witnessed.pcap");
+        let beside = Beside::of(&path).expect("a good name");
+        self.play(&mut stage, &path, beside).expect("a capture");
+        stage.witnessed.unwrap_or_default()
+    }
+
+    fn play(&self, stage: &mut Stage, path: &Path, beside: Beside) -> Result<SynthReport, SynthError> {
         let seeds = Seeds::new(self.seed);
-        let mut town = Town::new(self.world, &seeds, self.subscribers, self.activity, self.volume, &mut stage);
+        let mut town = Town::new(self.world, &seeds, self.subscribers, self.activity, self.volume, stage);
         let (mut taps, mut registered) = (Vec::new(), Vec::new());
-        network::install(&mut Cx { stage: &mut stage, town: &mut town }, &mut registered);
-        habits::install(&mut Cx { stage: &mut stage, town: &mut town });
-        self.install(&mut stage, &mut town, &mut taps, &mut registered);
+        network::install(&mut Cx { stage: &mut *stage, town: &mut town }, &mut registered);
+        habits::install(&mut Cx { stage: &mut *stage, town: &mut town });
+        self.install(stage, &mut town, &mut taps, &mut registered);
         town.loss = self.faults.loss.unwrap_or(town.loss);
         let out = CaptureWriter::create(path)?;
         let mut out = CapturePoint::new(out, self.faults, [stage.start, stage.end], &seeds);

@@ -114,6 +114,9 @@ pub(crate) struct Stage {
     pub(crate) plane: Option<UserPlane>,
     pub(crate) start: TimestampNs,
     pub(crate) end: TimestampNs,
+    /// Every frame and the label of who sent it, where a test looks on.
+    #[cfg(test)]
+    pub(crate) witnessed: Option<Vec<(TimestampNs, u16, Box<[u8]>)>>,
 }
 
 impl Stage {
@@ -130,6 +133,8 @@ impl Stage {
             plane: None,
             start,
             end,
+            #[cfg(test)]
+            witnessed: None,
         }
     }
 
@@ -205,6 +210,8 @@ impl Stage {
                         None => out.write(at, &frame)?,
                     }
                     self.count(at, &plan);
+                    #[cfg(test)]
+                    self.witness(at, plan.label, &frame);
                     for tap in taps.iter_mut() {
                         tap.see(at, &plan, &frame, self);
                     }
@@ -213,6 +220,8 @@ impl Stage {
                     let Some(copy) = self.frames.take(number) else { continue };
                     self.frames.release(number);
                     out.write(at, &copy.bytes)?;
+                    #[cfg(test)]
+                    self.witness(at, copy.label, &copy.bytes);
                     self.tally(at, copy.label);
                 }
             }
@@ -272,6 +281,13 @@ impl Stage {
         let tally = &mut self.tallies[usize::from(plan.label)];
         if let Some(subscriber) = subscriber {
             tally.subscribers.insert(subscriber);
+        }
+    }
+
+    #[cfg(test)]
+    fn witness(&mut self, at: TimestampNs, label: u16, frame: &[u8]) {
+        if let Some(witnessed) = &mut self.witnessed {
+            witnessed.push((at, label, frame.into()));
         }
     }
 

@@ -81,7 +81,7 @@ pub(super) const OPERATION: Program = Program {
         let slow = knobs.word("mode") == "slow";
         let every_s = knobs.number("every").max(1.0);
         let pieces = if slow { (lasts_s / every_s).ceil().max(1.0) } else { 1.0 };
-        for device in install.cx.town.members(&[DeviceKind::Laptop], share.min(1.0), &mut dice) {
+        for device in install.cx.town.members(&[DeviceKind::Laptop, DeviceKind::Phone], share.min(1.0), &mut dice) {
             let sender = Sender {
                 device,
                 service,

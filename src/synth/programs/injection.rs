@@ -72,7 +72,8 @@ pub(super) const OPERATION: Program = Program {
         }
         let mut homes: Vec<u32> = victims.iter().map(|device| install.cx.town.device(*device).home).collect();
         homes.sort_unstable();
-        let hops = 4 + dice.below(4) as u8;
+        // He stands as far away as servers do.
+        let hops = 7 + dice.below(12) as u8;
         install.cx.town.injector = Some(Injector {
             homes,
             shots: knobs.number("shots"),

@@ -148,6 +148,17 @@ impl Catalogue {
         let hosters: Vec<usize> = (0..self.sites.len()).filter(|i| self.sites[*i].kind == SiteKind::Hoster).collect();
         let site = *dice.pick(&hosters);
         let mut service = self.service(Kind::Own, name, site, addresses, &mut dice);
+        // As far away, and on such machines, as what people ordinarily call: nobody is told by distance.
+        let wanted = [SiteKind::Cdn, SiteKind::Cloud, SiteKind::Hoster][dice.weighted(&[5.5, 3.5, 1.0])];
+        let like: Vec<&Site> = self.sites.iter().filter(|site| site.kind == wanted).collect();
+        let like = like[dice.index(like.len())];
+        service.hops = like.hops + dice.below(3) as u8;
+        service.delay = secs(like.delay_ms * dice.between(0.92, 1.1) / 1e3);
+        service.stack = match wanted {
+            SiteKind::Cdn => &stack::CDN_SERVER,
+            _ if dice.chance(0.12) => &stack::WINDOWS_SERVER,
+            _ => &stack::SERVER,
+        };
         for _ in 1..addresses {
             let other = *dice.pick(&hosters);
             let address = self.address(other, &mut dice);
