@@ -5,7 +5,6 @@
 //! one side of a flow sends, by the same protocol, at the same port of the server.
 //! It plays some twenty small captures, which takes seconds: fewer leave more noise than what it looks for.
 #![cfg(test)]
-#![allow(clippy::print_stdout, reason = "a test's output is for people")]
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -205,7 +204,6 @@ fn collectors_stand_where_servers_do() {
     }
     for (name, scored) in ["TTL", "identification"].into_iter().zip(scored) {
         let auc = auc(&scored).expect("many");
-        println!("{name}: AUC {auc:.3}");
         assert!(AUC_OF_CHANCE.contains(&auc), "{name} tells collectors from servers: AUC {auc:.3}");
     }
 }
@@ -217,14 +215,14 @@ fn no_header_and_no_clock_gives_an_operation_away() {
         |from: u64| -> Vec<Sample> { (from..from + SEEDS).flat_map(|seed| samples(seed, folder.path())).collect() };
     let (trained, tested) = (half(500), half(600));
     let mut broken = Vec::new();
-    println!("{:<24} {:<4} {:>6} {:>6}  {}", "operation", "way", "flows", "all", FEATURES.join(", "));
+    let mut table = format!("operation, way, flows: AUC of all, of {}\n", FEATURES.join(", "));
     for (i, (kind, _)) in operations().into_iter().enumerate() {
         for up in [true, false] {
             let (flows, aucs) = judged([&trained, &tested], i + 1, up);
             let said: Vec<String> =
                 aucs.iter().map(|auc| auc.map_or("-".to_owned(), |auc| format!("{auc:.3}"))).collect();
             let way = if up { "up" } else { "down" };
-            println!("{kind:<24} {way:<4} {flows:>6} {}", said.join("  "));
+            table += &format!("{kind} {way} {flows}: {}\n", said.join("  "));
             if let Some(Some(all)) = aucs.first()
                 && !AUC_OF_CHANCE.contains(all)
             {
@@ -232,5 +230,5 @@ fn no_header_and_no_clock_gives_an_operation_away() {
             }
         }
     }
-    assert!(broken.is_empty(), "given away by artefacts:\n{}", broken.join("\n"));
+    assert!(broken.is_empty(), "given away by artefacts: {}\n{table}", broken.join("; "));
 }
