@@ -69,12 +69,11 @@ impl Archive {
     }
 
     pub fn sweep_args(&self, store: &str, more: &[&str]) -> Vec<String> {
-        let mut args: Vec<String> =
-            ["sweep", "--settle", "0", "--format", "json", "--store"].map(str::to_owned).to_vec();
-        args.push(text(&self.at(store)).to_owned());
-        args.extend(["--key".to_owned(), text(&self.at("key")).to_owned()]);
-        if !more.contains(&"--policy") {
-            args.extend(["--policy".to_owned(), text(&self.policy).to_owned()]);
+        let mut args = vec!["sweep".to_owned(), "--store".to_owned(), text(&self.at(store)).to_owned()];
+        let key = self.at("key");
+        let usual = [("--settle", "0"), ("--format", "json"), ("--key", text(&key)), ("--policy", text(&self.policy))];
+        for (option, value) in usual.into_iter().filter(|(option, _)| !more.contains(option)) {
+            args.extend([option.to_owned(), value.to_owned()]);
         }
         if !more.contains(&"--rejudge") {
             args.push(text(&self.captures()).to_owned());

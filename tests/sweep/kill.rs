@@ -8,29 +8,38 @@ use trawlwatch::store::{Access, Store};
 
 use crate::archive::{Archive, quiet_town};
 
-/// Stores that are disturbed, and how often each is.
-const STORES: u32 = 10;
-const KILLS: u32 = 5;
+/// Sweeps that must have been killed while they were at work.
+const KILLS: u32 = 50;
+/// Kills of one store before it is left in peace.
+const KILLS_OF_STORE: u32 = 5;
+/// Stores tried at most: on a machine that others use, many a kill comes too late.
+const STORES_MAX: u32 = 60;
 
 #[test]
 fn killed_at_fifty_random_moments_a_sweep_comes_to_the_same() {
-    let archive = Archive::cut(quiet_town(16, 2.0, "population-fan-in:subscribers=0.8,period=300s", 3), 600);
+    let archive = Archive::cut(quiet_town(14, 1.0, "population-fan-in:subscribers=0.8,period=200s", 3), 450);
     let began = Instant::now();
     let undisturbed = archive.sweep("whole.db", &[]);
     let takes = began.elapsed();
-    assert_eq!(undisturbed.status, Some(1), "{}", undisturbed.stderr);
+    assert_eq!(undisturbed.status, Some(0), "{}", undisturbed.stderr);
     // What was told is open afterwards, in whichever run it was told.
     archive.sweep("whole.db", &[]);
     let wanted = (archive.findings("whole.db"), archive.swept("whole.db"));
-    assert!(!wanted.0.is_empty() && wanted.1.len() == 12, "{} captures", wanted.1.len());
+    assert!(!wanted.0.is_empty() && wanted.1.len() == 8, "{} captures", wanted.1.len());
 
     let mut dice = 0x9e37_79b9_u64;
     let mut killed = 0;
-    for store in (0..STORES).map(|n| format!("killed{n}.db")) {
-        for _ in 0..KILLS {
+    for store in (0..STORES_MAX).map(|n| format!("killed{n}.db")) {
+        if killed >= KILLS {
+            break;
+        }
+        for _ in 0..KILLS_OF_STORE {
             dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             let moment = takes.mul_f64((dice >> 33) as f64 / (1_u64 << 31) as f64);
-            killed += u32::from(kill_after(&archive, &store, moment));
+            match kill_after(&archive, &store, moment) {
+                true => killed += 1,
+                false => break,
+            }
         }
         archive.sweep(&store, &[]);
         archive.sweep(&store, &[]);
@@ -41,7 +50,7 @@ fn killed_at_fifty_random_moments_a_sweep_comes_to_the_same() {
         assert!(told(&archive, &store).values().all(|times| *times == 1), "{store}: told twice");
         assert_eq!(told(&archive, &store).len(), wanted.0.len(), "{store}: never told");
     }
-    println!("{killed} of {} sweeps were killed before their end", STORES * KILLS);
+    println!("{killed} sweeps were killed at work");
 }
 
 /// Begins a sweep and kills it after a while; whether it was still at work.
