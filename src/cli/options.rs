@@ -205,6 +205,12 @@ options! {
         /// Where the model is written; its card goes beside it
         #[arg(long, short = 'o', value_name = "FILE", help_heading = "Output")]
         output: PathBuf,
+        /// Fit nothing: say how far the captures have moved from this model
+        #[arg(long, value_name = "MODEL", conflicts_with = "output", help_heading = "Output")]
+        against: PathBuf,
+        /// Print the kinds of flows and of collectors in words: members, sizes, nearest known service
+        #[arg(long, num_args = 0, default_missing_value = "true", help_heading = "Output")]
+        explain: bool,
         /// Seed of every random choice
         #[arg(long, value_name = "N", help_heading = "Fit")]
         seed: u64,

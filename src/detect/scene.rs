@@ -112,7 +112,11 @@ impl<'a> Scene<'a> {
             .map(|group| Some(group).filter(is_judged).map(|g| profile_of(&g.of, &g.whole, &context)))
             .collect();
         if let Some(model) = self.model {
-            return profiles.iter().map(|profile| profile.map(|profile| model.score_profile(&profile))).collect();
+            let class = self.summary.class();
+            return profiles
+                .iter()
+                .map(|profile| profile.map(|profile| model.score_profile(class, &profile)))
+                .collect();
         }
         let alone = groups.iter().zip(&profiles).filter(|(group, _)| group.level == Level::Address);
         let bulk: Vec<[f32; PROFILE_LEN]> = alone.filter_map(|(_, profile)| *profile).collect();

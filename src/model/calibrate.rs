@@ -9,7 +9,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Scores kept at most; of more, evenly spaced ranks are kept.
-const SCORES_MAX: usize = 4096;
+const SCORES_MAX: usize = 1024;
 /// Scores above the threshold that a tail needs.
 const EXCESSES_MIN: usize = 10;
 /// Below this many scores the tail begins at their 90 % quantile, from there on at the 95 %.

@@ -32,8 +32,48 @@ pub struct Card {
     pub figures: Vec<(String, f64)>,
     /// What it is not good for.
     pub limits: Vec<String>,
-    /// Codewords: rows of the sample, and the features in which they lie farthest out, in ordinary deviations.
-    pub codewords: Vec<(u64, String)>,
+    /// Kinds of flows.
+    pub codewords: Vec<Cluster>,
+    /// Kinds of collectors, for windows, hours and days.
+    pub clusters: Vec<Cluster>,
+}
+
+/// One kind of flows or of collectors.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Cluster {
+    /// What it is a kind of: `flow`, or a collector by `window`, `hour` or `day`.
+    pub of: String,
+    /// Its number: a codeword, or `trawl`'s cluster.
+    pub number: u16,
+    /// Rows of the sample that belong to it.
+    pub members: u64,
+    /// Their share of the sample, 0 to 1.
+    pub share: f64,
+    /// What it is like: sizes, and what tells it from the others.
+    pub words: String,
+    /// The commonest services among its members, with their shares.
+    pub services: String,
+}
+
+impl Card {
+    /// The clusters in words, one a line, the largest first.
+    pub fn explained(&self) -> String {
+        let mut clusters: Vec<&Cluster> = self.codewords.iter().chain(&self.clusters).collect();
+        let kind = |of: &str| ["flow", "window", "hour", "day"].iter().position(|kind| *kind == of);
+        clusters.sort_by_key(|one| (kind(&one.of), std::cmp::Reverse(one.members), one.number));
+        let line = |one: &Cluster| {
+            let of = if one.of == "flow" { "flows".to_owned() } else { format!("collectors by {}", one.of) };
+            format!(
+                "{of} #{}: {} ({:.1} %), mostly {}: {}\n",
+                one.number,
+                one.members,
+                100.0 * one.share,
+                if one.services.is_empty() { "unknown" } else { &one.services },
+                one.words
+            )
+        };
+        clusters.into_iter().map(line).collect()
+    }
 }
 
 impl fmt::Display for Card {
@@ -54,12 +94,11 @@ impl fmt::Display for Card {
         for limit in &self.limits {
             writeln!(f, "- {limit}")?;
         }
-        writeln!(
-            f,
-            "\n## Codewords\n\n| codeword | rows | farthest out, in ordinary deviations |\n| --- | --- | --- |"
-        )?;
-        for (i, (rows, words)) in self.codewords.iter().enumerate() {
-            writeln!(f, "| {i} | {rows} | {words} |")?;
+        writeln!(f, "\n## Kinds of flows and of collectors\n\n| of | number | members | share | mostly | like |")?;
+        writeln!(f, "| --- | --- | --- | --- | --- | --- |")?;
+        for one in self.codewords.iter().chain(&self.clusters) {
+            let Cluster { of, number, members, share, words, services } = one;
+            writeln!(f, "| {of} | {number} | {members} | {share:.3} | {services} | {words} |")?;
         }
         writeln!(f, "\n## Features\n\nFlows: {}.\n", self.flow_features.join(", "))?;
         writeln!(f, "Profiles: {}.", self.profile_features.join(", "))

@@ -108,6 +108,32 @@ impl Codebook {
         }
     }
 
+    /// A codeword as people would say it: what either side sends, how long it lasts, then what tells it from the others.
+    pub fn words(&self, codeword: u16) -> String {
+        let Kind::Fitted { scaler, centroids, .. } = &self.0 else { return self.describe(codeword) };
+        let Some(centroid) = centroids.chunks_exact(FEATURE_COUNT).nth(usize::from(codeword)) else {
+            return String::new();
+        };
+        let value = |column: usize| f64::from(scaler.unscaled(column, centroid[column])).exp_m1().max(0.0);
+        let [orig, resp, _, packets, _, duration] = GRID_COLUMNS;
+        let bytes = |n: f64| match n {
+            n if n < 1_024.0 => format!("{n:.0} B"),
+            n if n < 1_048_576.0 => format!("{:.1} KiB", n / 1_024.0),
+            n => format!("{:.1} MiB", n / 1_048_576.0),
+        };
+        let lasts = match value(duration) {
+            ms if ms < 1_000.0 => format!("{ms:.0} ms"),
+            ms => format!("{:.1} s", ms / 1e3),
+        };
+        format!(
+            "sends {} in {:.0} packets, receives {}, lasts {lasts}; {}",
+            bytes(value(orig)),
+            value(packets),
+            bytes(value(resp)),
+            self.describe(codeword)
+        )
+    }
+
     /// Each row's codeword, in order; what `codewords` held before is gone.
     pub fn assign(&self, matrix: &FeatureMatrix, codewords: &mut Vec<u16>) {
         codewords.clear();

@@ -9,10 +9,12 @@ use serde::{Deserialize, Serialize};
 
 use super::median;
 
-/// Rows kept at most.
-pub(super) const POINTS_MAX: usize = 2000;
+/// Rows kept at most: three models of spans, 35 features and 400 rows are 168 kB of a file.
+pub(super) const POINTS_MAX: usize = 400;
 /// Which neighbour counts: one lone twin, or four, do not make a profile ordinary.
 const NEIGHBOUR: usize = 5;
+/// Which one counts where pockets are looked for: more than a pocket of 5 % of the rows has members, by chance too.
+const POCKET_NEIGHBOUR_SHARE: f64 = 0.09;
 /// Smallest usual distance: where the ordinary rows are all the same, the next one is not infinitely strange.
 const UNIT_MIN: f64 = 0.1;
 
@@ -32,16 +34,30 @@ pub struct Density {
 impl Density {
     /// From scaled rows, one after the other; of more than [`POINTS_MAX`] the first ones (they come shuffled).
     pub fn fit(rows: &[f32], width: usize) -> Self {
+        Self::with_neighbour(rows, width, |_| NEIGHBOUR)
+    }
+
+    /// The same where a pocket of alike rows, 5 % of all, must not be each other's neighbours.
+    pub(super) fn beyond_pockets(rows: &[f32], width: usize) -> Self {
+        Self::with_neighbour(rows, width, |count| (count as f64 * POCKET_NEIGHBOUR_SHARE) as usize)
+    }
+
+    fn with_neighbour(rows: &[f32], width: usize, neighbour: impl Fn(usize) -> usize) -> Self {
         let width = width.max(1);
         let count = (rows.len() / width).min(POINTS_MAX);
         let points = rows[..count * width].to_vec();
         // With few rows the k-th neighbour of most is already a stranger.
-        let neighbour = NEIGHBOUR.min(count / 4).max(1);
+        let neighbour = neighbour(count).min(count / 4).max(1);
         let mut density = Self { width, points, neighbour, unit: 1.0 };
         let mut usual: Vec<f32> = density.own_scores().map(|score| score as f32).collect();
         usual.sort_by(f32::total_cmp);
         density.unit = f64::from(median(&usual)).max(UNIT_MIN);
         density
+    }
+
+    /// The usual distance, in scaled units; above 0.
+    pub(super) fn unit(&self) -> f64 {
+        self.unit
     }
 
     /// How many rows it stands on.

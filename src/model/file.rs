@@ -25,7 +25,7 @@ use crate::features::SET_HASH;
 /// First bytes of every model file.
 const MAGIC: [u8; 8] = *b"TRWLMDL\n";
 /// Version of the form of body and header.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 /// Bytes before the body.
 const HEADER_BYTES: usize = 60;
 /// Bytes of the header that the checksum covers.

@@ -13,7 +13,7 @@ use rand_xoshiro::rand_core::SeedableRng;
 use serde::{Deserialize, Serialize};
 
 /// Most clusters.
-pub const COMPONENTS_MAX: usize = 8;
+pub const COMPONENTS_MAX: usize = 4;
 /// Rows of a well-populated cluster.
 const CLUSTER_ROWS_MIN: f64 = 5.0;
 /// Widest rows that full covariances are tried on: time and storage grow with the square and the cube.
@@ -61,6 +61,11 @@ impl Mixture {
             clusters *= 2;
         }
         best
+    }
+
+    /// Each cluster's rows, in parts, and its middle in scaled units.
+    pub(super) fn clusters(&self) -> impl Iterator<Item = (f64, &[f64])> {
+        self.components.iter().map(|component| (component.rows, component.mean.as_slice()))
     }
 
     /// How many clusters there are.

@@ -12,25 +12,31 @@ mod calibrate;
 mod card;
 mod codebook;
 mod density;
+mod drift;
 mod file;
 mod fit;
 mod mixture;
 mod profiles;
+mod sample;
 mod scale;
+mod words;
 
 pub use baseline::{Baseline, FeatureBaseline};
 pub use calibrate::Calibrator;
-pub use card::Card;
+pub use card::{Card, Cluster};
 pub use codebook::{CODEWORDS_MAX, Codebook, GRID_CELLS};
 pub use density::Density;
+pub use drift::{Drift, Moved};
 pub use file::{FORMAT_VERSION, LoadError, MODEL_BYTES_MAX, SaveError};
-pub use fit::{FitConfig, FitError, FitInput, ProfileRows};
+pub use fit::{FitConfig, FitError, FlowRows, ProfileRows};
 pub use mixture::Mixture;
+pub use sample::{FLOW_ROWS_MAX, FlowSample, PARTIES_MAX, ProfileSample, Profiles};
 pub use scale::{CLIP, Scaler};
 
 use serde::{Deserialize, Serialize};
 
 use crate::features::FeatureMatrix;
+use crate::population::SpanClass;
 use profiles::ProfileModel;
 
 /// How one collector's profile stands to the ordinary ones.
@@ -53,7 +59,17 @@ pub struct Model {
     feature_set: u32,
     profile_set: u32,
     codebook: Codebook,
-    profiles: ProfileModel,
+    /// For windows, hours and days: what is ordinary within a minute is not within a day.
+    profiles: [ProfileModel; SpanClass::ALL.len()],
+}
+
+/// The word for a length of span.
+fn span_name(class: SpanClass) -> &'static str {
+    match class {
+        SpanClass::Window => "window",
+        SpanClass::Hour => "hour",
+        SpanClass::Day => "day",
+    }
 }
 
 impl Model {
@@ -79,23 +95,31 @@ impl Model {
 
     /// How many features a profile has.
     pub fn profile_width(&self) -> usize {
-        self.profiles.width()
+        self.profiles[0].width()
     }
 
-    /// Scores a profile of [`Self::profile_width`] features; one that is not a number counts as ordinary.
-    pub fn score_profile(&self, profile: &[f32]) -> ProfileScore {
-        self.profiles.score(profile)
+    /// Scores a profile of [`Self::profile_width`] features over a span of this length; one that is not a number counts as
+    /// ordinary.
+    pub fn score_profile(&self, class: SpanClass, profile: &[f32]) -> ProfileScore {
+        self.profiles[class as usize].score(profile)
     }
 
     /// Median and quantiles of a profile feature among the ordinary collectors that it was fitted on.
-    pub fn feature_baselines(&self) -> &[FeatureBaseline] {
-        self.profiles.features()
+    pub fn feature_baselines(&self, class: SpanClass) -> &[FeatureBaseline] {
+        self.profiles[class as usize].features()
     }
 
     /// Whether the parts fit each other: what a file says is believed only as far as this has looked.
     fn check(&self) -> Result<(), &'static str> {
         self.codebook.check()?;
-        self.profiles.check()
+        let width = self.profile_width();
+        for profiles in &self.profiles {
+            profiles.check()?;
+            if profiles.width() != width {
+                return Err("profiles of one width for windows and of another for days");
+            }
+        }
+        Ok(())
     }
 }
 

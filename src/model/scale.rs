@@ -54,6 +54,12 @@ impl Scaler {
         (self.medians[feature], self.inverses[feature])
     }
 
+    /// The value that stands at a scaled one.
+    pub(super) fn unscaled(&self, feature: usize, scaled: f32) -> f32 {
+        let (median, inverse) = self.of(feature);
+        median + scaled / inverse
+    }
+
     /// Scales a row; what is not a number becomes 0, which is ordinary.
     pub fn scale_row(&self, row: &[f32], to: &mut [f32]) {
         assert!(row.len() == self.width() && to.len() == self.width(), "a row of {} features", self.width());

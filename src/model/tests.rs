@@ -44,24 +44,33 @@ fn profiles(rows: usize, seed: u64) -> Vec<Vec<f32>> {
 }
 
 fn fitted(rows: &[Vec<f32>]) -> Model {
-    let flows = blobs(400, 8, 1);
-    let profiles = ProfileRows { names: &NAMES, set_hash: PROFILE_SET, rows };
-    let input = FitInput { flow_features: &flows, profiles, created_from: "rows of a test" };
-    Model::fit(input, FitConfig { seed: 3, codewords: 12, ..FitConfig::default() }).expect("fits")
+    let matrix = blobs(400, 8, 1);
+    let config = FitConfig { seed: 3, codewords: 12, ..FitConfig::default() };
+    Model::fit(flow_rows(&matrix), profile_rows(rows), "rows of a test", config).expect("fits")
+}
+
+fn flow_rows(matrix: &FeatureMatrix) -> FlowRows<'_> {
+    FlowRows { matrix, services: &[], seen: matrix.rows() as u64 }
+}
+
+/// Rows for hours; windows and days have none.
+fn profile_rows(rows: &[Vec<f32>]) -> ProfileRows<'_> {
+    ProfileRows { names: &NAMES, set_hash: PROFILE_SET, rows: [&[], rows, &[]], services: [&[]; 3] }
 }
 
 #[test]
 fn a_stranger_is_told_from_the_ordinary() {
     let model = fitted(&profiles(600, 2));
-    let ordinary: Vec<ProfileScore> = profiles(400, 77).iter().map(|row| model.score_profile(row)).collect();
+    let ordinary: Vec<ProfileScore> =
+        profiles(400, 77).iter().map(|row| model.score_profile(SpanClass::Hour, row)).collect();
     for level in [0.2, 0.05, 0.01] {
         let rate = ordinary.iter().filter(|score| score.p_value <= level).count() as f64 / 400.0;
         assert!(rate <= level * 1.8 + 0.01, "{level}: {rate}");
     }
     assert!(ordinary.iter().filter(|score| score.cluster.is_some()).count() > 380);
-    let stranger = model.score_profile(&[7.0, 7.0, -6.0, 6.0, 0.0, 7.0]);
+    let stranger = model.score_profile(SpanClass::Hour, &[7.0, 7.0, -6.0, 6.0, 0.0, 7.0]);
     assert!(stranger.p_value < 0.002 && stranger.outlier > 3.0 && stranger.cluster.is_none(), "{stranger:?}");
-    assert!(model.score_profile(&[f32::NAN; 6]).p_value > 0.05);
+    assert!(model.score_profile(SpanClass::Hour, &[f32::NAN; 6]).p_value > 0.05);
 }
 
 #[test]
@@ -70,12 +79,29 @@ fn fits_of_few_or_equal_profiles_score_honestly() {
     let cases = [("none", vec![]), ("one", profiles(1, 1)), ("seven", profiles(7, 1)), ("the same", same)];
     for (name, rows) in cases {
         let model = fitted(&rows);
-        let score = model.score_profile(&[9.0; 6]);
+        let score = model.score_profile(SpanClass::Hour, &[9.0; 6]);
         let floor = 1.0 / (rows.len() + 1) as f64;
         assert!(score.p_value >= floor && score.p_value <= 1.0 && score.outlier.is_finite(), "{name}: {score:?}");
-        assert_eq!(model.feature_baselines().len(), 6, "{name}");
+        assert_eq!(model.feature_baselines(SpanClass::Day).len(), 6, "{name}");
         assert_eq!(Model::from_bytes(Path::new(name), &model.to_bytes(), PROFILE_SET).expect(name), model, "{name}");
     }
+}
+
+#[test]
+fn drift_is_nothing_for_the_same_and_much_for_other_traffic() {
+    let matrix = blobs(1000, 8, 1);
+    let rows = profiles(200, 2);
+    let config = FitConfig { seed: 3, codewords: 12, ..FitConfig::default() };
+    let model = Model::fit(flow_rows(&matrix), profile_rows(&rows), "x", config).expect("fits");
+    let again = profiles(200, 91);
+    let same = model.drift(&blobs(1000, 8, 1), &[&again[..]; 3]);
+    assert_eq!(same.moved(), Moved::Little, "{same}");
+    let shifted: Vec<Vec<f32>> = again.iter().map(|row| row.iter().map(|x| x + 4.0).collect()).collect();
+    let other = model.drift(&blobs(1000, 2, 1), &[&shifted[..]; 3]);
+    assert!(other.moved() == Moved::Much && other.flow_index.is_some_and(|index| index > 0.25), "{other}");
+    assert!(other.features.iter().all(|(_, then, now, deviations)| now > then && *deviations > 2.0), "{other}");
+    assert!(other.to_string().contains("train again"), "{other}");
+    assert_eq!(model.drift(&FeatureMatrix::new(), &[&[]; 3]).moved(), Moved::Little);
 }
 
 #[test]
@@ -83,12 +109,10 @@ fn one_seed_one_model_and_the_card_says_what_was_left_out() {
     let rows = profiles(300, 4);
     assert_eq!(fitted(&rows).to_bytes(), fitted(&rows).to_bytes());
     let flows = blobs(400, 8, 1);
-    let profiles = ProfileRows { names: &NAMES, set_hash: 1, rows: &rows };
     let config = FitConfig { flow_rows_max: 100, profile_rows_max: 50, codewords: 4, seed: 1 };
-    let model = Model::fit(FitInput { flow_features: &flows, profiles, created_from: "x" }, config).expect("fits");
+    let model = Model::fit(flow_rows(&flows), profile_rows(&rows), "x", config).expect("fits");
     let card = model.card().to_string();
-    for wanted in
-        ["Only 100 of 400 flow rows", "Only 50 of 300 collector profiles", "25 were held back", "upload_share"]
+    for wanted in ["Only 100 of 400 flow rows", "Only 50 of 300 profiles by hour", "25 were held back", "upload_share"]
     {
         assert!(card.contains(wanted), "{wanted} in\n{card}");
     }
@@ -107,9 +131,9 @@ fn what_cannot_be_fitted_is_said() {
         ("infinite", &flows, &infinite, 4, "upload_share is inf"),
     ];
     for (name, flow_features, rows, codewords, wanted) in cases {
-        let profiles = ProfileRows { names: &NAMES, set_hash: 1, rows };
-        let input = FitInput { flow_features, profiles, created_from: "x" };
-        let error = Model::fit(input, FitConfig { codewords, ..FitConfig::default() }).expect_err(name).to_string();
+        let config = FitConfig { codewords, ..FitConfig::default() };
+        let fitted = Model::fit(flow_rows(flow_features), profile_rows(rows), "x", config);
+        let error = fitted.expect_err(name).to_string();
         assert!(error.contains(wanted), "{name}: {error}");
     }
 }
@@ -149,7 +173,7 @@ fn each_wrong_file_is_refused_by_name_value_and_cure() {
         ("empty", vec![], PROFILE_SET, "not a model"),
         ("text", b"hello, world".to_vec(), PROFILE_SET, "begins with \"hello, w\""),
         ("magic alone", good[..8].to_vec(), PROFILE_SET, "8 bytes, its header says 60"),
-        ("newer", edited(8, 9), PROFILE_SET, "model format 9, this build reads 1"),
+        ("newer", edited(8, 9), PROFILE_SET, "model format 9, this build reads 2"),
         ("cut", good[..good.len() - 1].to_vec(), PROFILE_SET, "copy it again"),
         ("appended", [good.clone(), vec![0]].concat(), PROFILE_SET, "copy it again"),
         ("flipped", edited(good.len() - 3, good[good.len() - 3] ^ 4), PROFILE_SET, "checksum does not match"),
@@ -199,7 +223,7 @@ proptest! {
         }
         if let Ok(model) = Model::from_bytes(Path::new("x"), &bytes, PROFILE_SET) {
             // What was let through can be used.
-            let score = model.score_profile(&vec![1.0; model.profile_width()]);
+            let score = model.score_profile(SpanClass::Hour, &vec![1.0; model.profile_width()]);
             prop_assert!(score.p_value > 0.0 && score.p_value <= 1.0, "{score:?}");
             let mut codewords = Vec::new();
             model.assign(&blobs(20, 3, 1), &mut codewords);
