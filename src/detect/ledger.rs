@@ -15,6 +15,9 @@ pub const FINDINGS_MAX: usize = 10_000;
 /// How many times the subscribers of its largest part a wide finding must have to be the better explanation.
 const WIDER: f64 = 1.5;
 
+/// Share of a finding's addresses that another must hold to speak of the same party.
+const SAME_SHARE: f64 = 0.7;
+
 /// What makes two reports the same finding: technique, collector, population.
 type Identity = (Technique, String, String);
 
@@ -169,10 +172,13 @@ fn outdoes(by: &Finding, finding: &Finding) -> bool {
         && finding.collector.addresses.iter().all(|a| by.collector.addresses.binary_search(a).is_ok())
 }
 
-/// Whether `other` already says what `finding` says: same technique and population, and the addresses of one hold all
-/// of the other's.
+/// Whether `other` already says what `finding` says: same technique and population, and the addresses of one hold most of
+/// the other's.
 fn explains(other: &Finding, finding: &Finding) -> bool {
-    let holds = |outer: &[Address], inner: &[Address]| inner.iter().all(|a| outer.binary_search(a).is_ok());
+    let holds = |outer: &[Address], inner: &[Address]| {
+        let shared = inner.iter().filter(|a| outer.binary_search(a).is_ok()).count();
+        shared as f64 >= SAME_SHARE * inner.len() as f64
+    };
     let (a, b) = (&other.collector.addresses, &finding.collector.addresses);
     // Whoever carries data in names has the resolver's address in common with everybody: there the domain tells.
     let is_one_party = |a: &Finding, b: &Finding| {

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use super::scene::{Group, Scene};
 use crate::population::PopulationIndex;
 use crate::population::collector::{CollectorSummary, Service};
+use crate::population::facet::Facet;
 use crate::population::groups::{CollectorGroup, GroupName, Level, name_of};
 use crate::population::sketch::Merge;
 use crate::units::Address;
@@ -16,12 +17,12 @@ use crate::units::Address;
 /// Share of what an address does from which on a domain is the address.
 const ALONE_SHARE: f64 = 0.9;
 
-/// Each service of addresses that have several, and each domain that is not one address alone.
-pub fn facets<'a>(scene: &Scene<'a>, subscribers_min: u64) -> Vec<Group<'a>> {
+/// Of the wanted: each service of addresses that have several, and each domain that is not one address alone.
+pub fn facets<'a>(scene: &Scene<'a>, is_wanted: impl Fn(&Facet) -> bool) -> Vec<Group<'a>> {
     let mut groups = Vec::new();
     for &(key, one) in scene.collectors() {
         for (service, facet) in one.services_apart.apart() {
-            if facet.subscribers.count() >= subscribers_min {
+            if is_wanted(facet) {
                 let of = CollectorGroup {
                     population: key.population,
                     name: GroupName::Service(key.address, *service),
@@ -35,7 +36,7 @@ pub fn facets<'a>(scene: &Scene<'a>, subscribers_min: u64) -> Vec<Group<'a>> {
         }
     }
     for (key, domain) in scene.summary.domains.sorted() {
-        if domain.facet.subscribers.count() < subscribers_min {
+        if !is_wanted(&domain.facet) {
             continue;
         }
         let addresses = domain.addresses();

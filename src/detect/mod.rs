@@ -3,6 +3,7 @@
 //! Bounds: those of the summaries, and of the ledger. Not here: whether a finding is allowed (`policy`).
 
 pub mod analyst;
+pub mod beaconing;
 pub mod border;
 pub mod dns_hijack;
 pub mod dns_tunnel;
@@ -46,4 +47,5 @@ pub const DETECTORS: &[Detector] = &[
     Detector { technique: Technique::DnsHijack, detect: dns_hijack::detect },
     Detector { technique: Technique::DnsTunnel, detect: dns_tunnel::detect },
     Detector { technique: Technique::CrossBorderTransfer, detect: border::detect },
+    Detector { technique: Technique::BeaconingImplant, detect: beaconing::detect },
 ];

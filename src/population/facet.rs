@@ -111,7 +111,7 @@ pub struct Moment {
     pub subscriber: Address,
     /// When the row began.
     pub ts: TimestampNs,
-    /// One where the flow began in it.
+    /// One where the flow began in it, and was no old connection that spoke up again.
     pub flows: u32,
     /// Data bytes up and down.
     pub data_bytes: [u64; 2],

@@ -135,11 +135,14 @@ impl Summary {
         whole.series.add(volume, x.seen, range);
 
         let collector = self.collectors.entry(CollectorKey { population, address }, cx.limits.collectors_max);
-        let flows = u32::from(x.totals.flows > 0);
-        let moment = Moment { hash, subscriber, ts: x.seen.first, flows, data_bytes: x.totals.data_bytes };
-        let row = FacetRow { totals: x.totals, seen: x.seen, answered: is_answered(x.rows, x.i), moment };
         let at = if x.up == Side::Orig { ServiceAt::Collector } else { ServiceAt::Subscriber };
         let service = Service { protocol: x.rows.key[x.i].protocol, port: x.rows.port(x.i, Side::Resp), at };
+        let flows = u32::from(x.totals.flows > 0);
+        // A TCP flow met midway is an old connection that spoke up again: nobody called.
+        let is_call = service.protocol != TCP || x.rows.sides[Side::Orig.index()].syn[x.i] > 0;
+        let begun = flows * u32::from(is_call);
+        let moment = Moment { hash, subscriber, ts: x.seen.first, flows: begun, data_bytes: x.totals.data_bytes };
+        let row = FacetRow { totals: x.totals, seen: x.seen, answered: is_answered(x.rows, x.i), moment };
         if let Some(facet) = Services::facet(collector, Services::kind_of(service)) {
             facet.add(&row);
         }

@@ -1,6 +1,7 @@
 //! Programs: operations, and the innocent traffic that resembles them. One file a family, one register.
 //! In: a kind and its knobs. Out: actors and taps in the world, and what the labels and the policy will say of them.
 
+pub(crate) mod beaconing;
 pub(crate) mod copies;
 pub(crate) mod exfiltration;
 pub(crate) mod fan_in;
@@ -110,7 +111,10 @@ pub const PROGRAMS: &[Program] = &[
     tap::OPERATION,
     injection::OPERATION,
     transfer::OPERATION,
+    beaconing::OPERATION,
     fan_in::TELEMETRY,
+    beaconing::UPDATE_CHECK,
+    beaconing::THINGS_CLOUD,
     innocents::ANALYTICS,
     innocents::BACKUP,
     innocents::VIDEO_CALL,

@@ -1,0 +1,229 @@
+//! `beaconing-implant`: a device, or a group of devices, calls one party at machine-regular times, unasked by any user.
+//! In: collectors of a scene, alone, by service and by domain. Out: a finding for each that calls home.
+//! What it weighs: how regular the times between calls are, each against its device's own period (median absolute deviation
+//! and Bowley's skew, as RITA); how many calls there were, and over what part of the span; how constant the sizes are both
+//! ways (an implant that has nothing to do says the same every time); whether anybody looked the party up or named it; how few
+//! of the population know it. RITA lowers the score of what many share; here periods that agree over a group of devices raise
+//! it, as long as the group is a small part of the population: a service for everybody is in the register, or in use.
+//! The trivial baseline that it must beat: the variation of the gaps alone.
+
+use super::finding::{Finding, PopulationShare, Severity, Technique, Verdict};
+use super::levels;
+use super::rhythm::Rhythm;
+use super::scene::{Group, Scene, app_of, proto_of, service_of};
+use super::weigh::{Reason, log_ramp, ramp, severity_of, weigh};
+use super::words;
+use crate::packet::facts::AppProtocol;
+use crate::population::collector::{CollectorSummary, SIZE_BITS};
+use crate::population::identity::Party;
+use crate::population::sketch::LogHistogram;
+use crate::units::Address;
+
+/// Fewest gaps between calls, over all devices.
+const GAPS_MIN: usize = 8;
+/// Share of a population from which on a party is a service for everybody.
+const COVERAGE_MAX: f64 = 0.35;
+/// Active subscribers below which a share of the population says nothing.
+const ACTIVE_MIN: u64 = 20;
+/// Calls that carry more than this at the median, either way, do more than calling home.
+const CALL_BYTES_MAX: f64 = 16_384.0;
+/// Share of calls that must be answered.
+const ANSWERED_MIN: f64 = 0.5;
+/// Devices from which on agreeing periods speak of one program on all of them.
+const GROUP_MIN: usize = 3;
+/// What a name that was looked up leaves of a single device's calls: a bridge that asks its maker every two seconds does
+/// just that.
+const NAMED_ALONE: f64 = 0.01;
+/// What padded sizes leave where nobody looked the party up.
+const PADDED: f64 = 0.3;
+/// Bytes of an NTP message without extensions (RFC 5905).
+const NTP_BYTES: f64 = 48.0;
+/// Pseudonyms shown.
+const SAMPLE: usize = 5;
+
+/// What is measured of one party.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Measures {
+    /// When it is called.
+    pub rhythm: Rhythm,
+    /// Largest share of calls whose data lie within half of each other, up or down, whichever is less. By the mode, because
+    /// the rest of a handshake makes some calls of one size larger than others.
+    pub same_size_share: f64,
+    /// Share of the span, first packet to last, that the calls of a device cover.
+    pub persistence: f64,
+    /// Share of the devices for which the party's name was looked up or asked for, 0 to 1.
+    pub named: f64,
+    /// Share of the active subscribers that call it; none where too few are active.
+    pub coverage: Option<f64>,
+    /// Share of rows that the party answered.
+    pub answered: f64,
+    /// Share of the flows that the party began.
+    pub begun_by_collector: f64,
+}
+
+impl Measures {
+    /// Of one group; none where nothing repeats.
+    pub fn of(scene: &Scene<'_>, group: &Group<'_>) -> Option<Self> {
+        let whole = &group.whole;
+        let rhythm = Rhythm::of(&whole.sample).filter(|rhythm| rhythm.gaps >= GAPS_MIN)?;
+        let subscribers = whole.subscribers.count();
+        let active = scene.active(group.of.population);
+        let span_s = scene.summary.seen.length().as_secs_f64();
+        Some(Self {
+            rhythm,
+            same_size_share: same_size(&whole.upload_sizes).min(same_size(&whole.download_sizes)),
+            persistence: (rhythm.lasts_s / span_s.max(1.0)).min(1.0),
+            named: named(scene, group),
+            coverage: (active >= ACTIVE_MIN).then(|| scene.coverage(group.of.population, subscribers)),
+            answered: whole.rows_answered as f64 / whole.totals.rows.max(1) as f64,
+            begun_by_collector: whole.flows_by_collector as f64 / whole.totals.flows.max(1) as f64,
+        })
+    }
+
+    fn reasons(&self) -> Vec<Reason> {
+        let rhythm = &self.rhythm;
+        let regular = ramp(rhythm.deviation, 0.35, 0.12).max(0.9 * ramp(rhythm.floor, 0.3, 0.6));
+        let calls = rhythm.gaps as f64 / rhythm.subscribers.max(1) as f64;
+        // One device of a home network: nobody knows how rare its party is.
+        let rare = self.coverage.map_or(0.6, |coverage| ramp(coverage, COVERAGE_MAX, 0.1));
+        let agreed = match rhythm.agreement {
+            Some(agreement) if rhythm.subscribers >= GROUP_MIN => 0.6 + 0.4 * ramp(agreement, 0.8, 0.95),
+            _ => 0.6,
+        };
+        // A group that keeps one time is suspect whatever the name; one device with a named service is a product at work.
+        let unasked = match rhythm.subscribers >= GROUP_MIN {
+            true => ramp(self.named, 2.2, 0.0),
+            false => ramp(self.named, 0.9, 0.2).max(NAMED_ALONE),
+        };
+        let constant = ramp(self.same_size_share, 0.4, 0.75).max(PADDED * ramp(self.named, 0.5, 0.1));
+        vec![
+            Reason::number("gap_deviation", rhythm.deviation, "ratio", regular, 0.25),
+            Reason::number("gap_skew", rhythm.skew, "ratio", ramp(rhythm.skew.abs(), 1.0, 0.3), 0.03),
+            Reason::number("calls_per_device", calls, "calls", log_ramp(calls, 3.0, 16.0), 0.15),
+            Reason::number("same_size_share", self.same_size_share, "ratio", constant, 0.2),
+            Reason::number("persistence", self.persistence, "ratio", ramp(self.persistence, 0.15, 0.6), 0.1),
+            Reason::number("named_share", self.named, "ratio", unasked, 0.12),
+            Reason::number("coverage", self.coverage.unwrap_or(f64::NAN), "ratio", rare, 0.1),
+            Reason::number("period_agreement", rhythm.agreement.unwrap_or(f64::NAN), "ratio", agreed, 0.05),
+        ]
+    }
+}
+
+/// Share of the commonest size, two neighbouring quarter octaves wide; 1 where nothing is carried.
+fn same_size(sizes: &LogHistogram<SIZE_BITS>) -> f64 {
+    sizes.mode().map_or(1.0, |mode| mode.share)
+}
+
+/// Share of the subscribers that asked for the party by name, or rows that did, whichever is more.
+fn named(scene: &Scene<'_>, group: &Group<'_>) -> f64 {
+    let by_name = group.whole.rows_named as f64 / group.whole.totals.rows.max(1) as f64;
+    let asked = group.of.addresses.iter().filter_map(|a| scene.summary.answers.of(&Party::Outside(*a)));
+    let looked_up = asked.map(|answer| answer.clients.count()).max().unwrap_or(0);
+    let by_look_up = looked_up as f64 / group.whole.subscribers.count().max(1) as f64;
+    by_name.max(by_look_up).max(if group.whole.domains.is_empty() { 0.0 } else { by_name }).min(1.0)
+}
+
+/// Look-ups, clocks and echoes repeat by their nature, and carry no orders.
+fn is_plumbing(whole: &CollectorSummary) -> bool {
+    let middle = |sizes: &LogHistogram<SIZE_BITS>| sizes.quantile(0.5).unwrap_or(0.0);
+    let (up, down) = (middle(&whole.upload_sizes), middle(&whole.download_sizes));
+    let service = service_of(whole);
+    let is_clock = service.is_some_and(|service| service.protocol == 17 && service.port == 123)
+        && [up, down].iter().all(|bytes| (bytes / NTP_BYTES - 1.0).abs() < 0.25);
+    let is_dns = whole.apps.by_count().first().is_some_and(|(app, _)| *app == AppProtocol::Dns)
+        || service.is_some_and(|service| service.port == 53);
+    let is_echo = service.is_none_or(|service| !matches!(service.protocol, 6 | 17 | 132));
+    is_clock || is_dns || is_echo || up.max(down) > CALL_BYTES_MAX
+}
+
+/// See the file's header.
+pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
+    let repeats = |flows: u64| flows > GAPS_MIN as u64;
+    let alone = scene.alone(|(_, one)| repeats(one.totals.flows));
+    let candidates = alone.into_iter().chain(levels::facets(scene, |facet| repeats(facet.totals.flows)));
+    let mut scores: Vec<f64> = Vec::new();
+    let mut judged: Vec<(Group<'_>, Measures, f64)> = Vec::new();
+    for group in candidates.filter(|group| !is_plumbing(&group.whole)) {
+        let Some(measures) = Measures::of(scene, &group) else { continue };
+        let (score, _) = weigh(measures.reasons());
+        scores.push(score);
+        judged.push((group, measures, score));
+    }
+    for (group, measures, score) in judged {
+        let p_value = p_value(&scores, score, scene.collectors().len());
+        let is_call = measures.answered >= ANSWERED_MIN && measures.begun_by_collector < 0.5;
+        let Some(severity) = severity_of(score, p_value).filter(|_| is_call) else {
+            continue;
+        };
+        findings.push(finding(scene, &group, &measures, severity, score, p_value));
+    }
+}
+
+/// Conformal: how many parties of this scene score as high, those without any rhythm among them.
+fn p_value(scores: &[f64], score: f64, parties: usize) -> f64 {
+    let as_high = scores.iter().filter(|other| **other >= score).count();
+    (as_high.max(1) as f64 / (parties.max(scores.len()) + 1) as f64).min(1.0)
+}
+
+fn finding(
+    scene: &Scene<'_>,
+    group: &Group<'_>,
+    measures: &Measures,
+    severity: Severity,
+    score: f64,
+    p_value: f64,
+) -> Finding {
+    let (whole, seen, rhythm) = (&group.whole, group.whole.seen, &measures.rhythm);
+    let collector = scene.identity(group);
+    let subscribers = whole.subscribers.count();
+    let who = group.spoken(&collector.names);
+    let mut sample: Vec<Address> = whole.sample.iter().take(SAMPLE).map(|one| one.subscriber).collect();
+    sample.sort_unstable();
+    let (_, evidence) = weigh(measures.reasons());
+    let every = words::seconds(rhythm.period_s);
+    let group_words = match rhythm.agreement {
+        Some(agreement) if agreement > 0.9 => " The devices keep the same period, as one program on all of them would.",
+        _ => "",
+    };
+    let name_words = match measures.named {
+        named if named < 0.2 => " Nobody looked its name up: the program knows the address.",
+        _ => "",
+    };
+    Finding {
+        technique: Technique::BeaconingImplant,
+        severity,
+        score,
+        p_value,
+        population: PopulationShare {
+            subscribers,
+            coverage: scene.coverage(group.of.population, subscribers),
+            sample,
+            ..scene.population(group.of.population)
+        },
+        start: seen.first,
+        end: seen.last,
+        proto: proto_of(whole),
+        app_proto: app_of(whole),
+        community_id: None,
+        flows: whole.totals.flows,
+        packets: whole.totals.packets_both(),
+        bytes_up: whole.totals.bytes_up(),
+        bytes_down: whole.totals.bytes_down(),
+        days: words::days(seen.first, seen.last),
+        evidence,
+        verdict: Verdict::Unregistered,
+        headline: format!("{} call {who} every {every}, by the clock", words::counted(subscribers, "subscriber")),
+        explanation: format!(
+            "{} call {who} again and again, every {every} or so: half of the times lie within {:.0} % of the period, {} gaps \
+             in all, over {}. People and the programs that they use do not keep such time, and what each call carries is \
+             nearly the same.{group_words}{name_words} Find the device (`--reveal` with the key, or the DHCP and NAT logs), \
+             see which program calls, and whether anybody installed it; if it is a service that should be there, register \
+             the collector in the policy.",
+            words::counted(subscribers, "subscriber"),
+            100.0 * rhythm.deviation,
+            rhythm.gaps,
+            words::seconds(rhythm.lasts_s),
+        ),
+        collector,
+    }
+}
