@@ -23,6 +23,7 @@ use crate::population::answered::{Answered, Bearing};
 use crate::population::collector::CollectorSummary;
 use crate::population::conflict::{network_of, wide_network_of};
 use crate::population::identity::Party;
+use crate::population::sketch::Merge;
 use crate::population::span::Seen;
 use crate::population::zones::Zone;
 use crate::units::{Address, DurationNs};
@@ -33,6 +34,8 @@ const USUAL_SHARE: f64 = 0.3;
 const USUAL_ASKERS_MIN: u64 = 5;
 /// A question to the old resolver this long after the first to the new one still counts as turning.
 const TURNING: DurationNs = DurationNs::from_secs(90);
+/// Share of a resolver's askers that turned to it, from which on it is one of those that were turned to.
+const TURNED_SHARE_MIN: f64 = 0.3;
 /// Flows to each of two resolvers before a subscriber can have turned.
 const FLOWS_MIN: u64 = 2;
 /// Names whose answers wander, from which on that is said; and from which on it is no accident.
@@ -197,35 +200,89 @@ fn turned(scene: &Scene<'_>, population: PopulationIndex, answers: &Answers<'_>,
         askers.sort_unstable();
         askers.get(askers.len() / 2).copied().unwrap_or(0) as f64
     };
-    for resolver in all.iter().filter(|r| !usual.contains(&r.address) && !r.address.is_special()) {
-        let askers = resolver.one.subscribers.count();
+    let strange = all.iter().filter(|r| !usual.contains(&r.address) && !r.address.is_special());
+    let parties = strange.map(|r| Party53::of(scene, population, r, &usual, answers));
+    for party in together(parties.collect()) {
+        let askers = party.askers;
         let share = scene.coverage(population, askers);
-        let turned = turned_to(scene, population, resolver.address, &usual);
-        let lies = answers.lies(resolver.address);
-        let lied: usize = lies.values().map(BTreeSet::len).filter(|domains| *domains >= 2).sum();
-        let is_public = is_public(resolver.address);
-        let proof = ramp(lied as f64, 0.0, 3.0);
+        let proof = ramp(party.lied() as f64, 0.0, 3.0);
         // What speaks: lies outright, else having turned, else not being the one that they are meant to ask.
-        let turning = ramp(turned as f64 / askers.max(1) as f64, 0.1, 0.5) * ramp(turned as f64, 0.0, 3.0);
+        let turning = ramp(party.turned_share(), 0.1, 0.5) * ramp(party.turned as f64, 0.0, 3.0);
         let strangeness = if is_listed { 0.36 } else { 0.2 };
         let strangeness = strangeness + 0.4 * ramp(share, 0.05, 0.2);
-        let behaviour = if is_public { 0.05 } else { strangeness.max(turning) };
+        let behaviour = if party.is_public { 0.05 } else { strangeness.max(turning) };
         let wide = ramp(share, 0.0, 0.08).max(proof);
+        let many = log_ramp(askers as f64, 1.0, 10.0).max(proof);
+        let (turned, lied) = (party.turned as f64, party.lied() as f64);
         let reasons = vec![
-            Reason::number("askers", askers as f64, "subscribers", log_ramp(askers as f64, 1.0, 10.0).max(proof), 0.2)
-                .beside(Some((median, median))),
+            Reason::number("askers", askers as f64, "subscribers", many, 0.2).beside(Some((median, median))),
             Reason::number("share_of_active", share, "ratio", wide, 0.2),
-            Reason::number("subscribers_turned", turned as f64, "subscribers", behaviour.max(proof), 0.4),
-            Reason::number("domains_led_elsewhere", lied as f64, "domains", proof.max(behaviour), 0.2),
+            Reason::number("subscribers_turned", turned, "subscribers", behaviour.max(proof), 0.4),
+            Reason::number("domains_led_elsewhere", lied, "domains", proof.max(behaviour), 0.2),
         ];
         let (score, evidence) = weigh(reasons);
-        let p_value = if lied >= 2 { 0.001 } else { (1.0 - score).clamp(0.01, 1.0) };
-        let Some(severity) = severity_of(score, if score >= 0.75 { p_value.min(0.05) } else { p_value }) else {
-            continue;
-        };
-        let finding = told(scene, population, resolver, (askers, turned, lied), &lies);
+        // No calibration yet: the complement of the score, and a lie that is proved.
+        let p_value = if lied >= 2.0 { 0.001 } else { (1.0 - score).clamp(0.01, 1.0) };
+        let for_severity = if score >= 0.75 { p_value.min(0.05) } else { p_value };
+        let Some(severity) = severity_of(score, for_severity) else { continue };
+        let finding = told(scene, population, &party);
         findings.push(Finding { severity, score, p_value, evidence, ..finding });
     }
+}
+
+/// One or several strange resolvers, as one party.
+struct Party53<'a> {
+    resolvers: Vec<&'a Resolver<'a>>,
+    askers: u64,
+    turned: u64,
+    lies: BTreeMap<Address, BTreeSet<&'a str>>,
+    is_public: bool,
+}
+
+impl<'a> Party53<'a> {
+    fn of(
+        scene: &Scene<'_>,
+        population: PopulationIndex,
+        resolver: &'a Resolver<'a>,
+        usual: &BTreeSet<Address>,
+        answers: &'a Answers<'_>,
+    ) -> Self {
+        Self {
+            resolvers: vec![resolver],
+            askers: resolver.one.subscribers.count(),
+            turned: turned_to(scene, population, resolver.address, usual),
+            lies: answers.lies(resolver.address),
+            is_public: is_public(resolver.address),
+        }
+    }
+
+    /// Domains that are led to an address together with others.
+    fn lied(&self) -> usize {
+        self.lies.values().map(BTreeSet::len).filter(|domains| *domains >= 2).sum()
+    }
+
+    fn turned_share(&self) -> f64 {
+        self.turned as f64 / self.askers.max(1) as f64
+    }
+}
+
+/// Resolvers to which subscribers turned in the same span are one party's: nobody's own choice falls together with others'.
+fn together(parties: Vec<Party53<'_>>) -> Vec<Party53<'_>> {
+    let (mut turned_to, mut apart): (Vec<_>, Vec<_>) =
+        parties.into_iter().partition(|party| !party.is_public && party.turned_share() >= TURNED_SHARE_MIN);
+    if let Some(mut first) = turned_to.pop() {
+        for party in turned_to {
+            first.resolvers.extend(party.resolvers);
+            first.askers += party.askers;
+            first.turned += party.turned;
+            for (address, domains) in party.lies {
+                first.lies.entry(address).or_default().extend(domains);
+            }
+        }
+        first.resolvers.sort_by_key(|resolver| resolver.address);
+        apart.push(first);
+    }
+    apart
 }
 
 /// How many subscribers asked a usual resolver before, and this one since.
@@ -260,60 +317,62 @@ fn is_public(address: Address) -> bool {
     }
 }
 
-fn told(
-    scene: &Scene<'_>,
-    population: PopulationIndex,
-    resolver: &Resolver<'_>,
-    (askers, turned, lied): (u64, u64, usize),
-    lies: &BTreeMap<Address, BTreeSet<&str>>,
-) -> Finding {
-    let names = scene.names_of(&[resolver.address]);
-    let who = words::party(resolver.address, &names);
-    let pairs = scene.pairs_of(population, resolver.address);
-    let sample = pairs.iter().take(5).map(|(key, _)| key.subscriber).collect();
-    let change = match turned {
+fn told(scene: &Scene<'_>, population: PopulationIndex, party: &Party53<'_>) -> Finding {
+    let addresses: Vec<Address> = party.resolvers.iter().map(|resolver| resolver.address).collect();
+    let names = scene.names_of(&addresses);
+    let who = match addresses.as_slice() {
+        [one] => words::party(*one, &names),
+        [first, others @ ..] => format!("{} and {} more", words::party(*first, &names), others.len()),
+        [] => String::new(),
+    };
+    let pairs = addresses.iter().flat_map(|address| scene.pairs_of(population, *address).iter().take(5));
+    let mut sample: Vec<Address> = pairs.map(|(key, _)| key.subscriber).collect();
+    sample.sort_unstable();
+    sample.dedup();
+    sample.truncate(5);
+    let change = match party.turned {
         0 => String::new(),
         all => format!(" Of these {all} asked the usual resolver before, and have not since."),
     };
-    let lie = lies.iter().filter(|(_, domains)| domains.len() >= 2).max_by_key(|(_, domains)| domains.len());
+    let lie = party.lies.iter().filter(|(_, domains)| domains.len() >= 2).max_by_key(|(_, domains)| domains.len());
     let lie = lie.map_or(String::new(), |(address, domains)| {
         let shown: Vec<&str> = domains.iter().take(3).copied().collect();
         format!(
-            " It leads {lied} unrelated domains (such as {}) to {address}, where no other resolver places them: proof that \
-             it lies.",
+            " Unrelated domains, {} in all (such as {}), are led to {address}, where no other resolver places them: proof \
+             of a lie.",
+            party.lied(),
             shown.join(", ")
         )
     });
-    let one = resolver.one;
+    let sum = |of: fn(&CollectorSummary) -> u64| party.resolvers.iter().map(|r| of(r.one)).sum::<u64>();
+    let mut seen = Seen::default();
+    party.resolvers.iter().for_each(|resolver| seen.merge(resolver.one.seen));
+    let askers = words::counted(party.askers, "subscriber");
     Finding {
-        headline: format!(
-            "{} of the population ask {who}, which is not their resolver",
-            words::counted(askers, "subscriber")
-        ),
+        headline: format!("{askers} of the population ask {who}, which is not their resolver"),
         explanation: format!(
-            "{} of the {} subscribers seen send their DNS questions to {who}.{change}{lie} Whoever answers \
+            "{askers} of the {} seen send their DNS questions to {who}.{change}{lie} Whoever answers \
              them sees every name that they visit and can lead them anywhere. See in the homes' routers which resolver is \
              set and who set it (a DHCP option, malware, a provider's change); set the right one, and block or register \
              this one.",
-            words::counted(askers, "subscriber"),
             scene.active(population),
         ),
-        flows: one.totals.flows,
-        packets: one.totals.packets_both(),
-        bytes_up: one.totals.bytes_up(),
-        bytes_down: one.totals.bytes_down(),
+        flows: sum(|one| one.totals.flows),
+        packets: sum(|one| one.totals.packets_both()),
+        bytes_up: sum(|one| one.totals.bytes_up()),
+        bytes_down: sum(|one| one.totals.bytes_down()),
         ..blank(
             scene,
             population,
             CollectorIdentity {
-                collector_key: format!("resolver:{}", resolver.address),
-                addresses: vec![resolver.address],
-                prefix: Some(words::prefix(resolver.address)),
+                collector_key: format!("resolver:{}", addresses.first().copied().unwrap_or_default()),
+                prefix: addresses.first().filter(|_| addresses.len() == 1).map(|address| words::prefix(*address)),
+                addresses,
                 names,
                 ..Default::default()
             },
-            PopulationShare { subscribers: askers, sample, ..PopulationShare::default() },
-            one.seen,
+            PopulationShare { subscribers: party.askers, sample, ..PopulationShare::default() },
+            seen,
         )
     }
 }
@@ -494,3 +553,6 @@ fn blank(
 fn number(feature: &'static str, value: f64, unit: &'static str, weight: f64) -> Evidence {
     words::evidence(feature, EvidenceValue::Number(value), unit, weight)
 }
+
+#[cfg(test)]
+mod tests;

@@ -406,3 +406,6 @@ fn type_word(qtype: u16) -> String {
     ];
     known.iter().find(|(number, _)| *number == qtype).map_or(format!("TYPE{qtype}"), |(_, word)| (*word).to_owned())
 }
+
+#[cfg(test)]
+mod tests;

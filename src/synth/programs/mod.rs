@@ -3,6 +3,8 @@
 
 pub(crate) mod beaconing;
 pub(crate) mod copies;
+pub(crate) mod dns_hijack;
+pub(crate) mod dns_tunnel;
 pub(crate) mod exfiltration;
 pub(crate) mod fan_in;
 pub(crate) mod floods;
@@ -110,6 +112,8 @@ pub const PROGRAMS: &[Program] = &[
     mirroring::OPERATION,
     tap::OPERATION,
     injection::OPERATION,
+    dns_hijack::OPERATION,
+    dns_tunnel::OPERATION,
     transfer::OPERATION,
     beaconing::OPERATION,
     fan_in::TELEMETRY,
@@ -126,6 +130,9 @@ pub const PROGRAMS: &[Program] = &[
     innocents::SITE_CHECK,
     floods::DDOS,
     floods::SCAN,
+    dns_hijack::CHOSEN_RESOLVERS,
+    dns_tunnel::NAME_LISTS,
+    dns_tunnel::LONG_NAMES,
     copies::RETRANSMISSIONS,
     copies::DUPLICATED_PACKETS,
     overlay::VXLAN_OVERLAY,

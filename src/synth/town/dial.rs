@@ -101,6 +101,9 @@ impl Dial {
     }
 
     fn pick_address(&self, town: &Town, dice: &mut Dice) -> Address {
+        if let Some(led) = town.led.get(&(town.device(self.device).home, self.service)) {
+            return *led;
+        }
         let service = town.catalogue.get(self.service);
         let v6 = town.home_of(self.device).v6.is_some() && dice.chance(0.9);
         let of_version = |v6: bool| service.addresses.iter().filter(move |address| address.is_v4() != v6);

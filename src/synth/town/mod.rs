@@ -14,6 +14,7 @@ pub(crate) mod network;
 pub(crate) mod pages;
 pub(crate) mod plane;
 pub(crate) mod quic;
+pub(crate) mod resolver;
 pub(crate) mod rhythm;
 pub(crate) mod script;
 pub(crate) mod stack;
@@ -59,6 +60,12 @@ pub(crate) struct Town {
     pub(crate) volume: f64,
     /// Man-on-the-side, where the scenario has one.
     pub(crate) injector: Option<super::programs::injection::Injector>,
+    /// Homes that ask other resolvers.
+    pub(crate) turned: Vec<resolver::Turned>,
+    /// Somebody who answers before the resolver, where the scenario has one.
+    pub(crate) name_forger: Option<resolver::NameForger>,
+    /// Where homes were led instead of to a service.
+    pub(crate) led: std::collections::BTreeMap<(u32, u32), Address>,
     /// Share of segments lost on the way; programs may give single homes more.
     pub(crate) loss: f64,
     /// Which world it is.
@@ -88,6 +95,9 @@ impl Town {
             activity,
             volume,
             injector: None,
+            turned: Vec::new(),
+            name_forger: None,
+            led: std::collections::BTreeMap::new(),
             loss: 0.0008,
             world,
             places: Vec::new(),

@@ -11,7 +11,8 @@ pub(crate) const TYPE_TXT: u16 = 16;
 pub(crate) const TYPE_AAAA: u16 = 28;
 /// Service binding for HTTPS (RFC 9460): browsers ask for it beside the addresses.
 pub(crate) const TYPE_HTTPS: u16 = 65;
-const TYPE_CNAME: u16 = 5;
+pub(crate) const TYPE_CNAME: u16 = 5;
+pub(crate) const TYPE_NULL: u16 = 10;
 const TYPE_SOA: u16 = 6;
 const TYPE_OPT: u16 = 41;
 const CLASS_IN: u16 = 1;
@@ -70,6 +71,25 @@ pub(crate) fn response(id: u16, name: &str, qtype: u16, edns: Edns, answer: &Ans
         write_soa(answer.alias.map_or(name, |(alias, _)| alias), &mut out);
     }
     write_opt(edns, &mut out);
+    out
+}
+
+/// An answer that holds what the zone's owner likes; of type A one address.
+pub(crate) fn free_response(id: u16, name: &str, qtype: u16, free: &[u8]) -> Vec<u8> {
+    let mut out = header(id, 0x8180, [1, 1, 0, 1]);
+    write_question(name, qtype, &mut out);
+    write_record_head(QUESTION_NAME, qtype, CLASS_IN, 1, &mut out);
+    super::prefixed(&mut out, 2, |out| match qtype {
+        TYPE_TXT => free.chunks(255).for_each(|part| super::prefixed(out, 1, |out| out.extend(part))),
+        TYPE_CNAME => {
+            let labels: Vec<String> =
+                free.chunks(30).map(|part| part.iter().map(|byte| format!("{byte:02x}")).collect()).collect();
+            write_name(&format!("{}.example", labels.join(".")), out);
+        }
+        TYPE_NULL => out.extend(free),
+        _ => out.extend([203, 0, 113, free.first().copied().unwrap_or(1)]),
+    });
+    write_opt(Edns::Offered, &mut out);
     out
 }
 

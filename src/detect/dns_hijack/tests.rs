@@ -1,0 +1,129 @@
+//! Resolvers that were turned to, chosen, or lie.
+
+use super::*;
+use crate::flow::observation::Observation;
+use crate::flow::row::FlowColumns;
+use crate::packet::facts::{AppFacts, NameLookup};
+use crate::population::places::Places;
+use crate::population::populations::PopulationSpec;
+use crate::population::summary::tests::{TurnedOver, row};
+use crate::population::{AddContext, Populations, Span, Summary, SummaryLimits};
+use crate::units::TimestampNs;
+
+const START_S: u64 = 1_000_000_000;
+const THEIRS: [u8; 4] = [192, 0, 2, 53];
+const STRANGER: [u8; 4] = [203, 0, 113, 66];
+const SECOND: [u8; 4] = [198, 51, 100, 66];
+
+/// A subscriber asks a resolver for a name at a second and is given an address.
+type Asked = (u8, [u8; 4], u64, &'static str, [u8; 4]);
+
+fn found(asked: &[Asked]) -> Vec<Finding> {
+    let spec = PopulationSpec {
+        name: "residents".to_owned(),
+        prefixes: vec!["10.0.0.0/8".parse().expect("a prefix")],
+        jurisdiction: None,
+        resolvers: vec![std::net::IpAddr::from(THEIRS)],
+    };
+    let populations = Populations::new(vec![spec]).expect("sound");
+    let limits = SummaryLimits::default();
+    let mut cx = AddContext { populations: &populations, identity: &mut TurnedOver(1), limits: &limits };
+    let at = |second: u64| TimestampNs((START_S + second) * 1_000_000_000);
+    let mut summary = Summary::new(Span::new(at(0), at(3_600)));
+    let mut rows = FlowColumns::default();
+    let mut observations = Vec::new();
+    for (n, &(client, resolver, second, name, answer)) in asked.iter().enumerate() {
+        let (client, resolver) = (Address::v4([10, 0, 0, client]), Address::v4(resolver));
+        let mut one = row(client, resolver, second, 60, 90);
+        one.ts_last = one.ts_first;
+        one.facts = Some(std::sync::Arc::new(AppFacts { protocol: Some(AppProtocol::Dns), ..AppFacts::default() }));
+        rows.push(one);
+        observations.push(Observation::Lookup(Box::new(NameLookup {
+            ts: at(second),
+            client,
+            resolver,
+            name: name.into(),
+            qtype: 1,
+            rcode: Some(0),
+            id: n as u16,
+            answers: vec![Address::v4(answer)],
+            ttl_s: 60,
+            message_bytes: 90,
+            aliases: 0,
+            free_bytes: 0,
+        })));
+    }
+    summary.add_rows(&rows, &[], &mut cx);
+    summary.add_observations(&observations, &mut cx);
+    let places = Places::default();
+    let mut findings = Vec::new();
+    detect(&Scene::new(&summary, &populations, &places, None), &mut findings);
+    findings
+}
+
+#[test]
+fn resolvers_that_are_not_theirs() {
+    const HERE: [u8; 4] = [198, 18, 5, 9];
+    const LURE: [u8; 4] = [203, 0, 113, 99];
+    // Forty subscribers ask theirs all the time; what is special comes on top.
+    let usual = |from: u8, seconds: &[u64]| -> Vec<Asked> {
+        let ask = |client: u8| seconds.iter().map(move |s| (client, THEIRS, *s, "www.a.example", HERE));
+        (from..40).flat_map(ask).collect()
+    };
+    let turned = |count: u8, to: &[[u8; 4]]| -> Vec<Asked> {
+        let mut asked = usual(count, &[10, 900, 2_000, 3_000]);
+        for client in 0..count {
+            let to = to[usize::from(client) % to.len()];
+            asked.extend([10, 300, 900].map(|second| (client, THEIRS, second, "www.a.example", HERE)));
+            asked.extend([1_500, 2_000, 3_000].map(|second| (client, to, second, "www.a.example", HERE)));
+        }
+        asked
+    };
+    let chosen = |count: u8, which: [u8; 4]| -> Vec<Asked> {
+        let mut asked = usual(0, &[10, 900, 2_000, 3_000]);
+        for client in 0..count {
+            asked.extend([20, 1_000, 3_100].map(|second| (client, which, second, "www.a.example", HERE)));
+        }
+        asked
+    };
+    let mut lying = chosen(4, STRANGER);
+    for (name, second) in [("www.b.example", 50), ("www.c.example", 60), ("www.d.example", 70)] {
+        lying.extend([(30, THEIRS, second, name, HERE), (1, STRANGER, second, name, LURE)]);
+    }
+    let table = [
+        ("all ask theirs", usual(0, &[10, 900]), None),
+        ("turned at once", turned(8, &[STRANGER]), Some(Severity::High)),
+        ("turned to two", turned(8, &[STRANGER, SECOND]), Some(Severity::High)),
+        ("one's own choice", chosen(2, STRANGER), None),
+        ("a public one", chosen(10, [9, 9, 9, 9]), None),
+        ("it lies", lying, Some(Severity::High)),
+    ];
+    for (name, asked, wanted) in table {
+        let findings = found(&asked);
+        assert_eq!(findings.iter().map(|finding| finding.severity).max(), wanted, "{name}: {findings:#?}");
+        assert!(findings.len() <= 1, "{name}: {}", findings.len());
+    }
+}
+
+#[test]
+fn answers_that_wander() {
+    let forged: [(&str, u8, u8); 8] = [
+        ("www.a.example", 31, 1),
+        ("www.a.example", 104, 2),
+        ("www.b.example", 31, 3),
+        ("www.b.example", 199, 4),
+        ("www.c.example", 104, 5),
+        ("www.c.example", 31, 6),
+        ("www.d.example", 199, 7),
+        ("www.d.example", 31, 8),
+    ];
+    let asked: Vec<Asked> =
+        forged.iter().map(|(name, net, last)| (1, THEIRS, u64::from(*last), *name, [*net, 13, 88, *last])).collect();
+    assert_eq!(found(&asked).iter().map(|f| f.severity).collect::<Vec<_>>(), [Severity::Medium]);
+    // Two networks of one owner: the same names in both.
+    let owner: Vec<Asked> = ["www.a.example", "www.b.example", "www.c.example", "www.d.example"]
+        .into_iter()
+        .flat_map(|name| [(1, THEIRS, 1, name, [180, 163, 150, 33]), (1, THEIRS, 2, name, [220, 181, 174, 97])])
+        .collect();
+    assert!(found(&owner).is_empty());
+}

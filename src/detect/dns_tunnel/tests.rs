@@ -1,0 +1,140 @@
+//! Tunnels and what looks like them, as DNS messages.
+
+use super::*;
+use crate::flow::observation::Observation;
+use crate::packet::facts::NameLookup;
+use crate::population::places::Places;
+use crate::population::summary::tests::{TurnedOver, populations};
+use crate::population::{AddContext, Populations, Span, Summary, SummaryLimits};
+use crate::units::TimestampNs;
+
+const HOUR_NS: u64 = 3_600_000_000_000;
+
+/// A question, then its answer.
+#[derive(Clone)]
+struct Asked {
+    client: u8,
+    name: String,
+    qtype: u16,
+    answer: Option<[u8; 4]>,
+    free_bytes: u16,
+}
+
+fn summary_of(populations: &Populations, asked: &[Asked]) -> Summary {
+    let limits = SummaryLimits::default();
+    let mut cx = AddContext { populations, identity: &mut TurnedOver(1), limits: &limits };
+    let mut summary = Summary::new(Span::new(TimestampNs(HOUR_NS), TimestampNs(2 * HOUR_NS)));
+    let mut observations = Vec::new();
+    for (n, asked) in asked.iter().enumerate() {
+        let lookup = |rcode: Option<u8>| NameLookup {
+            ts: TimestampNs(HOUR_NS + n as u64),
+            client: Address::v4([10, 0, 0, asked.client]),
+            resolver: Address::v4([192, 0, 2, 53]),
+            name: asked.name.as_str().into(),
+            qtype: asked.qtype,
+            rcode,
+            id: n as u16,
+            answers: asked.answer.filter(|_| rcode.is_some()).map(Address::v4).into_iter().collect(),
+            ttl_s: 60,
+            message_bytes: 90,
+            aliases: 0,
+            free_bytes: rcode.map_or(0, |_| asked.free_bytes),
+        };
+        let rcode = if asked.answer.is_none() && asked.free_bytes == 0 { 3 } else { 0 };
+        observations.push(Observation::Lookup(Box::new(lookup(None))));
+        observations.push(Observation::Lookup(Box::new(lookup(Some(rcode)))));
+    }
+    summary.add_observations(&observations, &mut cx);
+    summary
+}
+
+fn found(asked: &[Asked]) -> Vec<Finding> {
+    let populations = populations();
+    let (summary, places) = (summary_of(&populations, asked), Places::default());
+    let mut findings = Vec::new();
+    detect(&Scene::new(&summary, &populations, &places, None), &mut findings);
+    findings
+}
+
+/// Letters that look random, from a counter.
+fn noise(n: u64, length: usize, digits: &[u8]) -> String {
+    let mut x = n.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (0..length)
+        .map(|_| {
+            x = x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            char::from(digits[(x >> 40) as usize % digits.len()])
+        })
+        .collect()
+}
+
+const LETTERS: &[u8] = b"abcdefghijklmnopqrstuvwxyz234567";
+const HEX: &[u8] = b"0123456789abcdef";
+
+#[test]
+fn tunnels_and_what_looks_like_them() {
+    let ask =
+        |client: u8, name: String, answer: Option<[u8; 4]>| Asked { client, name, qtype: 1, answer, free_bytes: 0 };
+    let there = Some([198, 51, 100, 9]);
+    let of = |count: u64, one: &dyn Fn(u64) -> Asked| (0..count).map(one).collect::<Vec<_>>();
+    let table: Vec<(&str, Vec<Asked>, Option<Severity>)> = vec![
+        (
+            "names out",
+            of(100, &|n| ask(1, format!("{}.t.example", noise(n, 50, LETTERS)), there)),
+            Some(Severity::High),
+        ),
+        (
+            "through eight domains",
+            of(96, &|n| ask(1, format!("{}.t{}.example", noise(n, 40, LETTERS), n % 8), there)),
+            Some(Severity::High),
+        ),
+        (
+            "short names, long answers",
+            of(150, &|n| Asked {
+                qtype: 16,
+                free_bytes: 180,
+                ..ask(1, format!("{}.t.example", noise(n, 6, LETTERS)), None)
+            }),
+            Some(Severity::High),
+        ),
+        ("no domain at all", of(100, &|n| ask(1, format!("x.{}9", noise(n, 40, HEX)), there)), Some(Severity::High)),
+        ("a few long names", of(6, &|n| ask(1, format!("{}.t.example", noise(n, 50, LETTERS)), there)), None),
+        (
+            "a name of a CDN, again and again",
+            of(200, &|n| ask(1, format!("{}.c.example", noise(n % 5, 40, HEX)), there)),
+            None,
+        ),
+        (
+            "generated names that all ask for",
+            of(300, &|n| ask((n % 10) as u8, format!("{}.c.example", noise(n / 10, 30, HEX)), there)),
+            None,
+        ),
+        (
+            "a block list",
+            of(400, &|n| ask(1, format!("{}.{}.7.5.list.example", n % 250, n / 250), Some([127, 0, 0, 2]))),
+            None,
+        ),
+        (
+            "digests of files",
+            of(200, &|n| ask(1, format!("{}.hash.example", noise(n, 32, HEX)), Some([127, 0, 0, 2]))),
+            Some(Severity::Info),
+        ),
+        ("a network of one's own", of(200, &|n| ask(1, format!("{}.corp.local", noise(n, 40, HEX)), None)), None),
+        ("reverse names", of(200, &|n| ask(1, format!("{}.2.0.192.in-addr.arpa", n), None)), None),
+        (
+            "many domains, a name each",
+            of(300, &|n| ask(1, format!("www.{}.example", noise(n, 20, LETTERS)), there)),
+            None,
+        ),
+    ];
+    for (name, asked, wanted) in table {
+        let findings = found(&asked);
+        let worst = findings.iter().map(|finding| finding.severity).max();
+        assert_eq!(worst, wanted, "{name}: {findings:#?}");
+        assert!(findings.len() <= 1, "{name}: {}", findings.len());
+        for finding in findings {
+            let real = Address::v4([10, 0, 0, 1]);
+            assert!(!finding.population.sample.contains(&real), "{name}: a subscriber shows");
+            assert!(!finding.explanation.contains("10.0.0.1"), "{name}: a subscriber shows");
+        }
+    }
+}
