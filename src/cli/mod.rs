@@ -18,6 +18,7 @@ pub mod sweep;
 pub mod synth;
 mod talk;
 pub mod train;
+pub mod watch;
 mod when;
 
 use std::io::Write;
@@ -102,6 +103,7 @@ enum Verb {
     Sweep(Box<sweep::Args>),
     Findings(Box<findings::Args>),
     Store(Box<store::Args>),
+    Watch(Box<watch::Args>),
     Flows(flows::Args),
     Train(train::Args),
     Evaluate(evaluate::Args),
@@ -143,6 +145,10 @@ fn run(cli: Cli, talk: &Talk) -> anyhow::Result<Status> {
         }
         Verb::Findings(args) => findings::run(args.under(&file), talk),
         Verb::Store(args) => store::run(args.under(&file), talk),
+        Verb::Watch(args) => {
+            let args = args.under(&file);
+            if only_print { print_config(&args.in_force()?) } else { watch::run(args, talk) }
+        }
         Verb::Flows(args) => {
             let args = args.under(&file);
             if only_print { print_config(&args.in_force()?) } else { flows::run(args, talk) }

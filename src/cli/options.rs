@@ -30,6 +30,8 @@ macro_rules! options {
     };
 }
 
+pub(in crate::cli) use options;
+
 options! {
     /// Options of every verb that reads captures.
     pub struct Shared {
@@ -415,6 +417,8 @@ pub struct ConfigFile {
     pub train: Train,
     /// `[evaluate]`.
     pub evaluate: Evaluate,
+    /// `[watch]`.
+    pub watch: super::watch::options::Watch,
 }
 
 /// Why a configuration file was refused.
@@ -460,7 +464,7 @@ impl ConfigFile {
         let mut verb = |name: &str| table.remove(name).unwrap_or_else(|| toml::Value::Table(toml::Table::new()));
         let (papers, sweep) = (verb("reports"), verb("sweep"));
         let (replay, flows, train) = (verb("replay"), verb("flows"), verb("train"));
-        let evaluate = verb("evaluate");
+        let (evaluate, watch) = (verb("evaluate"), verb("watch"));
         Ok(Self {
             shared: group(toml::Value::Table(table), None, text)?,
             papers: group(papers, Some("reports"), text)?,
@@ -468,6 +472,7 @@ impl ConfigFile {
             replay: group(replay, Some("replay"), text)?,
             flows: group(flows, Some("flows"), text)?,
             train: group(train, Some("train"), text)?,
+            watch: group(watch, Some("watch"), text)?,
             evaluate: group(evaluate, Some("evaluate"), text)?,
         })
     }

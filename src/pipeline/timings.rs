@@ -18,6 +18,12 @@ pub struct Timings {
     pub summary_seconds: f64,
     /// Latency of a batch from the reader's hand to the flow table's end, microseconds.
     pub batch_us: Histogram<u64>,
+    /// Parsing of a batch, microseconds.
+    pub parse_us: Histogram<u64>,
+    /// A batch through the flow table, microseconds.
+    pub flow_us: Histogram<u64>,
+    /// A block of rows to features, codewords and summary, microseconds.
+    pub summary_us: Histogram<u64>,
 }
 
 impl Default for Timings {
@@ -27,9 +33,10 @@ impl Default for Timings {
             parse_seconds: 0.0,
             flow_seconds: 0.0,
             summary_seconds: 0.0,
-            // 1 µs to 1 h at two significant digits: 22 KiB.
-            batch_us: Histogram::new_with_bounds(1, 3_600_000_000, 2)
-                .unwrap_or_else(|_| unreachable!("constant bounds")),
+            batch_us: empty(),
+            parse_us: empty(),
+            flow_us: empty(),
+            summary_us: empty(),
         }
     }
 }
@@ -37,7 +44,21 @@ impl Default for Timings {
 impl Timings {
     /// Notes one batch's way.
     pub fn batch(&mut self, latency: Duration) {
-        self.batch_us.saturating_record(u64::try_from(latency.as_micros()).unwrap_or(u64::MAX).max(1));
+        note(&mut self.batch_us, latency);
+    }
+
+    /// Notes how long parsing a batch and filing it into flows took.
+    pub fn parsed(&mut self, parse: Duration, flow: Duration) {
+        self.parse_seconds += parse.as_secs_f64();
+        self.flow_seconds += flow.as_secs_f64();
+        note(&mut self.parse_us, parse);
+        note(&mut self.flow_us, flow);
+    }
+
+    /// Notes how long summarising a block took.
+    pub fn summarised(&mut self, took: Duration) {
+        self.summary_seconds += took.as_secs_f64();
+        note(&mut self.summary_us, took);
     }
 
     /// Adds another worker's times.
@@ -46,6 +67,22 @@ impl Timings {
         self.flow_seconds += other.flow_seconds;
         self.summary_seconds += other.summary_seconds;
         // Same constant bounds on both sides, so adding cannot fail.
-        let _same_bounds = self.batch_us.add(&other.batch_us);
+        for (mine, theirs) in [
+            (&mut self.batch_us, &other.batch_us),
+            (&mut self.parse_us, &other.parse_us),
+            (&mut self.flow_us, &other.flow_us),
+            (&mut self.summary_us, &other.summary_us),
+        ] {
+            let _same_bounds = mine.add(theirs);
+        }
     }
+}
+
+/// 1 µs to 1 h at two significant digits: 22 KiB.
+fn empty() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, 3_600_000_000, 2).unwrap_or_else(|_| unreachable!("constant bounds"))
+}
+
+fn note(histogram: &mut Histogram<u64>, took: Duration) {
+    histogram.saturating_record(u64::try_from(took.as_micros()).unwrap_or(u64::MAX).max(1));
 }

@@ -150,8 +150,7 @@ impl<'a, Q: Quantiser> Worker<'a, Q> {
         self.parser.parse_batch(frames, &mut self.packets);
         let parsed = Instant::now();
         self.table.apply(&self.packets, frames, &mut self.rows, &mut self.observations);
-        self.timings.parse_seconds += (parsed - start).as_secs_f64();
-        self.timings.flow_seconds += parsed.elapsed().as_secs_f64();
+        self.timings.parsed(parsed - start, parsed.elapsed());
         if self.rows.len() >= ROWS_PER_BLOCK || self.observations.len() >= OBSERVATIONS_PER_BLOCK {
             self.summarise();
         }
@@ -170,7 +169,7 @@ impl<'a, Q: Quantiser> Worker<'a, Q> {
             RowsWanted::All => self.rows_kept.append(&mut self.rows),
             RowsWanted::None => self.rows.clear(),
         }
-        self.timings.summary_seconds += start.elapsed().as_secs_f64();
+        self.timings.summarised(start.elapsed());
     }
 
     fn counted(&self) -> Totals {
