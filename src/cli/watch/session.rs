@@ -102,12 +102,15 @@ pub struct Session<'a, 'k, 't> {
     populations: &'a Populations,
     last_end: TimestampNs,
     rounds: u64,
+    /// By lane: whether its interface was there, and how often it had come back.
+    presence: Vec<(bool, u64)>,
 }
 
 impl<'a, 'k, 't> Session<'a, 'k, 't> {
     /// Begins.
     pub fn new(kit: &'k mut Kit<'t>, analyst: Analyst<'a>, populations: &'a Populations) -> Self {
-        Self { kit, analyst, populations, last_end: TimestampNs::ZERO, rounds: 0 }
+        let presence = presence(kit);
+        Self { kit, analyst, populations, last_end: TimestampNs::ZERO, rounds: 0, presence }
     }
 
     /// Tells what is left to tell and writes the state.
@@ -166,6 +169,16 @@ impl Listener for Session<'_, '_, '_> {
         for complaint in kit.complaints.try_iter().collect::<Vec<_>>() {
             kit.warn(&complaint);
         }
+        let presence = presence(kit);
+        for (i, (now, before)) in presence.iter().zip(&self.presence).enumerate() {
+            let name = &kit.board.gauges.lanes[i].interface;
+            if now.1 > before.1 {
+                kit.say(&format!("{name}: is back"));
+            } else if before.0 && !now.0 {
+                kit.warn(&format!("{name}: has gone; packets are taken in again when it is back"));
+            }
+        }
+        self.presence = presence;
         if kit.signals.stop.load(Relaxed) {
             kit.control.direct(Directive::Stop);
         }
@@ -180,6 +193,11 @@ impl Listener for Session<'_, '_, '_> {
         }
         Ok(())
     }
+}
+
+fn presence(kit: &Kit<'_>) -> Vec<(bool, u64)> {
+    let lanes = kit.board.gauges.lanes.iter();
+    lanes.map(|lane| (lane.is_up.load(Relaxed), lane.returns.load(Relaxed))).collect()
 }
 
 impl Kit<'_> {

@@ -382,6 +382,35 @@ mod tests {
     use super::*;
     use crate::pipeline::live::Gauges;
 
+    /// Run by the test below on a terminal of its own.
+    #[test]
+    #[ignore = "takes the screen and panics"]
+    fn a_panic_on_the_screen() {
+        clean_on_panic();
+        take_screen().expect("a terminal");
+        panic!("a panic while the screen is taken");
+    }
+
+    #[test]
+    fn a_panic_leaves_the_terminal_clean() {
+        let program = std::env::current_exe().expect("this test");
+        let command = format!(
+            "{} --exact cli::watch::tui::tests::a_panic_on_the_screen --ignored --nocapture; stty -a",
+            program.display()
+        );
+        let ran = std::process::Command::new("script").args(["-qec", &command, "/dev/null"]).output();
+        let Ok(ran) = ran else {
+            println!("not run: there is no `script` to make a terminal");
+            return;
+        };
+        let shown = String::from_utf8_lossy(&ran.stdout);
+        let place = |what: &str| shown.find(what).unwrap_or_else(|| panic!("{what:?} is missing in {shown}"));
+        let (enters, leaves) = (place("\u{1b}[?1049h"), place("\u{1b}[?1049l"));
+        assert!(enters < leaves && leaves < place("a panic while the screen is taken"), "{shown}");
+        // Raw mode is off again.
+        assert!(place(" icanon") > leaves && place(" echo ") > leaves, "{shown}");
+    }
+
     #[test]
     fn keys_are_told_apart() {
         for (bytes, wanted) in [

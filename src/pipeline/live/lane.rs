@@ -51,6 +51,7 @@ struct Filer<'a> {
     latest: TimestampNs,
     seen: Seen,
     stopped: bool,
+    patience: Duration,
 }
 
 /// Since the gauges were last written.
@@ -84,6 +85,7 @@ impl<'a> Lane<'a> {
             latest: TimestampNs::ZERO,
             seen: Seen::default(),
             stopped: false,
+            patience: live::QUEUE_PATIENCE,
         };
         Self { source, filer, control, looked: Instant::now() }
     }
@@ -210,7 +212,7 @@ impl Filer<'_> {
         let frames = std::mem::replace(&mut self.open[worker], next);
         let count = frames.frames().len() as u64;
         let task = Task::Batch { frames, read_at: Instant::now() };
-        match self.tasks[worker].send_timeout(task, live::QUEUE_PATIENCE) {
+        match self.tasks[worker].send_timeout(task, self.patience) {
             Ok(()) => {
                 self.all.workers[worker].frames.fetch_add(count, Relaxed);
                 Ok(())
@@ -233,7 +235,8 @@ impl Filer<'_> {
     fn report(&mut self, counts: KernelCounts, how: clock::Lane) {
         let frames = self.note_frames();
         let gauges = self.gauges;
-        gauges.ring_full.store(counts.ring_full, Relaxed);
+        let is_losing = gauges.ring_full.swap(counts.ring_full, Relaxed) < counts.ring_full;
+        self.patience = if is_losing { live::QUEUE_IMPATIENCE } else { live::QUEUE_PATIENCE };
         gauges.interface_lost.store(counts.interface, Relaxed);
         gauges.rounds.fetch_add(1, Relaxed);
         gauges.last_ts_ns.store(self.latest.0, Relaxed);

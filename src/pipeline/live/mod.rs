@@ -2,7 +2,8 @@
 //! In: open sources and a [`Control`]. Out: one [`ClosedWindow`] after the other with what was lost in it, then an
 //! [`LiveOutcome`].
 //! Bounds: [`QUEUE_BATCHES`] batches wait for a worker; a batch that finds no place within [`QUEUE_PATIENCE`] is dropped and
-//! counted by frames. Meanwhile the kernel's ring takes packets in, and counts what it cannot.
+//! counted by frames. Meanwhile the kernel's ring takes packets in, and counts what it cannot; once it does, lanes wait no
+//! longer than [`QUEUE_IMPATIENCE`], so that one slow worker does not cost the others their packets.
 //! Time: windows close by packet time, or, where no packet says so, when their end has passed on a steady clock (`clock`).
 
 mod clock;
@@ -23,8 +24,10 @@ pub use gauges::{Control, Directive, Gauges, LaneGauges, Lost, WorkerGauges};
 
 /// Batches that wait for one worker: 64 of 256 frames ride out some 10 ms of a stalled worker at a million packets a second.
 pub const QUEUE_BATCHES: usize = 64;
-/// How long a lane waits for a place in a queue before it drops a batch: the ring fills in the meantime.
-pub const QUEUE_PATIENCE: Duration = Duration::from_millis(5);
+/// How long a lane waits for a place in a queue before it drops a batch, while the kernel's ring takes packets in.
+pub const QUEUE_PATIENCE: Duration = Duration::from_millis(200);
+/// The same once the ring itself has begun to lose packets.
+pub const QUEUE_IMPATIENCE: Duration = Duration::from_millis(1);
 /// Windows that wait for the analysis, per worker.
 const QUEUE_WINDOWS: usize = 4;
 /// How often the caller's thread is called while nothing closes.
