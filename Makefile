@@ -15,7 +15,7 @@ SIMD_TESTS := simd:: features:: model:: population::
 BENCH_SMOKE := TRAWLWATCH_BENCH=smoke
 
 .DEFAULT_GOAL := help
-.PHONY: help prepare demo build test test-native test-scalar captures bench bench-smoke bench-report peers validators browser lint lint-format lint-clippy lint-docs
+.PHONY: help prepare live-tools soak demo build test test-native test-scalar captures bench bench-smoke bench-report peers validators browser lint lint-format lint-clippy lint-docs
 
 help: ## this list
 	@printf 'make TARGET, where TARGET is\n'
@@ -23,6 +23,12 @@ help: ## this list
 
 prepare: ## look for a C compiler, libpcap and Rust; install or name what is missing
 	@.ci/prepare
+
+live-tools: ## install what tests and benches of live capture send with (Debian, Ubuntu)
+	apt-get install -y --no-install-recommends iproute2 tcpreplay tcpdump util-linux bsdutils procps
+
+soak: prepare ## live capture: highest rate without loss, then 20 minutes at half of it (TRAWLWATCH_SOAK_MINUTES)
+	$(CARGO) bench --locked --bench live
 
 build: prepare ## the program, optimised, in $CARGO_TARGET_DIR or target/
 	$(CARGO) build --release --locked
@@ -54,7 +60,7 @@ captures: build ## write captures/ again, byte for byte
 	$(TARGET)/release/trawlwatch synth --suite shipped captures --force
 
 bench: prepare ## every bench, at full size; one line a stage
-	$(CARGO) bench --locked --bench '*'
+	TRAWLWATCH_SOAK_MINUTES=$${TRAWLWATCH_SOAK_MINUTES:-1} $(CARGO) bench --locked --bench '*'
 
 bench-smoke: prepare ## every bench, at a small size, to see that the answers are right
 	$(BENCH_SMOKE) $(CARGO) bench --locked --bench '*'

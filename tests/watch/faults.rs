@@ -166,9 +166,11 @@ fn a_webhook_that_hangs_delays_nothing() {
     let Some(net) = Net::new(&["tcpreplay"]) else { return };
     let folder = folder();
     let (capture, policy) = shipped("mirroring", folder.path());
-    // What goes into a dummy interface never comes back.
-    assert!(net.ip(&["link", "add", "hole", "type", "dummy"]));
-    assert!(net.ip(&["address", "add", "192.0.2.1/24", "dev", "hole"]) && net.ip(&["link", "set", "hole", "up"]));
+    // A neighbour that nobody is: what is sent to it goes out and is never answered.
+    assert!(net.ip(&["link", "add", "hole", "type", "veth", "peer", "name", "nobody"]));
+    assert!(net.ip(&["link", "set", "hole", "up"]) && net.ip(&["link", "set", "nobody", "up"]));
+    assert!(net.ip(&["address", "add", "192.0.2.1/24", "dev", "hole"]));
+    assert!(net.ip(&["neighbour", "add", "192.0.2.99", "lladdr", "02:00:00:00:00:63", "dev", "hole"]));
     let watch = Watch::start(
         &net,
         &["--format", "json", "--window", "1s", "--policy", &text(&policy), "--webhook", "http://192.0.2.99/hook"],

@@ -34,6 +34,7 @@ use crate::population::identity::mark;
 use crate::privacy::{Key, PseudonymCache, Pseudonymiser};
 use crate::report::stats::FileStats;
 use crate::report::{Format, Layout, Palette, RunStats};
+use crate::units::TimestampNs;
 use options::Watch;
 use session::{Kit, Session, notify};
 
@@ -190,8 +191,9 @@ fn set_aside(kit: &Kit<'_>, why: &str) {
 /// The account of the whole run.
 fn stats_of(outcome: LiveOutcome, counted: &Account, setting: &Setting, gauges: &Gauges) -> RunStats {
     let lost = gauges.lost();
-    let last = gauges.lanes.iter().map(|lane| lane.last_ts_ns.load(Relaxed)).max().unwrap_or(0);
-    let last = crate::units::TimestampNs(last);
+    let seen = gauges.lanes.iter().filter(|lane| lane.frames.load(Relaxed) > 0);
+    let times = seen.map(|lane| (lane.first_ts_ns.load(Relaxed), lane.last_ts_ns.load(Relaxed)));
+    let span = times.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
     let outcome = Outcome {
         files: Vec::new(),
         frames: lost.frames,
@@ -201,7 +203,7 @@ fn stats_of(outcome: LiveOutcome, counted: &Account, setting: &Setting, gauges: 
         filtered_out: 0,
         clock_steps: outcome.clock_steps,
         windows: outcome.windows,
-        span: (lost.frames > 0).then_some((last, last)),
+        span: span.map(|(first, last)| (TimestampNs(first), TimestampNs(last))),
         timings: outcome.counted.timings,
     };
     let mut stats = account::of(&outcome, counted, setting);

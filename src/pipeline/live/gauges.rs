@@ -21,6 +21,8 @@ pub struct LaneGauges {
     pub queue_full: AtomicU64,
     /// Packets that were still in the ring at the end.
     pub unread: AtomicU64,
+    /// Time of the first frame, nanoseconds since 1970; zero before it.
+    pub first_ts_ns: AtomicU64,
     /// Time of the last frame, nanoseconds since 1970.
     pub last_ts_ns: AtomicU64,
     /// Nanoseconds that the last frame was old when it was read.

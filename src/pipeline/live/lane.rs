@@ -181,6 +181,9 @@ impl Filer<'_> {
     /// The first frame of all, one past the window's end, or one of a clock that stepped far back.
     #[cold]
     fn cross(&mut self, ts: TimestampNs) -> Result<(), Stopped> {
+        if self.gauges.first_ts_ns.load(Relaxed) == 0 {
+            self.gauges.first_ts_ns.store(ts.0, Relaxed);
+        }
         // What is counted by now belongs to the window that ends.
         self.note_frames();
         self.flush()?;
