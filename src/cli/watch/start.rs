@@ -73,7 +73,7 @@ pub fn start<'t>(shared: &Shared, watch: &Watch, setting: &mut Setting, talk: &'
         }
         Some(Found::Nothing) | None => None,
     };
-    let signals = heed_signals(wants_view)?;
+    let (signals, host) = (heed_signals(wants_view)?, host_name());
     let filter = confine(shared, watch, talk)?;
     let announcer = kept.as_ref().map(|kept| kept.announcer()).unwrap_or_default();
     if let Some(state) = &mut state {
@@ -118,7 +118,7 @@ pub fn start<'t>(shared: &Shared, watch: &Watch, setting: &mut Setting, talk: &'
         policy_path: shared.policy.clone(),
         policy: std::mem::take(&mut setting.policy),
         pending: None,
-        sender: SyslogSender { host: host_name(), pid: std::process::id() },
+        sender: SyslogSender { host, pid: std::process::id() },
         worst: None,
         pinged: Instant::now(),
     };
@@ -288,5 +288,8 @@ fn confine(shared: &Shared, watch: &Watch, talk: &Talk) -> anyhow::Result<Option
 }
 
 fn host_name() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/hostname").map(|name| name.trim().to_owned()).unwrap_or_default()
+    // The first is hidden where a service sees only its own processes.
+    let read = |path| std::fs::read_to_string(path).ok();
+    let name = read("/proc/sys/kernel/hostname").or_else(|| read("/etc/hostname"));
+    name.map(|name| name.trim().to_owned()).unwrap_or_default()
 }

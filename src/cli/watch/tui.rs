@@ -5,11 +5,12 @@
 #![expect(unsafe_code, reason = "poll(2) on the terminal: it alone tells that the terminal has gone without spinning")]
 
 use std::io::{self, Read, Write};
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use crossbeam::channel::Receiver;
+use crossbeam::channel::{Receiver, Sender};
 use ratatui::backend::CrosstermBackend;
 use ratatui::crossterm::{cursor, execute, terminal};
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -43,11 +44,9 @@ impl Tui {
         take_screen()?;
         let asked = Arc::clone(&ask_end);
         std::thread::Builder::new().name("view".into()).spawn(move || {
-            // However it ends, the run ends with it: nobody watches any more.
+            let _last = Last { stop, done_to };
             let _ended = Screen { board, reveal, asked, shown: Shown::default() }.run();
             restore();
-            stop.store(true, Relaxed);
-            let _nobody = done_to.send(());
         })?;
         Ok(Self { ask_end, done })
     }
@@ -57,6 +56,19 @@ impl Tui {
         self.ask_end.store(true, Relaxed);
         // A terminal that takes nothing any more is not waited for.
         let _ended = self.done.recv_timeout(Duration::from_secs(1));
+    }
+}
+
+/// However the view ends, by a panic too, the run ends with it: nobody watches any more.
+struct Last {
+    stop: Arc<AtomicBool>,
+    done_to: Sender<()>,
+}
+
+impl Drop for Last {
+    fn drop(&mut self) {
+        self.stop.store(true, Relaxed);
+        let _nobody = self.done_to.send(());
     }
 }
 
@@ -110,7 +122,8 @@ struct Screen {
 
 impl Screen {
     fn run(mut self) -> io::Result<()> {
-        let mut terminal = Terminal::new(CrosstermBackend::new(io::stdout()))?;
+        // Never dropped: its drop panics where the terminal, and standard error with it, has gone. `restore` does its work.
+        let mut terminal = ManuallyDrop::new(Terminal::new(CrosstermBackend::new(io::stdout()))?);
         while !self.asked.load(Relaxed) {
             self.shown.measure(&self.board);
             let (board, shown, reveal) = (&self.board, &mut self.shown, &self.reveal);
