@@ -46,7 +46,8 @@ options! {
         #[arg(long, value_enum, value_name = "SEVERITY", help_heading = "Output")]
         fail_on: FailOn,
         /// Show a live view on the terminal
-        #[arg(long, value_name = "BOOL", help_heading = "Output", num_args = 0..=1, default_missing_value = "true", require_equals = true, action = clap::ArgAction::Set)]
+        #[arg(long, value_name = "BOOL", help_heading = "Output", num_args = 0..=1, action = clap::ArgAction::Set)]
+        #[arg(default_missing_value = "true", require_equals = true)]
         tui: bool,
         /// Serve metrics at /metrics, and /healthz and /readyz, at this address and port
         #[arg(long, value_name = "ADDRESS", help_heading = "Service")]
@@ -58,7 +59,8 @@ options! {
         #[arg(long, value_name = "NAME", help_heading = "Service")]
         user: String,
         /// Keep the user, the capabilities and every path
-        #[arg(long, value_name = "BOOL", help_heading = "Service", num_args = 0..=1, default_missing_value = "true", require_equals = true, action = clap::ArgAction::Set)]
+        #[arg(long, value_name = "BOOL", help_heading = "Service", num_args = 0..=1, action = clap::ArgAction::Set)]
+        #[arg(default_missing_value = "true", require_equals = true)]
         no_sandbox: bool,
         /// Length of a window of capture time
         #[arg(long, value_name = "DURATION", help_heading = "Limits")]

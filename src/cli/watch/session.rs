@@ -286,7 +286,12 @@ impl Kit<'_> {
             let loaded = Policy::load(&path, today).map_err(anyhow::Error::from).and_then(|(policy, warnings)| {
                 warnings.iter().for_each(|warning| self.warn(&warning.to_string()));
                 let named = policy.populations();
-                let meant = if named.is_empty() { None } else { Some(Populations::new(named.to_vec())?) };
+                // One that names none, after one that did, means private address space; else those of the start stay.
+                let meant = match (named.is_empty(), self.policy.populations().is_empty()) {
+                    (true, true) => None,
+                    (true, false) => Some(Populations::default_private()),
+                    (false, _) => Some(Populations::new(named.to_vec())?),
+                };
                 Ok((policy, meant))
             });
             let at = wall_clock().0 / 1_000_000_000;
