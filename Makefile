@@ -15,7 +15,7 @@ SIMD_TESTS := simd:: features:: model:: population::
 BENCH_SMOKE := TRAWLWATCH_BENCH=smoke
 
 .DEFAULT_GOAL := help
-.PHONY: help prepare live-tools soak demo build test test-native test-scalar captures bench bench-smoke bench-report peers validators browser lint lint-format lint-clippy lint-docs
+.PHONY: help prepare live-tools soak demo build test test-native test-scalar captures models bench bench-smoke bench-report peers validators browser lint lint-format lint-clippy lint-docs
 
 help: ## this list
 	@printf 'make TARGET, where TARGET is\n'
@@ -58,6 +58,10 @@ test-scalar: prepare
 
 captures: build ## write captures/ again, byte for byte
 	$(TARGET)/release/trawlwatch synth --suite shipped captures --force
+
+models: build ## write models/default.trwl and its card again, from seeds that no test and no report uses
+	$(TARGET)/release/trawlwatch synth --suite training $(TARGET)/training --force
+	$(TARGET)/release/trawlwatch train --labelled $(TARGET)/training --seed 1 --output models/default.trwl
 
 bench: prepare ## every bench, at full size; one line a stage
 	TRAWLWATCH_SOAK_MINUTES=$${TRAWLWATCH_SOAK_MINUTES:-1} $(CARGO) bench --locked --bench '*'

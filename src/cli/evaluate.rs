@@ -109,7 +109,11 @@ impl HalfWord {
 }
 
 /// The labels of folders and files in order of their paths, and how many were refused.
-fn labelled(folders: &[PathBuf], files: &[PathBuf], talk: &Talk) -> anyhow::Result<(Vec<(String, Labels)>, usize)> {
+pub(super) fn labelled(
+    folders: &[PathBuf],
+    files: &[PathBuf],
+    talk: &Talk,
+) -> anyhow::Result<(Vec<(String, Labels)>, usize)> {
     let mut paths = Vec::new();
     for folder in folders {
         match folder.is_dir() {
@@ -186,6 +190,18 @@ fn replayed(
     done.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
+/// Options with the policy, the population and the places that a capture's labels name.
+pub(super) fn under_labels(shared: &Shared, labels: &Labels) -> Shared {
+    let mut shared = shared.clone();
+    if labels.policy.is_some() {
+        (shared.policy, shared.population) = (labels.policy.clone(), None);
+    } else if !labels.population.is_empty() && shared.policy.is_none() {
+        shared.population = Some(labels.population.clone());
+    }
+    shared.geo = shared.geo.or_else(|| labels.geo.clone().map(|path| vec![path]));
+    shared
+}
+
 /// One capture through the same rooms as `replay`.
 fn replay(
     name: &str,
@@ -195,14 +211,7 @@ fn replay(
     window: DurationNs,
 ) -> anyhow::Result<Judged> {
     let talk = Talk::hushed();
-    let mut shared = shared.clone();
-    if labels.policy.is_some() {
-        (shared.policy, shared.population) = (labels.policy.clone(), None);
-    } else if !labels.population.is_empty() && shared.policy.is_none() {
-        shared.population = Some(labels.population.clone());
-    }
-    shared.geo = shared.geo.or_else(|| labels.geo.clone().map(|path| vec![path]));
-    let setting = Setting::new(&shared, window_text, &talk)?;
+    let setting = Setting::new(&under_labels(shared, labels), window_text, &talk)?;
     let mut gatherer = Gatherer::new(&setting.populations, &setting.places);
     let files = [labels.capture.clone()];
     let report = analysis::findings_beside(&files, &setting, None, &talk, |summary| Ok(gatherer.window(summary)?))?;

@@ -213,6 +213,9 @@ options! {
         /// Print the kinds of flows and of collectors in words: members, sizes, nearest known service
         #[arg(long, num_args = 0, default_missing_value = "true", help_heading = "Output")]
         explain: bool,
+        /// Folder of labelled captures without operations: each is a place of its own, under its own policy
+        #[arg(long, value_name = "DIR", help_heading = "Input")]
+        labelled: Vec<PathBuf>,
         /// Seed of every random choice
         #[arg(long, value_name = "N", help_heading = "Fit")]
         seed: u64,

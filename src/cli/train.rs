@@ -11,7 +11,7 @@ use anyhow::bail;
 use super::options::{ConfigFile, Shared, Train};
 use super::setting::Setting;
 use super::talk::Talk;
-use super::{Status, analysis, options};
+use super::{Status, analysis, evaluate, options};
 use crate::model::{FitConfig, FlowRows, FlowSample, Model, ProfileRows, ProfileSample};
 use crate::pipeline::RowsWanted;
 use crate::population::SummaryLimits;
@@ -21,7 +21,7 @@ use crate::population::profile::{PROFILE_FEATURES, profile_set_hash};
 #[derive(clap::Args, Debug)]
 pub struct Args {
     /// Captures of ordinary traffic: pcap, nanosecond pcap or pcapng; plain, .gz or .zst
-    #[arg(value_name = "FILE", required_unless_present = "print_config")]
+    #[arg(value_name = "FILE", required_unless_present_any = ["print_config", "labelled"])]
     files: Vec<PathBuf>,
     #[command(flatten)]
     shared: Shared,
@@ -54,28 +54,33 @@ pub fn run(args: Args, talk: &Talk) -> anyhow::Result<Status> {
     if args.files.iter().any(|file| file.as_os_str() == "-") {
         bail!("train: reads its input twice, so it cannot come from standard input; name files");
     }
-    let mut setting = Setting::new(&args.shared, args.train.window.as_deref(), talk)?;
+    let places = places(&args, talk)?;
     let seed = args.train.seed.unwrap_or(1);
     let codewords = args.train.codewords.unwrap_or(64);
     let config = FitConfig { seed, codewords, ..FitConfig::default() };
 
     let mut flows = FlowSample::default();
-    analysis::windows(&args.files, &setting, RowsWanted::All, talk, |window| {
-        flows.add(&window.rows);
-        Ok(())
-    })?;
+    for Place { setting, files } in &places {
+        analysis::windows(files, setting, RowsWanted::All, talk, |window| {
+            flows.add(&window.rows);
+            Ok(())
+        })?;
+    }
     let (seen, matrix, services) = flows.finish();
     let flows = FlowRows { matrix: &matrix, services: &services, seen };
-    let (against, fitted) = match &args.train.against {
+    let (against, mut model) = match &args.train.against {
         Some(path) => (true, Model::load(path, profile_set_hash())?),
         None => (false, Model::of_flows(flows, config)?),
     };
-    setting.model = Some(fitted);
     let mut sample = ProfileSample::new(SummaryLimits::default());
-    let lossy =
-        analysis::windows(&args.files, &setting, RowsWanted::None, talk, |window| Ok(sample.window(window.summary)?))?;
+    let mut lossy = false;
+    for Place { mut setting, files } in places {
+        setting.model = Some(model.clone());
+        lossy |=
+            analysis::windows(&files, &setting, RowsWanted::None, talk, |window| Ok(sample.window(window.summary)?))?;
+        sample.end_place()?;
+    }
     let profiles = sample.finish()?;
-    let Some(mut model) = setting.model.take() else { bail!("train: no model was made") };
     let mut out = std::io::stdout().lock();
     if against {
         write!(out, "{}", model.drift(&matrix, &profiles.each_ref().map(|one| one.rows.as_slice())))?;
@@ -86,7 +91,7 @@ pub fn run(args: Args, talk: &Talk) -> anyhow::Result<Status> {
             rows: profiles.each_ref().map(|one| one.rows.as_slice()),
             services: profiles.each_ref().map(|one| one.services.as_slice()),
         };
-        model = model.with_profiles(flows, rows, &created_from(&args.files), config)?;
+        model = model.with_profiles(flows, rows, &created_from(&args), config)?;
     }
     if let Some(output) = args.train.output.as_deref().filter(|_| !against) {
         model.save(output)?;
@@ -118,9 +123,40 @@ const NAMES: [&str; PROFILE_FEATURES.len()] = {
     names
 };
 
+/// Captures of one place, and what they are read under.
+struct Place {
+    setting: Setting,
+    files: Vec<PathBuf>,
+}
+
+/// What is trained on: all files as one place, and every labelled capture as a place of its own under its own policy.
+fn places(args: &Args, talk: &Talk) -> anyhow::Result<Vec<Place>> {
+    let window = args.train.window.as_deref();
+    let mut places = Vec::new();
+    if !args.files.is_empty() {
+        places.push(Place { setting: Setting::new(&args.shared, window, talk)?, files: args.files.clone() });
+    }
+    let folders = args.train.labelled.as_deref().unwrap_or_default();
+    if !folders.is_empty() {
+        let (labelled, refused) = evaluate::labelled(folders, &[], talk)?;
+        if refused > 0 {
+            bail!("train: {refused} label files were refused; mend or remove them");
+        }
+        for (name, labels) in labelled {
+            if !labels.operations.is_empty() {
+                bail!("train: {name} holds an operation; a model is fitted on ordinary traffic");
+            }
+            let setting = Setting::new(&evaluate::under_labels(&args.shared, &labels), window, &Talk::hushed())?;
+            places.push(Place { setting, files: vec![labels.capture] });
+        }
+    }
+    Ok(places)
+}
+
 /// The file names, as the card says them.
-fn created_from(files: &[PathBuf]) -> String {
-    let name = |file: &PathBuf| file.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+fn created_from(args: &Args) -> String {
+    let files: Vec<&PathBuf> = args.files.iter().chain(args.train.labelled.iter().flatten()).collect();
+    let name = |file: &&PathBuf| file.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     let shown: Vec<String> = files.iter().take(5).map(name).collect();
     let more = files.len().saturating_sub(shown.len());
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };

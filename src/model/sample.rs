@@ -91,7 +91,7 @@ fn rank_of(rows: &FlowColumns, i: usize) -> u64 {
 struct Kept {
     /// Of the look that it was drawn from: the smallest stays.
     rank: u64,
-    network: Option<Address>,
+    network: Option<(u32, Address)>,
     row: [f32; PROFILE_LEN],
     service: Service,
 }
@@ -104,6 +104,7 @@ pub struct ProfileSample {
     hour: Summary,
     day: Summary,
     parts: u32,
+    place: u32,
 }
 
 /// The profiles of one length of span, and the service that each mostly is.
@@ -118,7 +119,7 @@ pub struct Profiles {
 impl ProfileSample {
     /// Empty; summaries are kept within `limits`.
     pub fn new(limits: SummaryLimits) -> Self {
-        Self { by_class: Default::default(), limits, hour: Summary::empty(), day: Summary::empty(), parts: 0 }
+        Self { by_class: Default::default(), limits, hour: Summary::empty(), day: Summary::empty(), parts: 0, place: 0 }
     }
 
     /// Takes a window in, and looks at it, at the hour so far and at the day so far when the analyst would.
@@ -148,6 +149,17 @@ impl ProfileSample {
         Ok(())
     }
 
+    /// What follows was seen somewhere else, by whoever: nothing of it is merged with what came before.
+    ///
+    /// # Errors
+    /// See [`Self::window`].
+    pub fn end_place(&mut self) -> Result<(), MergeError> {
+        self.close_hour()?;
+        self.day = Summary::empty();
+        self.place += 1;
+        Ok(())
+    }
+
     /// What was kept, by length of span in the order of [`SpanClass::ALL`].
     ///
     /// # Errors
@@ -155,7 +167,7 @@ impl ProfileSample {
     pub fn finish(mut self) -> Result<[Profiles; SpanClass::ALL.len()], MergeError> {
         self.close_hour()?;
         Ok(self.by_class.map(|kept| {
-            let mut of_network: BTreeMap<Address, usize> = BTreeMap::new();
+            let mut of_network: BTreeMap<(u32, Address), usize> = BTreeMap::new();
             let mut profiles = Profiles::default();
             for one in kept.into_values() {
                 let beside = one.network.map_or(0, |network| {
@@ -191,20 +203,21 @@ impl ProfileSample {
 
     fn look(&mut self, class: SpanClass, summary: &Summary) {
         let kept = &mut self.by_class[class as usize];
+        let (place, span) = (self.place, summary.span());
         let context = ProfileContext::new(summary);
         let mut take = |group: &CollectorGroup, whole: &CollectorSummary, network: Option<Address>| {
             if whole.subscribers.count() < SUBSCRIBERS_MIN {
                 return;
             }
             let label = group.label(summary);
-            let party = hash(&[label.as_bytes()]);
-            let rank =
-                hash(&[label.as_bytes(), &summary.span().start.0.to_be_bytes(), &summary.span().end.0.to_be_bytes()]);
+            let party = hash(&[&place.to_be_bytes(), label.as_bytes()]);
+            let rank = hash(&[label.as_bytes(), &span.start.0.to_be_bytes(), &span.end.0.to_be_bytes()]);
             let is_over = kept.len() >= PARTIES_MAX && kept.last_key_value().is_some_and(|(last, _)| party > *last);
             if is_over || kept.get(&party).is_some_and(|known| known.rank <= rank) {
                 return;
             }
             let service = whole.services.by_count().first().map_or(SERVICE_UNKNOWN, |(service, _)| *service);
+            let network = network.map(|network| (place, network));
             kept.insert(party, Kept { rank, network, row: profile_of(group, whole, &context), service });
             if kept.len() > PARTIES_MAX {
                 kept.pop_last();
