@@ -4,7 +4,9 @@
 //! The rule (see [`crate::flow::observation::SegmentConflict::is_injection_like`]): at least 16 differing bytes within
 //! two seconds, and the contested bytes are the first of the answer or the two came over different paths (TTL).
 //! Source: measured on the captures that fox-it published of its own shots (2015), where it finds every shot and flags none
-//! of 5,766 benign flows. Not seen: a shot whose race partner the sensor misses, DNS answers, forged resets.
+//! of 5,766 benign flows. Not seen: a shot whose race partner the sensor misses. Forged answers and resets: `forged`.
+
+mod forged;
 
 use std::collections::BTreeMap;
 
@@ -37,6 +39,7 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
         let leader = *first_server_of_payload.entry(payload).or_insert(server);
         groups.entry((population, leader)).or_default().push(shot);
     }
+    forged::detect(scene, findings);
     findings.extend(groups.into_iter().map(|((population, leader), shots)| finding(scene, population, leader, &shots)));
 }
 

@@ -4,14 +4,15 @@
 //! turned off. Not by: identification (random, as the servers' own), window, options or timestamps, which are copied from what
 //! the side man sees; nor by a payload of its own kind, since servers redirect too.
 
-use super::knobs::{Knob, KnobUnit};
-use super::{Program, Role};
+use super::knobs::{Knob, KnobUnit, Knobs};
+use super::{Install, Program, Role, Variant};
 use crate::detect::finding::Technique;
 use crate::synth::dice::{Dice, secs};
 use crate::synth::stage::{Actor, Cx, Wake};
 use crate::synth::town::catalogue::Kind;
 use crate::synth::town::dial::Dial;
 use crate::synth::town::homes::DeviceKind;
+use crate::synth::town::resolver::{Lies, NameForger};
 use crate::synth::town::script::{Amount, Script};
 use crate::synth::town::tcp::Connection;
 use crate::synth::town::{DeviceNumber, habits, rhythm};
@@ -57,9 +58,31 @@ pub(super) const OPERATION: Program = Program {
             unit: KnobUnit::Word(&["redirect", "script"]),
             about: "what the shot holds: a redirection, or a page with a script",
         },
+        Knob {
+            name: "of",
+            default: "answers",
+            unit: KnobUnit::Word(&["answers", "names"]),
+            about: "shots at requests for pages, or at questions for names",
+        },
     ],
-    variants: &[],
+    variants: &[
+        Variant { name: "slow", settings: "subscribers=0.08,shots=0.15", about: "few homes, few shots" },
+        Variant {
+            name: "evasive",
+            settings: "ttl=equal,payload=script",
+            about: "from the server's own distance, without a redirection",
+        },
+        Variant { name: "names", settings: "of=names,shots=0.08", about: "forged answers to questions for some names" },
+        Variant {
+            name: "names-evasive",
+            settings: "of=names,shots=0.04,ttl=equal",
+            about: "the same for few names, from the resolver's own distance",
+        },
+    ],
     install: |knobs, install| {
+        if knobs.word("of") == "names" {
+            return forge_names(knobs, install);
+        }
         let lure = install.cx.town.catalogue.add_own("assets.brightedge-net.example".to_owned(), 1);
         let mut dice = install.dice("injection");
         let kinds = [DeviceKind::Laptop, DeviceKind::Phone];
@@ -85,6 +108,25 @@ pub(super) const OPERATION: Program = Program {
         });
     },
 };
+
+/// Somebody who answers questions for names before the resolver does.
+fn forge_names(knobs: &Knobs, install: &mut Install) {
+    let lure = install.cx.town.catalogue.add_own("assets.brightedge-net.example".to_owned(), 1);
+    let to = install.cx.town.catalogue.get(lure).addresses.first().copied().unwrap_or_default();
+    let mut dice = install.dice("injection");
+    let kinds = [DeviceKind::Laptop, DeviceKind::Phone];
+    let victims = install.cx.town.members(&kinds, knobs.number("subscribers"), &mut dice);
+    let mut homes: Vec<u32> = victims.iter().map(|device| install.cx.town.device(*device).home).collect();
+    homes.sort_unstable();
+    let hops = 4 + dice.below(4) as u8;
+    install.cx.town.name_forger = Some(NameForger {
+        homes,
+        lies: Lies { share: knobs.number("shots"), to, salt: dice.word() },
+        ttl: (knobs.word("ttl") == "differs").then_some(64 - hops),
+        label: install.label,
+        dice: dice.fork(),
+    });
+}
 
 /// Somebody who still visits sites in the clear.
 struct Visitor {
