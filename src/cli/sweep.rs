@@ -149,7 +149,7 @@ pub fn run(mut args: Args, talk: &Talk) -> anyhow::Result<Status> {
     let start =
         RunStart { kind: words, program: env!("CARGO_PKG_VERSION"), policy: &policy, model: &model, now: began };
     let changed_rules = store.judged_under()?.is_some_and(|known| known != rules);
-    let progress = SweepProgress::default();
+    let progress = SweepProgress::new(plan.jobs);
     let mut swept = with_bar(talk, &progress, || sweep_archive(&mut store, &plan, tools, &start, &progress))?;
     for not in swept.refused.iter().chain(&swept.growing) {
         talk.warn(&format!("{}: {}", not.path, not.why));
@@ -382,7 +382,7 @@ fn with_bar<T>(talk: &Talk, progress: &SweepProgress, run: impl FnOnce() -> T) -
             while !ended.load(Ordering::Relaxed) {
                 let of = |n: &std::sync::atomic::AtomicU64| n.load(Ordering::Relaxed);
                 bar.set_length(of(&progress.bytes_total));
-                bar.set_position(of(&progress.bytes));
+                bar.set_position(progress.bytes_read());
                 bar.set_message(match of(&progress.days) {
                     0 => format!("{}/{} captures,", of(&progress.files), of(&progress.files_total)),
                     days => format!("{days} days to judge,"),
@@ -404,7 +404,13 @@ fn print_schedule(args: &Args) -> anyhow::Result<Status> {
     let typed = std::env::args().skip(1).filter(|arg| arg != "--print-unit" && arg != "--print-cron");
     let command: Vec<String> =
         std::iter::once(program.display().to_string()).chain(typed).map(|word| quoted(&word)).collect();
-    let (command, folder) = (command.join(" "), folder.display().to_string());
+    let store = args.sweep.store.clone().unwrap_or_else(|| PathBuf::from(STORE_DEFAULT));
+    let beside = folder.join(store).parent().map_or_else(|| folder.clone(), Path::to_owned);
+    let mut writable = vec![folder.display().to_string()];
+    if beside != folder {
+        writable.push(beside.display().to_string());
+    }
+    let (command, folder, writable) = (command.join(" "), folder.display().to_string(), writable.join(" "));
     let mut out = std::io::stdout().lock();
     if args.print_cron {
         // cron turns an unescaped percent sign into a line end, and mails what is printed.
@@ -413,7 +419,7 @@ fn print_schedule(args: &Args) -> anyhow::Result<Status> {
         writeln!(out, "30 2 * * * cd {} && {command}", quoted(&folder))?;
         return Ok(Status::Quiet);
     }
-    let command = command.replace('%', "%%");
+    let command = command.replace('%', "%%").replace('$', "$$");
     write!(
         out,
         "# /etc/systemd/system/trawlwatch-sweep.service\n\
@@ -430,9 +436,8 @@ fn print_schedule(args: &Args) -> anyhow::Result<Status> {
          IOSchedulingClass=idle\n\
          NoNewPrivileges=yes\n\
          ProtectSystem=strict\n\
-         ReadWritePaths={folder}\n\
+         ReadWritePaths={writable}\n\
          ProtectHome=read-only\n\
-         PrivateTmp=yes\n\
          UMask=0077\n\
          \n\
          # /etc/systemd/system/trawlwatch-sweep.timer\n\

@@ -17,6 +17,15 @@ use crate::units::{DurationNs, TimestampNs};
 /// Days whose addresses a record shows, beside those of its worst day.
 const RECENT_DAYS: usize = 8;
 
+/// A day's finding, and what it was before the register spoke: so that another register can speak of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sighting {
+    /// As judged.
+    pub finding: Finding,
+    /// Its severity before.
+    pub unjudged: Severity,
+}
+
 /// Something that people have to be told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Change {
@@ -55,7 +64,7 @@ impl Store {
     ///
     /// # Errors
     /// When the database fails, or a record in it cannot be read.
-    pub fn replace_day(&mut self, day: Day, findings: &[Finding], left_out: u64) -> Result<(), StoreError> {
+    pub fn replace_day(&mut self, day: Day, sightings: &[Sighting], left_out: u64) -> Result<(), StoreError> {
         let path = self.path.clone();
         let change = self.db.transaction()?;
         let start = kept(day.start);
@@ -69,7 +78,7 @@ impl Store {
         for id in &touched {
             change.execute("DELETE FROM sightings WHERE finding = ?1 AND day_ns = ?2", params![id, start])?;
         }
-        for finding in findings {
+        for Sighting { finding, unjudged } in sightings {
             let id = finding_id(finding);
             change.execute(
                 "INSERT INTO findings (sensor, finding_id, technique, population) VALUES (?1, ?2, ?3, ?4) ON CONFLICT \
@@ -80,12 +89,13 @@ impl Store {
             let row: i64 = change.query_row(asked, params![day.sensor, id], |row| row.get(0))?;
             let body = serde_json::to_string(finding).expect("a finding has a form");
             change.execute(
-                "INSERT OR REPLACE INTO sightings (finding, day_ns, severity, score, flows, first_ns, last_ns, body) VALUES \
-                 (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                "INSERT OR REPLACE INTO sightings (finding, day_ns, severity, unjudged, score, flows, first_ns, last_ns, body) VALUES \
+                 (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
                 params![
                     row,
                     start,
                     finding.severity as i64,
+                    *unjudged as i64,
                     if finding.score.is_finite() { finding.score } else { 0.0 },
                     number(finding.flows),
                     kept(finding.start),
@@ -109,6 +119,27 @@ impl Store {
         )?;
         change.commit()?;
         Ok(())
+    }
+
+    /// What a day showed when it was judged last.
+    ///
+    /// # Errors
+    /// When the database fails, or a record in it cannot be read.
+    pub fn sightings_of(&self, day: Day) -> Result<Vec<Sighting>, StoreError> {
+        let mut asked = self.db.prepare_cached(
+            "SELECT s.body, s.unjudged FROM sightings s JOIN findings f ON f.id = s.finding WHERE f.sensor = ?1 AND s.day_ns \
+             = ?2 ORDER BY f.finding_id",
+        )?;
+        let rows = asked.query_map(params![day.sensor, kept(day.start)], |row| {
+            Ok((row.get::<_, String>(0)?, severity_of(row.get(1)?)))
+        })?;
+        let mut sightings = Vec::new();
+        for row in rows {
+            let (body, unjudged) = row?;
+            let finding = serde_json::from_str(&body).map_err(|why| self.damaged("a day's finding", why))?;
+            sightings.push(Sighting { finding, unjudged });
+        }
+        Ok(sightings)
     }
 
     /// Brings every finding into the state that follows from what is known; what people have to be told. What nobody was

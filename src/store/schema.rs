@@ -54,7 +54,8 @@ pub(super) const MIGRATIONS: &[&str] = &[
      CREATE INDEX findings_last ON findings (last_ns);
      CREATE TABLE sightings (
        finding INTEGER NOT NULL REFERENCES findings (id) ON DELETE CASCADE,
-       day_ns INTEGER NOT NULL, severity INTEGER NOT NULL, score REAL NOT NULL, flows INTEGER NOT NULL,
+       day_ns INTEGER NOT NULL, severity INTEGER NOT NULL, unjudged INTEGER NOT NULL,
+       score REAL NOT NULL, flows INTEGER NOT NULL,
        first_ns INTEGER NOT NULL, last_ns INTEGER NOT NULL, body TEXT NOT NULL,
        PRIMARY KEY (finding, day_ns)) STRICT, WITHOUT ROWID;
      CREATE TABLE marks (

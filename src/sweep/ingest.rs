@@ -12,7 +12,7 @@ use super::queue::Candidate;
 use super::{NotSwept, Plan, SweepError, SweepProgress, Swept, Tools};
 use crate::capture::{Captures, FaultCost, FileReport, InputPath};
 use crate::packet::{Reject, RejectClass};
-use crate::pipeline::{self, ClosedWindow, Outcome, Progress, Shared};
+use crate::pipeline::{self, ClosedWindow, Config, Outcome, Progress, Shared};
 use crate::report::RunStats;
 use crate::report::stats::{Counts, FileStats};
 use crate::store::Store;
@@ -53,15 +53,19 @@ pub(super) fn all(
     progress.files_total.store(queue.len() as u64, Ordering::Relaxed);
     progress.bytes_total.store(queue.iter().map(|candidate| candidate.content.size).sum(), Ordering::Relaxed);
     let next = AtomicUsize::new(0);
+    // One capture alone has all workers, several share them.
+    let at_once = plan.jobs.max(1).min(queue.len()).min(progress.reading.len());
+    let config = Config { workers: (tools.config.workers / at_once.max(1)).max(1), ..tools.config.clone() };
     let (say, said) = bounded::<Said>(QUEUE_PORTIONS);
     std::thread::scope(|scope| {
-        for _ in 0..plan.jobs.max(1).min(queue.len()) {
-            let (say, queue, next) = (say.clone(), &queue, &next);
+        for reading in progress.reading.iter().take(at_once) {
+            let (say, queue, next, config) = (say.clone(), &queue, &next, &config);
             scope.spawn(move || {
                 loop {
                     let number = next.fetch_add(1, Ordering::Relaxed);
                     let Some(candidate) = queue.get(number) else { return };
-                    if read(number, candidate, tools, &say).is_err() {
+                    let tools = Tools { config, ..tools };
+                    if read(number, candidate, tools, reading, &say).is_err() {
                         return;
                     }
                 }
@@ -131,7 +135,13 @@ fn keep(
 }
 
 /// Reads one capture.
-fn read(number: usize, candidate: &Candidate, tools: Tools<'_>, say: &Sender<Said>) -> Result<(), Stopped> {
+fn read(
+    number: usize,
+    candidate: &Candidate,
+    tools: Tools<'_>,
+    reading: &Progress,
+    say: &Sender<Said>,
+) -> Result<(), Stopped> {
     let send = |said: Said| say.send(said).map_err(|_| Stopped);
     let mut captures = match Captures::open(&[InputPath::File(candidate.path.clone())]) {
         Ok(captures) => captures,
@@ -143,7 +153,7 @@ fn read(number: usize, candidate: &Candidate, tools: Tools<'_>, say: &Sender<Sai
     let shared =
         Shared { populations: tools.populations, pseudonymiser: tools.pseudonymiser, quantiser: tools.codebook };
     let (mut portion, mut bytes) = (Vec::new(), 0);
-    let outcome = pipeline::run(captures, tools.config, shared, &Progress::default(), |window: ClosedWindow| {
+    let outcome = pipeline::run(captures, tools.config, shared, reading, |window: ClosedWindow| {
         let stored = StoredWindow::of(&window.summary);
         bytes += stored.bytes();
         portion.push(stored);
@@ -153,6 +163,7 @@ fn read(number: usize, candidate: &Candidate, tools: Tools<'_>, say: &Sender<Sai
         }
         Ok(())
     })?;
+    reading.bytes.store(0, Ordering::Relaxed);
     let stats = account(&outcome);
     let words = outcome.files.iter().find_map(|file| file.first_fault.clone());
     let faults = stats.files.iter().flat_map(|file| &file.faults).map(|(kind, n)| ((*kind).to_owned(), *n)).collect();

@@ -22,7 +22,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::model::{Codebook, Model};
-use crate::pipeline::Config;
+use crate::pipeline::{Config, Progress};
 use crate::policy::Policy;
 use crate::population::Populations;
 use crate::population::places::Places;
@@ -105,8 +105,23 @@ pub struct SweepProgress {
     pub bytes_total: AtomicU64,
     /// Bytes read: of captures that were read to their end.
     pub bytes: AtomicU64,
+    /// Of the captures that are being read, one a job.
+    pub reading: Vec<Progress>,
     /// Days still to be judged.
     pub days: AtomicU64,
+}
+
+impl SweepProgress {
+    /// For so many captures at once.
+    pub fn new(jobs: usize) -> Self {
+        Self { reading: (0..jobs.max(1)).map(|_| Progress::default()).collect(), ..Self::default() }
+    }
+
+    /// Bytes read, those of captures that are being read included.
+    pub fn bytes_read(&self) -> u64 {
+        let reading: u64 = self.reading.iter().map(|progress| progress.bytes.load(Ordering::Relaxed)).sum();
+        self.bytes.load(Ordering::Relaxed) + reading
+    }
 }
 
 /// A capture that was not swept, and why.

@@ -15,3 +15,4 @@ mod content;
 mod kill;
 mod life;
 mod nights;
+mod told;
