@@ -15,7 +15,7 @@ fn thirty_nights_and_their_questions() {
     let (captures, store) = (folder.path().join("captures"), folder.path().join("s.db"));
     std::fs::create_dir(&captures).expect("made");
     for night in 0..NIGHTS {
-        let mut words = quiet_town(16, 0.5, "population-fan-in:subscribers=0.9,period=120s,jitter=0.05", night);
+        let mut words = quiet_town(14, 0.25, "population-fan-in:subscribers=0.9,period=60s,jitter=0.05", night);
         words.start = format!("2026-03-{:02}T01:00:00Z", night + 1);
         // One program for all nights would call at one address; each town has a catalogue of its own.
         let capture = captures.join(format!("{night:02}.pcap"));
@@ -56,6 +56,6 @@ fn thirty_nights_and_their_questions() {
     // A size that must be kept is kept, the oldest first; findings stay.
     let (vacuumed, _) = ask(&["store", "vacuum", "--size-max", "600 KiB"]);
     assert_eq!(vacuumed.status, Some(0), "{}", vacuumed.stderr);
-    assert!(size() < 600 << 10 || vacuumed.stderr.contains("0 gone"), "{} KiB: {}", size() >> 10, vacuumed.stderr);
+    assert!(size() <= 600 << 10 || vacuumed.stderr.contains("0 gone"), "{} KiB: {}", size() >> 10, vacuumed.stderr);
     assert_eq!(loud(), before);
 }

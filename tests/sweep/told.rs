@@ -86,9 +86,10 @@ fn reports_come_out_of_the_store() {
     assert_eq!(swept.status, Some(0), "{}", swept.stderr);
     let findings = ["findings", "--report", text(&later), "--policy", text(&archive.policy)];
     assert_eq!(archive.ask("s.db", &findings).status, Some(0));
-    let id = swept.findings()[0]["trawl"]["finding_id"].as_str().expect("an id").to_owned();
+    let found = swept.findings();
+    let collector = found[0]["trawl"]["collector"]["addresses"][0].as_str().expect("an address");
     for path in [page, bundle, later] {
         let written = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-        assert!(written.contains(&id), "{}: {id}", path.display());
+        assert!(written.contains(collector), "{}: {collector}", path.display());
     }
 }
