@@ -52,7 +52,7 @@ impl Net {
             let end = rest.trim_start().find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(0);
             rest.trim_start()[..end].parse().expect("a number")
         };
-        (number("Successful packets:") as u64, number("packets (").max(number(" bytes) sent in")))
+        (number("Successful packets:") as u64, number(" bytes) sent in"))
     }
 }
 
@@ -127,7 +127,8 @@ fn tcpdump(net: &Net, capture: &Path, pps: u32, lasts: Duration) -> (u64, u64, f
         assert!(said.read_line(&mut line).expect("speaks") > 0, "tcpdump: {line}");
     }
     let (sent, seconds) = net.send(capture, pps, lasts);
-    std::thread::sleep(Duration::from_millis(500));
+    // tcpdump's blocks stay open for a second.
+    std::thread::sleep(Duration::from_millis(1_500));
     ran(Command::new("kill").args(["-INT", &child.id().to_string()]));
     child.wait().expect("ends");
     let captured = said

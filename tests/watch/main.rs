@@ -10,4 +10,5 @@ mod confined;
 mod counted;
 mod faults;
 mod same;
+mod seen;
 mod view;

@@ -245,7 +245,10 @@ impl LiveSource {
     fn look_for_it(&mut self, wait: Duration) -> Burst {
         std::thread::sleep(wait);
         let is_back = match self.config.fanout_group {
-            None => socket::bind_again(&self.capture, &self.config.interface).is_ok(),
+            None => {
+                let LiveConfig { interface, promiscuous, .. } = &self.config;
+                socket::bind_again(&self.capture, interface, *promiscuous).is_ok()
+            }
             Some(_) => match Self::open(self.config.clone(), self.file) {
                 Ok(again) => {
                     (self.capture, self.link, self.last) = (again.capture, again.link, None);

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use pcap::{Active, Capture};
 
+use super::Promiscuous;
+
 /// `PCAP_TSTAMP_PRECISION_NANO`.
 const PRECISION_NANO: c_int = 1;
 
@@ -53,9 +55,10 @@ pub(super) fn join_fanout(capture: &Capture<Active>, group: u16) -> io::Result<(
     if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Binds the socket to the interface that now has this name.
+/// Binds the socket to the interface that now has this name, and asks it again for what is not addressed to it: that wish went
+/// with the old one.
 #[cfg(target_os = "linux")]
-pub(super) fn bind_again(capture: &Capture<Active>, interface: &str) -> io::Result<()> {
+pub(super) fn bind_again(capture: &Capture<Active>, interface: &str, promiscuous: Promiscuous) -> io::Result<()> {
     let name = std::ffi::CString::new(interface)?;
     // SAFETY: the name ends with a zero byte and outlives the call.
     let index = unsafe { libc::if_nametoindex(name.as_ptr()) };
@@ -75,6 +78,28 @@ pub(super) fn bind_again(capture: &Capture<Active>, interface: &str) -> io::Resu
             size_of::<libc::sockaddr_ll>() as libc::socklen_t,
         )
     };
+    if done != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    if promiscuous == Promiscuous::No {
+        return Ok(());
+    }
+    let wish = libc::packet_mreq {
+        mr_ifindex: index as c_int,
+        mr_type: libc::PACKET_MR_PROMISC as u16,
+        mr_alen: 0,
+        mr_address: [0; 8],
+    };
+    // SAFETY: address and size of one packet_mreq are given.
+    let done = unsafe {
+        libc::setsockopt(
+            capture.as_fd().as_raw_fd(),
+            libc::SOL_PACKET,
+            libc::PACKET_ADD_MEMBERSHIP,
+            (&raw const wish).cast(),
+            size_of::<libc::packet_mreq>() as libc::socklen_t,
+        )
+    };
     if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
@@ -84,6 +109,6 @@ pub(super) fn join_fanout(_: &Capture<Active>, _: u16) -> io::Result<()> {
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(super) fn bind_again(_: &Capture<Active>, _: &str) -> io::Result<()> {
+pub(super) fn bind_again(_: &Capture<Active>, _: &str, _: Promiscuous) -> io::Result<()> {
     Err(io::Error::new(io::ErrorKind::Unsupported, "only Linux binds a socket again"))
 }

@@ -79,6 +79,9 @@ impl Announcer {
                 }
             }
         }
+        // What is not among the findings any more (its population was taken out of the policy) ends untold.
+        let is_over = |told: &Told| told.is_open && now.since(told.end) > ended_after;
+        self.told.values_mut().filter(|told| is_over(told)).for_each(|told| told.is_open = false);
         self.forget();
         news
     }

@@ -24,7 +24,7 @@ use super::options::{ConfigFile, FailOn, FindingFormat, SeverityWord, Shared};
 use super::setting::Setting;
 use super::talk::Talk;
 use super::{Status, account, options as all_options};
-use crate::capture::live::{LiveSource, interfaces};
+use crate::capture::live::{LiveError, LiveSource, interfaces};
 use crate::detect::analyst::{Account, Analyst, Knowledge};
 use crate::model::Codebook;
 use crate::pipeline::live::{self, Control, Directive, Gauges, LiveOutcome, Role};
@@ -246,13 +246,19 @@ fn close(kit: &mut Kit<'_>, stats: &RunStats) {
 /// Interfaces, a line each.
 fn list() -> String {
     let mut out = format!("{:<16} {:<5} {:<22} {}\n", "interface", "state", "link type", "remark");
+    let mut is_refused = false;
     for interface in interfaces() {
+        is_refused |= matches!(interface.link, Err(LiveError::Permission { .. }));
         let state = if interface.is_up { "up" } else { "down" };
         let (link, remark) = match &interface.link {
             Ok(link) => (link_name(link.0), interface.about.clone().unwrap_or_default()),
             Err(error) => ("–".to_owned(), error.to_string()),
         };
         out.push_str(&format!("{:<16} {state:<5} {link:<22} {remark}\n", interface.name));
+    }
+    if is_refused {
+        out.push_str(start::permission_cure().trim_start_matches("; "));
+        out.push('\n');
     }
     out
 }

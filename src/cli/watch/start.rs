@@ -32,6 +32,7 @@ use crate::detect::finding::Severity;
 use crate::pipeline::live::Gauges;
 use crate::privacy::{Key, Reveal};
 use crate::report::live::SyslogSender;
+use crate::units::DurationNs;
 
 /// Most queues of one interface: past it the kernel's own limit is near.
 const FANOUT_MAX: u16 = 64;
@@ -54,6 +55,10 @@ pub struct Started<'t> {
 
 /// Opens all that is named, then gives up what is not needed any more.
 pub fn start<'t>(shared: &Shared, watch: &Watch, setting: &mut Setting, talk: &'t Talk) -> anyhow::Result<Started<'t>> {
+    let window = parse_duration(watch.window.as_deref().unwrap_or("60s")).map_err(anyhow::Error::msg)?;
+    if window < DurationNs::from_secs(1) {
+        bail!("--window: a live window takes at least 1s");
+    }
     let sources = open_sources(shared, watch)?;
     let key = key_of(setting, watch.state.as_deref(), talk)?;
     let wants_view = watch.tui.unwrap_or(false);
@@ -179,7 +184,8 @@ fn refused(error: LiveError) -> anyhow::Error {
     Failed { status, message: format!("{error}{cure}") }.into()
 }
 
-fn permission_cure() -> String {
+/// What gives the right to capture.
+pub fn permission_cure() -> String {
     let program = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("trawlwatch"));
     format!(
         "; give it the one capability that this needs:\n    sudo setcap cap_net_raw=ep {}\nor run it as a service:\n    \
