@@ -89,9 +89,10 @@ impl<'a> Analyst<'a> {
         if self.day.is_past(start) {
             self.close_day();
         }
-        self.note_limits(&summary);
+        self.note_limits(summary.limit_hits().named());
         self.look(&summary);
-        self.hour.add(summary, self.knowledge.limits)?;
+        let hits = self.hour.add(summary, self.knowledge.limits)?;
+        self.note_limits(hits);
         // 2, 4, 8 … windows: what repeats slowly is found after a time in proportion to its slowness.
         if self.hour.parts > 1 && self.hour.parts.is_power_of_two() {
             let so_far = std::mem::take(&mut self.hour.so_far);
@@ -165,7 +166,8 @@ impl<'a> Analyst<'a> {
         if !parts.is_power_of_two() {
             self.look(&hour);
         }
-        self.day.add(hour, self.knowledge.limits)?;
+        let hits = self.day.add(hour, self.knowledge.limits)?;
+        self.note_limits(hits);
         // What is slow shows after a time in proportion to its slowness, here too; the end of the day looks once more.
         if self.day.parts > 1 && self.day.parts.is_power_of_two() {
             let so_far = std::mem::take(&mut self.day.so_far);
@@ -197,11 +199,9 @@ impl<'a> Analyst<'a> {
         self.ledger.absorb(found, summary.span().end);
     }
 
-    fn note_limits(&mut self, summary: &Summary) {
-        for (name, hits) in summary.limit_hits().named() {
-            if hits > 0 {
-                *self.account.limits.entry(name).or_default() += hits;
-            }
+    fn note_limits(&mut self, hits: impl IntoIterator<Item = (&'static str, u64)>) {
+        for (name, hits) in hits.into_iter().filter(|(_, hits)| *hits > 0) {
+            *self.account.limits.entry(name).or_default() += hits;
         }
     }
 
@@ -251,13 +251,20 @@ impl Horizon {
         self.start.is_some_and(|start| ts.slot_start(self.length) != start)
     }
 
-    fn add(&mut self, mut part: Summary, limits: &SummaryLimits) -> Result<(), MergeError> {
+    /// Takes a part in; what had to give way in the longer stretch, by limit.
+    fn add(
+        &mut self,
+        mut part: Summary,
+        limits: &SummaryLimits,
+    ) -> Result<impl Iterator<Item = (&'static str, u64)> + use<>, MergeError> {
         self.start.get_or_insert(part.span().start.slot_start(self.length));
         part.rollup(self.class);
         self.so_far.merge(part)?;
+        let before = self.so_far.limit_hits().named();
         self.so_far.bound(limits);
         self.parts += 1;
-        Ok(())
+        let after = self.so_far.limit_hits().named();
+        Ok(after.into_iter().zip(before).map(|((name, after), (_, before))| (name, after.saturating_sub(before))))
     }
 
     fn take(&mut self) -> Summary {
@@ -265,3 +272,6 @@ impl Horizon {
         std::mem::take(&mut self.so_far)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -89,7 +89,8 @@ fn uploads_by_party(scene: &Scene<'_>) -> Vec<((PopulationIndex, Address), u64)>
 /// where a single one is left of several, which is judged alone.
 fn receivers<'a>(scene: &Scene<'a>, group: &Group<'a>, subscriber: Address, up: u64) -> Option<Group<'a>> {
     let population = group.of.population;
-    let least = up / RECEIVER_SHARE_MIN;
+    // Over many addresses each takes little: then a quarter of an even share counts.
+    let least = up / RECEIVER_SHARE_MIN.max(4 * group.of.addresses.len() as u64);
     let sent_to = |address: &Address| {
         let pairs = scene.pairs_of(population, *address);
         pairs.iter().any(|(key, pair)| key.subscriber == subscriber && pair.totals.data_bytes[0] >= least)

@@ -22,6 +22,9 @@ const COPIED_SHARE_MIN: f64 = 0.5;
 const NATIVE_SHARE_MIN: f64 = 0.5;
 /// Inner flows that the native share must rest on.
 const NATIVE_FLOWS_MIN: f64 = 4.0;
+/// Inner flows and packets from which on a one-sided tunnel is more than a glimpse of one.
+const ONE_SIDED_FLOWS: u64 = 4;
+const ONE_SIDED_PACKETS: u64 = 16;
 /// Tunnels of the real captures in `tests/program` in which nothing was to be found and nothing was: bound of the p-value.
 const BENIGN_CARRIERS_TRIED: f64 = 250.0;
 
@@ -32,8 +35,19 @@ enum Ground {
     Proved,
     /// The protocol is made for copies or for telling about traffic.
     Nature,
-    /// Only one side of the conversations is seen, and nothing natively.
-    OneSided,
+    /// Only one side of the conversations is seen, and nothing natively; over many flows or few.
+    OneSided(Weight),
+    /// Both ways: traffic of the population goes through a stranger's tunnel, which an office's may do rightly.
+    Carried,
+    /// The tunnel is how people get to the network at all.
+    Access,
+}
+
+/// How much a one-sided tunnel rests on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Weight {
+    Few,
+    Many,
 }
 
 /// See the file's header.
@@ -90,10 +104,38 @@ fn ground(
         TunnelKind::ErspanI | TunnelKind::ErspanII | TunnelKind::ErspanIII => Some((Ground::Nature, native)),
         TunnelKind::Tzsp | TunnelKind::Hep | TunnelKind::Rpcap => Some((Ground::Nature, native)),
         // What gives a population its access, or was made to cross networks, is one-sided on every asymmetric path.
-        TunnelKind::GtpU | TunnelKind::L2tp | TunnelKind::Pptp | TunnelKind::Teredo | TunnelKind::SixInFour => None,
-        TunnelKind::Ayiya => None,
-        _ if one_way && carrier.rows_one_sided[sender] > 0 => Some((Ground::OneSided, native)),
+        TunnelKind::GtpU | TunnelKind::L2tp => {
+            let to_a_stranger = key.outer[1 - sender].outside().is_some_and(is_far);
+            (to_a_stranger && is_main_way(key, carrier, sender)).then_some((Ground::Access, native))
+        }
+        TunnelKind::Pptp | TunnelKind::Teredo | TunnelKind::SixInFour | TunnelKind::Ayiya => {
+            is_main_way(key, carrier, sender).then_some((Ground::Access, native))
+        }
+        _ if one_way && carrier.rows_one_sided[sender] > 0 => {
+            let many = carrier.flows >= ONE_SIDED_FLOWS && carrier.packets[sender] >= ONE_SIDED_PACKETS;
+            Some((Ground::OneSided(if many { Weight::Many } else { Weight::Few }), native))
+        }
+        _ if is_main_way(key, carrier, sender) => Some((Ground::Carried, native)),
         _ => None,
+    }
+}
+
+/// Whether this is the way to tell of where both ends are outside: the one that carries more. A way out of the population
+/// always is.
+fn is_main_way(key: &CarrierKey, carrier: &CarrierSummary, sender: usize) -> bool {
+    let both_outside = key.outer.iter().all(|party| party.outside().is_some());
+    !both_outside || (carrier.bytes[sender], sender) > (carrier.bytes[1 - sender], 1 - sender)
+}
+
+/// Whether an address is of the wide network: what carriers use among themselves (RFC 1918, 6598, 2544, 4193) is none of a
+/// stranger's.
+fn is_far(address: Address) -> bool {
+    match address.as_v4() {
+        Some([10, ..] | [192, 168, ..] | [127, ..] | [169, 254, ..] | [198, 18 | 19, ..]) => false,
+        Some([172, b, ..]) => !(16..32).contains(&b),
+        Some([100, b, ..]) => !(64..128).contains(&b),
+        Some(_) => true,
+        None => address.0[0] & 0xfe != 0xfc && address.0[..2] != [0xfe, 0x80],
     }
 }
 
@@ -111,7 +153,10 @@ fn copied(
     let (severity, score) = match ground {
         Ground::Proved => (Severity::Critical, 1.0),
         Ground::Nature => (Severity::High, 0.9),
-        Ground::OneSided => (Severity::Low, 0.45),
+        Ground::OneSided(Weight::Many) => (Severity::Medium, 0.6),
+        Ground::OneSided(Weight::Few) => (Severity::Low, 0.45),
+        Ground::Carried => (Severity::Low, 0.3),
+        Ground::Access => (Severity::Info, 0.1),
     };
     let kind = kind_word(key.kind);
     let two_sided = carrier.rows_copied[0] + carrier.rows_copied[1] + carrier.rows_opposite + carrier.rows_mixed;
@@ -130,8 +175,19 @@ fn copied(
             "Both directions of the inner conversations travel the same way, which only a copy does: proved."
         }
         Ground::Proved => "The same flows are also seen outside the tunnel, and nothing comes back through it: proved.",
-        Ground::Nature => "The protocol carries nothing but copies of traffic.",
-        Ground::OneSided => "Only one direction of the inner conversations is seen, so it is inferred and not proved.",
+        Ground::Nature => {
+            "The protocol carries nothing but copies of traffic: inferred from that, and not proved packet by packet."
+        }
+        Ground::OneSided(_) => {
+            "Only one direction of the inner conversations is seen, so it is inferred and not proved."
+        }
+        Ground::Carried => {
+            "Both directions travel through the tunnel, each its own way, as in an honest one: that it is a stranger's is \
+             inferred from the policy alone."
+        }
+        Ground::Access => {
+            "This kind of tunnel is how people reach a network, so it says who carries them and no more: not proved."
+        }
     };
     let ports: Vec<u16> = carrier.ports.by_count().into_iter().map(|(port, _)| port).filter(|p| *p != 0).collect();
     let source = key.outer[sender];
@@ -145,7 +201,8 @@ fn copied(
             severity,
             score,
             p_value: match ground {
-                Ground::OneSided => 0.1,
+                Ground::OneSided(_) => 0.1,
+                Ground::Carried | Ground::Access => 1.0,
                 _ => 1.0 / (BENIGN_CARRIERS_TRIED + 1.0),
             },
             proto: if ports.is_empty() { kind_proto(key.kind) } else { "UDP" },
@@ -155,8 +212,9 @@ fn copied(
             bytes_down: carrier.bytes[1 - sender],
             evidence,
             headline: format!(
-                "Traffic of {} is copied to {receiver} inside {kind}",
+                "Traffic of {} {} {receiver} inside {kind}",
                 words::counted(subscribers, "subscriber"),
+                if matches!(ground, Ground::Carried | Ground::Access) { "is carried to" } else { "is copied to" },
             ),
             explanation: format!(
                 "{} sends {} of the population's packets ({} inner flows) wrapped in {kind} to {receiver}. \

@@ -80,9 +80,12 @@ impl Merge for PairSummary {
 impl Weighed for PairSummary {
     type Others = Totals;
 
-    /// Bytes, and something for every flow: what repeats matters even where it is small.
+    /// Bytes, something for every flow, and much for every further minute or half hour in which it was there: what comes
+    /// back all day matters even where it is small, and a flood of new pairs must not push it out.
     fn weight(&self) -> u64 {
-        self.totals.bytes().saturating_add(self.totals.flows.saturating_mul(256))
+        let further = |bits: u64| u64::from(bits.count_ones().saturating_sub(1));
+        let presence = (further(self.active_minutes) << 12) + (further(self.active_half_hours) << 16);
+        self.totals.bytes().saturating_add(self.totals.flows.saturating_mul(256)).saturating_add(presence)
     }
 
     fn to_others(&self) -> Totals {

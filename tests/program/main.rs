@@ -3,6 +3,7 @@
 
 mod captures;
 mod run;
+mod tunnels;
 
 mod every_file;
 mod promises;

@@ -1,0 +1,102 @@
+//! Long memory: a synthetic day of window summaries, kept as bytes as a store keeps them.
+
+use super::*;
+use crate::detect::finding::{Severity, Technique};
+use crate::flow::row::{FlowColumns, FlowRow};
+use crate::population::summary::tests::{TurnedOver, populations, row};
+use crate::population::{AddContext, Span};
+use crate::units::Address;
+
+/// A midnight, and the length of a window: half an hour keeps the test quick.
+const MIDNIGHT_S: u64 = 1_000_080_000;
+const WINDOW_S: u64 = 1800;
+/// Pairs of the flood in a window.
+const FLOOD: u32 = 150;
+
+fn at(second: u64) -> TimestampNs {
+    TimestampNs(DurationNs::from_secs(MIDNIGHT_S + second).0)
+}
+
+/// A row that begins at this second of the day.
+fn row_at(orig: Address, resp: Address, second: u64, up: u64, down: u64) -> FlowRow {
+    let mut row = row(orig, resp, 0, up, down);
+    (row.ts_first, row.ts_last) = (at(second), at(second + 5));
+    row
+}
+
+/// One window's summary, in its stored form.
+fn stored(number: u64, rows: &[FlowRow], limits: &SummaryLimits) -> Vec<u8> {
+    let (populations, mut identity) = (populations(), TurnedOver(1));
+    let mut cx = AddContext { populations: &populations, identity: &mut identity, limits };
+    let mut summary = Summary::new(Span::new(at(number * WINDOW_S), at((number + 1) * WINDOW_S)));
+    let mut columns = FlowColumns::default();
+    rows.iter().for_each(|row| columns.push(row.clone()));
+    summary.add_rows(&columns, &[], &mut cx);
+    summary.bound(limits);
+    summary.to_bytes()
+}
+
+/// Thirty homes that browse; one host that sends 360 KiB every half hour; and a flood of pairs that are new each time.
+fn window(number: u64, limits: &SummaryLimits) -> Vec<u8> {
+    let start = number * WINDOW_S;
+    let mut rows: Vec<FlowRow> = (0..30u8)
+        .map(|home| {
+            let far = Address::v4([198, 51, home, (number % 7) as u8]);
+            row_at(Address::v4([10, 0, 1, home]), far, start + u64::from(home), 3_000, 40_000)
+        })
+        .collect();
+    rows.push(row_at(Address::v4([10, 0, 0, 66]), Address::v4([203, 0, 113, 7]), start + 30, 360 << 10, 900));
+    rows.extend((0..FLOOD).map(|n| {
+        let [_, b, c, d] = (number as u32 * FLOOD + n).to_be_bytes();
+        let scanned = Address::v4([45, b, c, d]);
+        row_at(Address::v4([10, 0, 2, 1]), scanned, start + u64::from(n % 500), 30_000, 30_000)
+    }));
+    stored(number, &rows, limits)
+}
+
+fn analysed(windows: &[Vec<u8>], limits: &SummaryLimits) -> (Vec<Finding>, Account) {
+    let (populations, places) = (populations(), Places::default());
+    let mut analyst = Analyst::new(Knowledge { populations: &populations, places: &places, model: None, limits });
+    for bytes in windows {
+        let summary = Summary::from_bytes(bytes).unwrap_or_else(|e| panic!("{e}"));
+        analyst.window(summary).expect("one basis");
+    }
+    analyst.finish().expect("one basis")
+}
+
+fn exfiltration(findings: &[Finding]) -> Option<&Finding> {
+    let far = Address::v4([203, 0, 113, 7]);
+    findings.iter().find(|f| f.technique == Technique::BulkExfiltration && f.collector.addresses == [far])
+}
+
+#[test]
+fn what_is_slow_is_found_on_the_day_and_not_lost_in_a_flood() {
+    // Tables far too small for the flood: 7,200 new pairs a day.
+    let limits = SummaryLimits { pairs_max: 220, collectors_max: 220, ..SummaryLimits::default() };
+    let windows: Vec<Vec<u8>> = (0..48).map(|number| window(number, &limits)).collect();
+    let (hour, _) = analysed(&windows[..2], &limits);
+    assert!(exfiltration(&hour).is_none(), "720 KiB in an hour are no bulk");
+    let (day, account) = analysed(&windows, &limits);
+    let found = exfiltration(&day).unwrap_or_else(|| panic!("{day:#?}"));
+    assert!(found.severity >= Severity::Medium, "{:?}", found.severity);
+    assert!(found.end.since(found.start) > DurationNs::from_secs(14 * 3600), "the day is behind it");
+    assert!(account.limits.contains_key("pairs"), "the flood is said: {:?}", account.limits);
+    // The same windows again, from the store: the same findings.
+    assert_eq!(hour, analysed(&windows[..2], &limits).0);
+}
+
+#[test]
+fn a_day_stays_within_its_bounds() {
+    let limits = SummaryLimits { pairs_max: 150, collectors_max: 100, subscribers_max: 25, ..SummaryLimits::default() };
+    let (populations, places) = (populations(), Places::default());
+    let knowledge = Knowledge { populations: &populations, places: &places, model: None, limits: &limits };
+    let mut analyst = Analyst::new(knowledge);
+    for number in 0..12 {
+        let summary = Summary::from_bytes(&window(number, &limits)).unwrap_or_else(|e| panic!("{e}"));
+        analyst.window(summary).expect("one basis");
+        for (_, _, so_far) in analyst.horizons() {
+            assert!(so_far.pairs.len() <= limits.pairs_max && so_far.collectors.len() <= limits.collectors_max);
+            assert!(so_far.subscribers.len() <= limits.subscribers_max);
+        }
+    }
+}
