@@ -20,6 +20,7 @@ pub mod rhythm;
 pub mod scene;
 pub mod scraping;
 pub mod series;
+pub mod shadow;
 pub mod tap;
 pub mod weigh;
 pub mod words;
@@ -39,6 +40,7 @@ pub struct Detector {
 /// Every technique that this build looks for, in the contract's order.
 pub const DETECTORS: &[Detector] = &[
     Detector { technique: Technique::PopulationFanIn, detect: fan_in::detect },
+    Detector { technique: Technique::ShadowUpload, detect: shadow::detect },
     Detector { technique: Technique::BulkExfiltration, detect: exfiltration::detect },
     Detector { technique: Technique::RecordScraping, detect: scraping::detect },
     Detector { technique: Technique::TrafficMirroring, detect: mirroring::detect },

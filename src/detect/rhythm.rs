@@ -5,6 +5,7 @@
 //! missed; a handful of flows at once is one beat.
 //! Bounds: those of the samples. Not here: what a rhythm means.
 
+use super::weigh::ramp;
 use crate::population::facet::{FOLLOWED_SLOTS, Sample};
 use crate::population::quartiles::Quartiles;
 use crate::population::sketch::Timeline;
@@ -46,38 +47,47 @@ pub struct Rhythm {
 impl Rhythm {
     /// Of a collector's followed subscribers.
     pub fn of(sample: &Sample) -> Option<Self> {
-        let told: Vec<(f64, Vec<f64>)> = sample.iter().filter_map(|one| beats(&one.line)).collect();
-        let mut ratios: Vec<f64> =
-            told.iter().flat_map(|(period, gaps)| gaps.iter().map(move |g| folded(*g, *period))).collect();
+        let told: Vec<Beats> = sample.iter().filter_map(|one| beats(&one.line)).collect();
+        let ratios = told.iter().flat_map(|one| one.gaps.iter().map(|gap| folded(*gap, one.period)));
+        let mut ratios: Vec<f64> = ratios.collect();
         ratios.sort_by(f64::total_cmp);
         let quartiles = Quartiles::of(ratios.clone())?;
-        let periods: Vec<f64> = told.iter().map(|(period, _)| *period).collect();
+        let periods: Vec<f64> = told.iter().map(|one| one.period).collect();
         let mut deviations: Vec<f64> = ratios.iter().map(|r| (r - 1.0).abs()).collect();
         deviations.sort_by(f64::total_cmp);
         let all = Quartiles::of(periods.clone())?;
         Some(Self {
             subscribers: told.len(),
-            gaps: ratios.len(),
+            gaps: ratios.len() + told.len(),
             period_s: all.median,
             deviation: middle(&deviations),
             spread: quartiles.upper - quartiles.lower,
             floor: ratios[ratios.len() / 10],
             skew: quartiles.skew(),
             agreement: (periods.len() > 1).then(|| 1.0 - all.dispersion()),
-            lasts_s: Quartiles::of(told.iter().map(|(_, gaps)| gaps.iter().sum()).collect())?.median,
+            lasts_s: Quartiles::of(told.iter().map(|one| one.lasts_s).collect())?.median,
         })
     }
 
     /// 0 for chance, 1 for a clock: by how narrow the gaps lie, or by the absence of short ones, whichever speaks louder.
     pub fn clockwork(&self) -> f64 {
-        let narrow = super::weigh::ramp(self.spread, 1.0, 0.35);
-        let floored = super::weigh::ramp(self.floor, 0.25, 0.55);
+        let narrow = ramp(self.spread, 0.85, 0.35);
+        let floored = ramp(self.floor, 0.25, 0.55) * ramp(self.spread, 1.0, 0.7);
         narrow.max(floored)
     }
 }
 
-/// The median gap of one subscriber and its gaps, seconds.
-fn beats(line: &Timeline<FOLLOWED_SLOTS>) -> Option<(f64, Vec<f64>)> {
+/// One subscriber's rhythm, seconds.
+struct Beats {
+    /// The median gap.
+    period: f64,
+    /// From the first beat to the last.
+    lasts_s: f64,
+    /// The other gaps, ascending.
+    gaps: Vec<f64>,
+}
+
+fn beats(line: &Timeline<FOLLOWED_SLOTS>) -> Option<Beats> {
     let slot_s = line.slot_s() as f64;
     let starts: Vec<f64> =
         line.ticks().iter().filter(|tick| tick.flows > 0).map(|tick| f64::from(tick.slot) * slot_s).collect();
@@ -94,10 +104,11 @@ fn beats(line: &Timeline<FOLLOWED_SLOTS>) -> Option<(f64, Vec<f64>)> {
     if gaps.len() < OWN_GAPS_MIN {
         return None;
     }
-    let mut sorted = gaps.clone();
-    sorted.sort_by(f64::total_cmp);
-    let period = middle(&sorted);
-    (slot_s <= 1.0 || period >= SLOTS_A_PERIOD * slot_s).then_some((period, gaps))
+    gaps.sort_by(f64::total_cmp);
+    let lasts_s = gaps.iter().sum();
+    // The gap that is the median says nothing about how far the others lie from it: with three gaps it would be a third.
+    let period = gaps.remove(gaps.len() / 2);
+    (slot_s <= 1.0 || period >= SLOTS_A_PERIOD * slot_s).then_some(Beats { period, lasts_s, gaps })
 }
 
 /// A gap against the period, missed beats taken out.

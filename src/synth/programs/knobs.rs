@@ -197,7 +197,7 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named() {
         for (text, wanted) in [
-            ("fan-in", "unknown operation \"fan-in\"; known: population-fan-in, bulk-exfiltration"),
+            ("fan-in", "unknown operation \"fan-in\"; known: population-fan-in, shadow-upload"),
             ("backup", "unknown operation \"backup\""),
             ("population-fan-in:periode=6", "unknown knob \"periode\"; known: subscribers, period"),
             ("population-fan-in:period", "\"period\" is not of the form knob=value"),

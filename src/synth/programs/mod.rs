@@ -16,6 +16,7 @@ pub(crate) mod mirroring;
 pub(crate) mod overlay;
 pub(crate) mod peers;
 pub(crate) mod scraping;
+pub(crate) mod shadow;
 pub(crate) mod tap;
 pub(crate) mod transfer;
 
@@ -107,6 +108,7 @@ impl Install<'_, '_> {
 /// All of them: operations first, then innocents, in the order in which `--list` prints them.
 pub const PROGRAMS: &[Program] = &[
     fan_in::OPERATION,
+    shadow::OPERATION,
     exfiltration::OPERATION,
     scraping::OPERATION,
     mirroring::OPERATION,
@@ -117,6 +119,7 @@ pub const PROGRAMS: &[Program] = &[
     transfer::OPERATION,
     beaconing::OPERATION,
     fan_in::TELEMETRY,
+    shadow::PAGE_COUNTER,
     beaconing::UPDATE_CHECK,
     beaconing::THINGS_CLOUD,
     innocents::ANALYTICS,

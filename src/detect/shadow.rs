@@ -1,0 +1,318 @@
+//! `shadow-upload`: uploads to one collector that follow each subscriber's own activity, whenever and in proportion as it uses
+//! something else.
+//! In: followed subscribers of a collector (address, service, domain, or like addresses together), and the subscribers' own
+//! timelines. Out: a finding for each collector that shadows its subscribers.
+//! What it weighs: the correlation, within each subscriber and over its slots, of the logarithm of what goes up to the
+//! collector with that of what moves to and from everyone else (a common daily rhythm gives no correlation within an hour, and
+//! slots shifted against each other give the chance level); the same over busy slots alone, which is what proportion means: an
+//! advert that loads with a page follows activity as well, but carries the same whatever was read; how seldom it stays silent
+//! while the subscriber is busy, or speaks while it is idle; how much more goes up than comes back.
+//! The trivial baseline that it must beat: the upload bytes of a collector.
+
+use super::finding::{Finding, PopulationShare, Severity, Technique, Verdict};
+use super::levels;
+use super::scene::{Group, Scene, app_of, proto_of};
+use super::weigh::{Reason, log_ramp, ramp, weigh};
+use super::words;
+use crate::population::SubscriberKey;
+use crate::population::collector::CollectorSummary;
+use crate::population::facet::Followed;
+use crate::population::groups::Level;
+use crate::population::sketch::Tick;
+use crate::units::Address;
+
+/// Fewest subscribers: one that is followed by its own backup is no population.
+const SUBSCRIBERS_MIN: u64 = 5;
+/// Fewest of them whose time can be compared.
+const FOLLOWED_MIN: usize = 3;
+/// Data up over all data from which on a party is fed rather than asked.
+const UPLOAD_SHARE_MIN: f64 = 0.55;
+/// Slots of 64, 256 and 1024 seconds: an upload may gather what happened for a while.
+const SLOT_LEVELS: [u8; 3] = [6, 8, 10];
+/// Busy slots over all subscribers from which a correlation means something.
+const BUSY_MIN: usize = 16;
+/// Slots looked at of one subscriber, bounding hostile clocks.
+const SLOTS_MAX: u32 = 2_048;
+/// Bytes with others below which a subscriber is idle: keep-alives and clocks.
+const IDLE_BYTES: f64 = 2_000.0;
+/// Circular shifts that show what chance gives.
+const SHIFTS: usize = 39;
+/// Levels at which like addresses are taken together; domains come from their own facets.
+const SPREAD: [Level; 3] = [Level::Prefix, Level::Asn, Level::CertificateKey];
+/// Pseudonyms shown.
+const SAMPLE: usize = 5;
+
+/// One slot of a subscriber: bytes that it exchanged with others, bytes that it gave the collector, in how many flows.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Slot {
+    others: f64,
+    given: f64,
+    flows: f64,
+}
+
+/// What is measured of one collector.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Measures {
+    /// Correlation of what is given with activity, over all slots, −1 to 1.
+    pub follows: f64,
+    /// The same of what one flow gave, over slots in which something was given, −1 to 1: an advert is as large whatever was
+    /// read, and of many small ones there are more when more was read.
+    pub in_proportion: f64,
+    /// Share of busy slots in which something was given, less the share of idle ones.
+    pub presence: f64,
+    /// Data given over data exchanged with others, in busy slots.
+    pub volume_share: f64,
+    /// Data up over data both ways.
+    pub upload_share: f64,
+    /// Subscribers compared.
+    pub compared: usize,
+    /// How many of the shifted series follow as well, themselves among them, as a share: the p-value.
+    pub chance: f64,
+    /// Length of a slot, seconds.
+    pub slot_s: u64,
+}
+
+impl Measures {
+    /// Of one collector, at the slot length that shows it best; none where too little can be compared.
+    fn of(scene: &Scene<'_>, group: &Group<'_>, upload_share: f64) -> Option<Self> {
+        let at_levels = SLOT_LEVELS.into_iter().filter_map(|level| {
+            let lines: Vec<Vec<Slot>> = (group.whole.sample.iter())
+                .filter_map(|one| slots(scene, group, one, level))
+                .filter(|slots| slots.iter().filter(|slot| slot.given > 0.0).count() > 2)
+                .collect();
+            Self::of_lines(&lines, upload_share, 1 << level)
+        });
+        at_levels.max_by(|a, b| (a.follows + a.in_proportion).total_cmp(&(b.follows + b.in_proportion)))
+    }
+
+    fn of_lines(lines: &[Vec<Slot>], upload_share: f64, slot_s: u64) -> Option<Self> {
+        let all = || lines.iter().flatten();
+        let busy = all().filter(|slot| slot.others >= IDLE_BYTES).count();
+        if lines.len() < FOLLOWED_MIN || busy < BUSY_MIN {
+            return None;
+        }
+        let share_of = |of: &dyn Fn(&Slot) -> bool| {
+            let (given, n) = all()
+                .filter(|slot| of(slot))
+                .fold((0.0, 0.0_f64), |(given, n), slot| (given + f64::from(u8::from(slot.given > 0.0)), n + 1.0));
+            given / n.max(1.0)
+        };
+        let is_busy = |slot: &Slot| slot.others >= IDLE_BYTES;
+        let moved = all()
+            .filter(|slot| is_busy(slot))
+            .fold([0.0; 2], |[others, given], slot| [others + slot.others, given + slot.given]);
+        let follows = correlation(lines, 0, &|slot| slot.given);
+        // Each shift turns every subscriber's own slots by another part of their number.
+        let as_high = (1..=SHIFTS).filter(|shift| correlation(lines, *shift, &|slot| slot.given) >= follows).count();
+        Some(Self {
+            follows,
+            in_proportion: proportion(lines),
+            presence: share_of(&is_busy) - share_of(&|slot| !is_busy(slot)),
+            volume_share: moved[1] / moved[0].max(1.0),
+            upload_share,
+            compared: lines.len(),
+            chance: (as_high + 1) as f64 / (SHIFTS + 1) as f64,
+            slot_s,
+        })
+    }
+
+    fn reasons(&self, subscribers: u64) -> Vec<Reason> {
+        vec![
+            Reason::number(
+                "in_proportion",
+                self.in_proportion,
+                "correlation",
+                ramp(self.in_proportion, 0.25, 0.6),
+                0.3,
+            ),
+            Reason::number("follows_activity", self.follows, "correlation", ramp(self.follows, 0.25, 0.55), 0.2),
+            Reason::number("presence", self.presence, "ratio", ramp(self.presence, 0.1, 0.5), 0.15),
+            Reason::number("upload_share", self.upload_share, "ratio", ramp(self.upload_share, 0.5, 0.7), 0.15),
+            Reason::number(
+                "subscribers_distinct",
+                subscribers as f64,
+                "subscribers",
+                log_ramp(subscribers as f64, 2.0, 10.0),
+                0.1,
+            ),
+            Reason::number("volume_share", self.volume_share, "ratio", log_ramp(self.volume_share, 0.0005, 0.005), 0.1),
+        ]
+    }
+}
+
+/// The slots of one subscriber, from its first activity to its last.
+fn slots(scene: &Scene<'_>, group: &Group<'_>, one: &Followed, level: u8) -> Option<Vec<Slot>> {
+    let key = SubscriberKey { population: group.of.population, subscriber: one.subscriber };
+    let own = &scene.summary.subscribers.of(&key)?.line;
+    if own.level().max(one.line.level()) > level {
+        return None;
+    }
+    let (own, given) = (own.at_level(level), one.line.at_level(level));
+    let (first, last) = (own.ticks().first()?.slot, own.ticks().last()?.slot);
+    if last - first >= SLOTS_MAX {
+        return None;
+    }
+    let both = |tick: &Tick| f64::from(tick.bytes[0]) + f64::from(tick.bytes[1]);
+    let mut slots = vec![Slot::default(); (last - first + 1) as usize];
+    own.ticks().iter().for_each(|tick| slots[(tick.slot - first) as usize].others = both(tick));
+    for tick in given.ticks() {
+        if let Some(slot) = tick.slot.checked_sub(first).and_then(|at| slots.get_mut(at as usize)) {
+            slot.others = (slot.others - both(tick)).max(0.0);
+            slot.given = f64::from(tick.bytes[0]);
+            slot.flows = f64::from(tick.flows).max(1.0);
+        }
+    }
+    Some(slots)
+}
+
+/// Correlation of activity with `of` at another time: turned by at least an eighth of the slots, so that what lasts for some
+/// slots does not meet itself, and further by one part of [`SHIFTS`]; not at all for shift 0.
+fn correlation(lines: &[Vec<Slot>], shift: usize, of: &dyn Fn(&Slot) -> f64) -> f64 {
+    let turned = lines.iter().map(|slots| {
+        let n = slots.len();
+        let turn = if shift == 0 { 0 } else { n / 8 + (n - n / 4) * (shift - 1) / SHIFTS };
+        (0..n).map(|i| (slots[i].others.ln_1p(), of(&slots[(i + turn) % n]).ln_1p())).collect()
+    });
+    pooled(turned)
+}
+
+/// Correlation of activity with what a flow gave, where something was given.
+fn proportion(lines: &[Vec<Slot>]) -> f64 {
+    pooled(lines.iter().map(|slots| {
+        let given = slots.iter().filter(|slot| slot.given > 0.0);
+        given.map(|slot| (slot.others.ln_1p(), (slot.given / slot.flows).ln_1p())).collect()
+    }))
+}
+
+/// Correlation over all subscribers, each about its own means. 0 where either does not vary.
+fn pooled(lines: impl Iterator<Item = Vec<(f64, f64)>>) -> f64 {
+    let (mut xy, mut xx, mut yy) = (0.0, 0.0, 0.0);
+    for pairs in lines {
+        let count = pairs.len().max(1) as f64;
+        let mean = pairs.iter().fold((0.0, 0.0), |(x, y), pair| (x + pair.0 / count, y + pair.1 / count));
+        for (x, y) in pairs {
+            let (dx, dy) = (x - mean.0, y - mean.1);
+            (xy, xx, yy) = (xy + dx * dy, xx + dx * dx, yy + dy * dy);
+        }
+    }
+    if xx > 0.0 && yy > 0.0 { xy / (xx * yy).sqrt() } else { 0.0 }
+}
+
+fn upload_share(whole: &CollectorSummary) -> f64 {
+    let [up, down] = whole.totals.data_bytes.map(|bytes| bytes as f64);
+    up / (up + down).max(1.0)
+}
+
+/// See the file's header.
+pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
+    let is_fed = |one: &CollectorSummary| upload_share(one) >= UPLOAD_SHARE_MIN && one.totals.data_bytes[0] >= 4_096;
+    let mut groups = scene.alone(|(_, one)| one.subscribers.count() >= SUBSCRIBERS_MIN && is_fed(one));
+    let facets = levels::facets(scene, |facet| facet.subscribers.count() >= SUBSCRIBERS_MIN);
+    groups.extend(facets.into_iter().filter(|group| is_fed(&group.whole)));
+    groups.extend(levels::together(scene, &SPREAD, SUBSCRIBERS_MIN, is_fed));
+    for group in groups {
+        let Some(measures) = Measures::of(scene, &group, upload_share(&group.whole)) else { continue };
+        let (score, _) = weigh(measures.reasons(group.whole.subscribers.count()));
+        let severity = match score {
+            // What shifted series do as well is chance, whatever it looks like.
+            _ if measures.chance > 0.1 => continue,
+            score if score >= 0.75 && measures.chance <= 0.05 => Severity::High,
+            score if score >= 0.6 => Severity::Medium,
+            score if score >= 0.45 => Severity::Low,
+            _ => continue,
+        };
+        findings.push(finding(scene, &group, &measures, severity, score));
+    }
+}
+
+fn finding(scene: &Scene<'_>, group: &Group<'_>, measures: &Measures, severity: Severity, score: f64) -> Finding {
+    let (whole, seen) = (&group.whole, group.whole.seen);
+    let collector = scene.identity(group);
+    let subscribers = whole.subscribers.count();
+    let who = group.spoken(&collector.names);
+    let mut sample: Vec<Address> = whole.sample.iter().take(SAMPLE).map(|one| one.subscriber).collect();
+    sample.sort_unstable();
+    let (_, evidence) = weigh(measures.reasons(subscribers));
+    Finding {
+        technique: Technique::ShadowUpload,
+        severity,
+        score,
+        p_value: measures.chance,
+        population: PopulationShare {
+            subscribers,
+            coverage: scene.coverage(group.of.population, subscribers),
+            sample,
+            ..scene.population(group.of.population)
+        },
+        start: seen.first,
+        end: seen.last,
+        proto: proto_of(whole),
+        app_proto: app_of(whole),
+        community_id: None,
+        flows: whole.totals.flows,
+        packets: whole.totals.packets_both(),
+        bytes_up: whole.totals.bytes_up(),
+        bytes_down: whole.totals.bytes_down(),
+        days: words::days(seen.first, seen.last),
+        evidence,
+        verdict: Verdict::Unregistered,
+        headline: format!(
+            "Uploads of {} to {who} follow whatever else they do",
+            words::counted(subscribers, "subscriber")
+        ),
+        explanation: format!(
+            "{} send data to {who} whenever they use something else, and the more they use it the more leaves: over slots of \
+             {}, compared within each of {} subscribers, what goes up to it follows the traffic with everyone else \
+             (correlation {:.2}, in proportion {:.2}; series shifted in time do not). {:.1} % of that traffic's volume goes \
+             there, and hardly anything comes back. A page's adverts do not behave so, nor does a backup. Find the program \
+             on these devices that watches what they do (a browser extension, a keyboard, an agent), ask its maker for the \
+             legal basis, and either register the collector in the policy or block it.",
+            words::counted(subscribers, "subscriber"),
+            words::seconds(measures.slot_s as f64),
+            measures.compared,
+            measures.follows,
+            measures.in_proportion,
+            100.0 * measures.volume_share,
+        ),
+        collector,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Draws that spread over 0 to 1 without order.
+    fn draw(i: usize) -> f64 {
+        let x = (i as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        ((x ^ (x >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    /// Six subscribers with an hour of slots, idle four times in ten; `given` from what moved with others and a draw.
+    fn lines(given: impl Fn(f64, f64) -> f64) -> Vec<Vec<Slot>> {
+        let slot = |i: usize| {
+            let others = if draw(3 * i) < 0.4 { 0.0 } else { 1e4 * (4.0 * draw(3 * i + 1)).exp() };
+            Slot { others, given: given(others, draw(3 * i + 2)), flows: 1.0 }
+        };
+        (0..6).map(|who| (0..60).map(|at| slot(who * 60 + at)).collect()).collect()
+    }
+
+    #[test]
+    fn shadows_are_told_from_what_only_comes_along() {
+        type Given = fn(f64, f64) -> f64;
+        let table: [(&str, Given, bool); 6] = [
+            ("a fiftieth of all that moves", |others, u| others * 0.02 * (0.7 + 0.6 * u), true),
+            ("the same, one slot in four left out", |others, u| if u < 0.25 { 0.0 } else { others * 0.02 }, true),
+            ("an advert with each page", |others, u| if others > 0.0 { 500.0 + 900.0 * u } else { 0.0 }, false),
+            ("a report by the clock", |_, u| 1_800.0 + 200.0 * u, false),
+            ("photographs, whenever", |_, u| if u < 0.1 { 2e6 * u } else { 0.0 }, false),
+            ("nothing", |_, _| 0.0, false),
+        ];
+        for (name, given, wanted) in table {
+            let measures = Measures::of_lines(&lines(given), 0.95, 64).expect("enough to compare");
+            let (score, _) = weigh(measures.reasons(6));
+            let is_shadow = score >= 0.6 && measures.chance <= 0.1;
+            assert_eq!(is_shadow, wanted, "{name}: {score} {measures:?}");
+        }
+    }
+}
