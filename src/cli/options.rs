@@ -151,8 +151,8 @@ options! {
         #[arg(long, value_enum, value_name = "SEVERITY", help_heading = "Output")]
         fail_on: FailOn,
         /// POST what is news to this address, as JSON; nothing is sent where nothing is news
-        #[arg(long, value_name = "URL", help_heading = "Output")]
-        notify: String,
+        #[arg(long, visible_alias = "notify", value_name = "URL", help_heading = "Output")]
+        webhook: String,
         /// The sensor that all these captures are of
         #[arg(long, value_name = "NAME", help_heading = "Input")]
         sensor: String,

@@ -9,12 +9,13 @@ use anyhow::{Context, bail};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
-use super::notify::Webhook;
+use super::notify::notify;
 use super::options::{ConfigFile, FailOn, FindingFormat, Papers, SeverityWord, Shared, Sweep, parse_duration};
 use super::output::Output;
 use super::papers::Desk;
 use super::setting::Setting;
 use super::talk::Talk;
+use super::watch::outlet::webhook::Webhook;
 use super::{Status, options, when};
 use crate::detect::finding::Severity;
 use crate::model::Codebook;
@@ -109,7 +110,8 @@ pub fn run(mut args: Args, talk: &Talk) -> anyhow::Result<Status> {
         args.shared.key = Some(key_beside(&store_path));
     }
     let began = when::now();
-    let webhook = args.sweep.notify.as_deref().map(Webhook::new).transpose()?;
+    let webhook = args.sweep.webhook.as_deref().map(Webhook::new).transpose();
+    let webhook = webhook.map_err(|why| anyhow::anyhow!("--webhook {why}"))?;
     let mut plan = plan(&args, began)?;
     let mut store = Store::open(&store_path, Access::Sweep, &full_time(began))?;
     if let Some(copy) = store.copied_to() {
@@ -187,8 +189,8 @@ pub fn run(mut args: Args, talk: &Talk) -> anyhow::Result<Status> {
     out.finish()?;
     desk.write(&title(&args.paths, words), &shown, &swept.stats, &setting.populations, &reveal)?;
     let mut unheard = false;
-    if let Some(webhook) = webhook.filter(|_| !news.is_empty())
-        && let Err(error) = webhook.send(&news_of(&swept, &told))
+    if let Some(mut webhook) = webhook.filter(|_| !news.is_empty())
+        && let Err(error) = notify(&mut webhook, &news_of(&swept, &told))
     {
         // What was not heard is not told: the next sweep says it again.
         talk.error(&format!("{error:#}"));

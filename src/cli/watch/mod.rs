@@ -7,7 +7,7 @@ mod board;
 mod confidence;
 mod metrics;
 pub mod options;
-mod outlet;
+pub(super) mod outlet;
 mod packaging;
 mod sandbox;
 mod session;
