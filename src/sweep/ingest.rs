@@ -226,14 +226,10 @@ fn file(report: &FileReport) -> FileStats {
 
 /// Adds one account to another.
 fn add(sum: &mut RunStats, more: RunStats) {
-    let join = |(a, b): (Option<_>, Option<_>)| match (a, b) {
-        (Some((first, last)), Some((other_first, other_last))) => Some((
-            std::cmp::min::<crate::units::TimestampNs>(first, other_first),
-            std::cmp::max::<crate::units::TimestampNs>(last, other_last),
-        )),
-        (a, b) => a.or(b),
+    sum.span = match (sum.span, more.span) {
+        (Some((first, last)), Some((begins, ends))) => Some((first.min(begins), last.max(ends))),
+        (known, other) => known.or(other),
     };
-    sum.span = join((sum.span, more.span));
     for (to, from) in [
         (&mut sum.frames, more.frames),
         (&mut sum.packets, more.packets),
