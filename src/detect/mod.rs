@@ -11,6 +11,7 @@ pub mod exfiltration;
 pub mod fan_in;
 pub mod finding;
 pub mod injection;
+pub mod interception;
 pub mod kept;
 pub mod ledger;
 pub mod levels;
@@ -46,6 +47,7 @@ pub const DETECTORS: &[Detector] = &[
     Detector { technique: Technique::TrafficMirroring, detect: mirroring::detect },
     Detector { technique: Technique::TapCorrelation, detect: tap::detect },
     Detector { technique: Technique::PacketInjection, detect: injection::detect },
+    Detector { technique: Technique::TlsInterception, detect: interception::detect },
     Detector { technique: Technique::DnsHijack, detect: dns_hijack::detect },
     Detector { technique: Technique::DnsTunnel, detect: dns_tunnel::detect },
     Detector { technique: Technique::CrossBorderTransfer, detect: border::detect },

@@ -192,7 +192,7 @@ impl TryFrom<ScenarioWords> for Scenario {
         for text in &words.negatives {
             programs.push(knobs::parse(text, false)?);
         }
-        for single in ["packet-injection", "vxlan-overlay"] {
+        for single in ["packet-injection", "tls-interception", "vxlan-overlay"] {
             let mut found = programs.iter().filter(|(program, _)| program.kind == single);
             if let (Some((program, _)), Some(_)) = (found.next(), found.next()) {
                 return Err(ScenarioError::Twice { kind: program.kind });

@@ -11,6 +11,7 @@ pub(crate) mod floods;
 pub(crate) mod injection;
 pub(crate) mod innocents;
 pub(crate) mod inside;
+pub(crate) mod interception;
 pub(crate) mod knobs;
 pub(crate) mod mirroring;
 pub(crate) mod overlay;
@@ -114,6 +115,7 @@ pub const PROGRAMS: &[Program] = &[
     mirroring::OPERATION,
     tap::OPERATION,
     injection::OPERATION,
+    interception::OPERATION,
     dns_hijack::OPERATION,
     dns_tunnel::OPERATION,
     transfer::OPERATION,

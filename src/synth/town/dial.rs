@@ -71,7 +71,16 @@ impl Dial {
     }
 
     /// Makes the call.
-    pub(crate) fn open(self, at: TimestampNs, dice: &mut Dice, cx: &mut Cx) {
+    pub(crate) fn open(mut self, at: TimestampNs, dice: &mut Dice, cx: &mut Cx) {
+        if let Some((_, account)) = cx.town.intercepted(self.device, self.service) {
+            // Who opens TLS lets no QUIC through: programs fall back.
+            if matches!(self.way, Way::Quic) {
+                self.way = Way::Tls { hello: cx.town.device(self.device).browser, naming: Naming::Name };
+            }
+            if self.label == 0 && matches!(self.way, Way::Tls { .. }) {
+                self.label = account;
+            }
+        }
         let mut dice = dice.fork();
         let named = !matches!(self.way, Way::Smb | Way::Tls { naming: Naming::Address | Naming::Known, .. })
             && self.opening != Opening::Midway;

@@ -8,6 +8,7 @@ pub(crate) mod dial;
 pub(crate) mod flight;
 pub(crate) mod habits;
 pub(crate) mod homes;
+pub(crate) mod intercept;
 pub(crate) mod lookup;
 pub(crate) mod machines;
 pub(crate) mod network;
@@ -64,6 +65,8 @@ pub(crate) struct Town {
     pub(crate) turned: Vec<resolver::Turned>,
     /// Somebody who answers before the resolver, where the scenario has one.
     pub(crate) name_forger: Option<resolver::NameForger>,
+    /// Somebody who opens TLS, where the scenario has one.
+    pub(crate) interceptor: Option<intercept::Interceptor>,
     /// Where homes were led instead of to a service.
     pub(crate) led: std::collections::BTreeMap<(u32, u32), Address>,
     /// Share of segments lost on the way; programs may give single homes more.
@@ -97,6 +100,7 @@ impl Town {
             injector: None,
             turned: Vec::new(),
             name_forger: None,
+            interceptor: None,
             led: std::collections::BTreeMap::new(),
             loss: 0.0008,
             world,

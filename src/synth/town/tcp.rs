@@ -235,18 +235,19 @@ impl Connection {
     fn begin(&mut self, town: &Town) {
         let Carrier::Tls { hello, naming, service, resumes } = self.carrier else { return };
         let server = town.catalogue.get(service);
+        let shown = town.intercepted(self.device, service).map_or(&server.tls, |(shown, _)| shown);
         let name = (naming != Naming::Address).then_some(server.name.as_str());
         let ask = Ask { name, resumes, quic_source_id: None };
         // Sums with keys take small devices long.
         let effort_s = if hello.speaks_tls_13() { 0.0015 } else { 0.006 };
-        for flight in tls::handshake(hello, &server.tls, &ask, &mut self.dice, &town.pool) {
+        for flight in tls::handshake(hello, shown, &ask, &mut self.dice, &town.pool) {
             let after = match flight.side {
                 Side::Orig => secs(self.dice.exponential(effort_s) + 0.0003),
                 Side::Resp => secs(self.dice.exponential(0.001) + 0.0002),
             };
             self.legs.push_back(Leg { flight, after });
         }
-        self.tickets_due = hello.speaks_tls_13() && server.tls.version == tls::ServerVersion::Tls13;
+        self.tickets_due = hello.speaks_tls_13() && shown.version == tls::ServerVersion::Tls13;
     }
 
     /// Queues the next round where nothing is queued; afterwards an empty queue means that all is said.

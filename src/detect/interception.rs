@@ -1,0 +1,268 @@
+//! `tls-interception`: one server identity answers for many unrelated names across unrelated networks.
+//! In: keys and issuers of certificates with the domains, networks and subjects behind each; client hellos. Out: a finding
+//! for each identity that cannot belong to all whom it answers for, and for hellos that interception products are known to send.
+//! What it weighs: a key that stands in certificates of several subjects (one certificate for many names is a CDN's, one key in
+//! many certificates is a mint's); an issuer for domains that other subscribers see under other issuers, of several of them
+//! (an honest issuer's only rival is the interceptor); networks of different operators; certificates made hours ago.
+//! Not seen: certificates of TLS 1.3, which are sealed (server hellos answer to what each client offers, so they tell little
+//! alone); an interceptor in everybody's path that makes a key for each leaf; what an endpoint's own product does unless its
+//! hello is known. Source of the hellos: Durumeric et al., "The Security Impact of HTTPS Interception", 2017; mitmengine.
+//! The trivial baseline that it must beat: domains an issuer.
+
+use std::collections::BTreeMap;
+
+use super::finding::{
+    CollectorIdentity, Evidence, EvidenceValue, Finding, PopulationShare, Severity, Technique, Verdict,
+};
+use super::scene::Scene;
+use super::weigh::{Reason, log_ramp, ramp, severity_of, weigh};
+use super::words;
+use crate::population::PopulationIndex;
+use crate::population::servers::{ServerKey, ServerMark, ServerSummary};
+use crate::population::sketch::Merge;
+use crate::population::texts::TextId;
+use crate::units::Address;
+
+/// Fewer unrelated domains are one owner's.
+const DOMAINS_MIN: f64 = 3.0;
+/// Domains whose issuers must be comparable.
+const COMPARED_MIN: usize = 3;
+/// Domains in common from which on another issuer is a rival. Few are to be had: most servers seal their certificates.
+const RIVAL_DOMAINS_MIN: f64 = 1.0;
+
+/// JA4 of hellos that interception products send in a browser's place, by product; none is a browser's. Programs built on the
+/// same library with the same settings send the same, so this alone is no more than a hint.
+const KNOWN_HELLOS: &[(&str, &str)] = &[
+    ("t12d910700_383454ac02f4_4446390ac224", "Avast for macOS, 2016"),
+    ("t10d230200_6a57a6f57151_e78b541c01a9", "Dr.Web for macOS, 2016"),
+    ("t10d300200_7dad62de1b2b_96851be4b138", "Net Nanny for macOS, 2016"),
+    ("t10d300300_7dad62de1b2b_0c100452564e", "Net Nanny 7 for Windows"),
+    ("t10d300200_08e797855dd3_e78b541c01a9", "Bitdefender Antivirus Plus 2013"),
+    ("t12d270600_dbd9a0e86b57_3eafcbe19126", "CYBERsitter 11"),
+];
+
+/// See the file's header.
+pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
+    let mut issuers: BTreeMap<PopulationIndex, Vec<(u64, &ServerSummary)>> = BTreeMap::new();
+    for (key, server) in scene.summary.servers.sorted() {
+        match key.mark {
+            ServerMark::Key => findings.extend(minted(scene, key, server)),
+            ServerMark::Issuer => issuers.entry(key.population).or_default().push((key.id, server)),
+            ServerMark::Hello => {}
+        }
+    }
+    for (population, issuers) in issuers {
+        for at in 0..issuers.len() {
+            findings.extend(contested(scene, population, &issuers, at));
+        }
+    }
+    known_hellos(scene, findings);
+}
+
+/// A key in certificates of several subjects, for unrelated domains in unrelated networks.
+fn minted(scene: &Scene<'_>, key: &ServerKey, server: &ServerSummary) -> Option<Finding> {
+    let (domains, networks) = (server.domains.estimate(), server.networks.estimate());
+    let subjects = server.subjects.estimate();
+    if domains < DOMAINS_MIN || subjects < 2.0 || networks < 2.0 {
+        return None;
+    }
+    let young = server.rows_young as f64 / server.rows.max(1) as f64;
+    let baseline = baseline(scene, key.population, ServerMark::Key, |one| one.subjects.estimate());
+    let (score, evidence) = weigh(vec![
+        Reason::number("subjects_of_key", subjects, "subjects", log_ramp(subjects, 1.3, 4.0), 0.4).beside(baseline),
+        Reason::number("domains", domains, "domains", log_ramp(domains, 2.0, 6.0), 0.3),
+        Reason::number("networks", networks, "networks", log_ramp(networks, 1.0, 3.0), 0.25),
+        Reason::number("young_certificates", young, "ratio", ramp(young, -0.5, 0.5), 0.05),
+    ]);
+    let severity = severity_of(score, 0.01)?;
+    let what = format!(
+        "The same key stands in certificates of {} different subjects: whoever holds it makes certificates as they are needed. ",
+        subjects.round()
+    );
+    let finding = described(scene, key.population, server, &format!("key:{:016x}", key.id), "One key", &what);
+    Some(Finding { severity, score, p_value: 0.01, evidence, ..finding })
+}
+
+/// An issuer whose domains others see under other issuers.
+fn contested(
+    scene: &Scene<'_>,
+    population: PopulationIndex,
+    issuers: &[(u64, &ServerSummary)],
+    at: usize,
+) -> Option<Finding> {
+    let (id, server) = issuers[at];
+    let (domains, networks) = (server.domains.estimate(), server.networks.estimate());
+    if domains < DOMAINS_MIN || networks < 2.0 {
+        return None;
+    }
+    let mut others = crate::population::sketch::Kmv::default();
+    let mut rivals = 0u32;
+    for (_, rival) in issuers.iter().filter(|(other, _)| *other != id) {
+        let shared = server.domains.contained_in(&rival.domains).map_or(0.0, |c| c.share * c.compared as f64);
+        rivals += u32::from(shared >= RIVAL_DOMAINS_MIN);
+        others.merge(rival.domains.clone());
+    }
+    let contest = server.domains.contained_in(&others).filter(|found| found.compared >= COMPARED_MIN)?;
+    let young = server.rows_young as f64 / server.rows.max(1) as f64;
+    let baseline = baseline(scene, population, ServerMark::Issuer, |one| one.domains.estimate());
+    // One rival is what an honest issuer has, whose domains the interceptor answers for.
+    let many = match rivals {
+        0 | 1 => 0.1,
+        2 => 0.7,
+        _ => 1.0,
+    };
+    let (score, evidence) = weigh(vec![
+        Reason::number("contested_share", contest.share, "ratio", ramp(contest.share, 0.08, 0.3), 0.35),
+        Reason::number("rival_issuers", f64::from(rivals), "issuers", many, 0.3),
+        Reason::number("domains", domains, "domains", log_ramp(domains, 2.0, 6.0), 0.15).beside(baseline),
+        Reason::number("networks", networks, "networks", log_ramp(networks, 1.0, 3.0), 0.15),
+        Reason::number("young_certificates", young, "ratio", ramp(young, -0.5, 0.5), 0.05),
+    ]);
+    let severity = severity_of(score, 0.02)?;
+    let issuer = scene.summary.texts.of(TextId(id)).unwrap_or("an issuer whose name did not fit");
+    let what = format!(
+        "The issuer calls itself {issuer}. Of the domains that it answers for, {:.0} % are seen under other issuers too, of {} \
+         different ones: their own. ",
+        100.0 * contest.share,
+        rivals,
+    );
+    let finding = described(scene, population, server, &format!("issuer:{id:016x}"), "One issuer", &what);
+    Some(Finding { severity, score, p_value: 0.02, evidence, ..finding })
+}
+
+/// Median and 99th percentile of what other identities of the kind reach.
+fn baseline(
+    scene: &Scene<'_>,
+    population: PopulationIndex,
+    mark: ServerMark,
+    of: fn(&ServerSummary) -> f64,
+) -> Option<(f64, f64)> {
+    let all = scene.summary.servers.sorted().into_iter();
+    let mut values: Vec<f64> =
+        all.filter(|(key, _)| key.population == population && key.mark == mark).map(|(_, server)| of(server)).collect();
+    values.sort_by(f64::total_cmp);
+    let at = |q: f64| values[((values.len() - 1) as f64 * q).round() as usize];
+    (values.len() >= 3).then(|| (at(0.5), at(0.99)))
+}
+
+fn described(
+    scene: &Scene<'_>,
+    population: PopulationIndex,
+    server: &ServerSummary,
+    key: &str,
+    who: &str,
+    what: &str,
+) -> Finding {
+    let names: Vec<String> =
+        server.domain_sample.iter().filter_map(|id| scene.summary.texts.of(id)).map(str::to_owned).collect();
+    let addresses: Vec<Address> = server.addresses.iter().collect();
+    let subscribers = server.subscribers.count();
+    let shown = names.iter().take(4).cloned().collect::<Vec<_>>().join(", ");
+    let domains = server.domains.estimate().round() as u64;
+    let networks = server.networks.estimate().round() as u64;
+    let place = addresses.first().map(|address| scene.places.of(*address)).unwrap_or_default();
+    Finding {
+        technique: Technique::TlsInterception,
+        severity: Severity::Info,
+        score: 0.0,
+        p_value: 1.0,
+        collector: CollectorIdentity {
+            collector_key: key.to_owned(),
+            addresses,
+            ports: vec![443],
+            prefix: None,
+            asn: place.asn.filter(|_| networks == 1),
+            country: place.country.filter(|_| networks == 1),
+            names,
+        },
+        population: PopulationShare {
+            subscribers,
+            coverage: scene.coverage(population, subscribers),
+            sample: server.subscriber_sample.iter().take(5).collect(),
+            ..scene.population(population)
+        },
+        start: server.seen.first,
+        end: server.seen.last,
+        proto: "TCP",
+        app_proto: Some("tls"),
+        community_id: None,
+        flows: server.rows,
+        packets: 0,
+        bytes_up: 0,
+        bytes_down: 0,
+        days: words::days(server.seen.first, server.seen.last),
+        evidence: Vec::new(),
+        verdict: Verdict::Unregistered,
+        headline: format!(
+            "{who} answers for {domains} unrelated domains in {networks} networks towards {}",
+            words::counted(subscribers, "subscriber"),
+        ),
+        explanation: format!(
+            "{} of {} reached what calls itself {shown} and more, {domains} domains in {networks} unrelated networks, and \
+             found one and the same behind all of them. {what}Somebody in the path opens these connections and reads them. \
+             Look at the certificate on a victim's device, find whose root it chains to and who put it there (an employer's \
+             proxy, a security product, malware), and at which hop it begins.",
+            words::counted(server.rows, "connection"),
+            words::counted(subscribers, "subscriber"),
+        ),
+    }
+}
+
+/// Subscribers whose hellos are those of an interception product.
+fn known_hellos(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
+    for (ja4, product) in KNOWN_HELLOS {
+        let id = TextId::of(ja4);
+        let mut met: BTreeMap<PopulationIndex, (Vec<Address>, Vec<Address>, u64)> = BTreeMap::new();
+        let mut seen = crate::population::span::Seen::default();
+        for (key, one) in scene.collectors() {
+            let Some((_, rows)) = one.ja4.iter().find(|(known, _)| *known == id) else { continue };
+            let (addresses, sample, all) = met.entry(key.population).or_default();
+            addresses.push(key.address);
+            sample.extend(scene.pairs_of(key.population, key.address).iter().map(|(pair, _)| pair.subscriber));
+            *all += rows;
+            seen.merge(one.seen);
+        }
+        for (population, (addresses, mut sample, rows)) in met {
+            sample.sort_unstable();
+            sample.dedup();
+            let server = ServerSummary { rows, seen, ..ServerSummary::default() };
+            let what = String::new();
+            let finding = described(scene, population, &server, &format!("hello:{ja4}"), "One hello", &what);
+            let subscribers = sample.len() as u64;
+            let names = scene.names_of(&addresses);
+            sample.truncate(5);
+            findings.push(Finding {
+                severity: Severity::Low,
+                score: 0.45,
+                p_value: 0.1,
+                evidence: vec![
+                    words::evidence("ja4", EvidenceValue::Text((*ja4).to_owned()), "", 0.8),
+                    number("hellos", rows as f64, "rows", 0.2),
+                ],
+                collector: CollectorIdentity { addresses, names, ..finding.collector.clone() },
+                population: PopulationShare {
+                    subscribers,
+                    coverage: scene.coverage(population, subscribers),
+                    sample,
+                    ..finding.population.clone()
+                },
+                headline: format!("A TLS hello that is no browser's, as {product} sends it in a browser's place"),
+                explanation: format!(
+                    "{} began TLS connections with a hello (JA4 {ja4}) that {product} is known to send when it opens a \
+                     browser's connections and reads them. Another program built on the same library sends the same, so this \
+                     is a hint. See on the device whether such a product is there, whether its owner knows, and that it \
+                     still checks certificates.",
+                    words::counted(subscribers, "subscriber"),
+                ),
+                ..finding
+            });
+        }
+    }
+}
+
+fn number(feature: &'static str, value: f64, unit: &'static str, weight: f64) -> Evidence {
+    words::evidence(feature, EvidenceValue::Number(value), unit, weight)
+}
+
+#[cfg(test)]
+mod tests;

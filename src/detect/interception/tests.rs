@@ -1,0 +1,81 @@
+//! Interceptors, and what looks like them, as TLS rows.
+
+use super::*;
+use crate::flow::row::FlowColumns;
+use crate::packet::facts::{AppFacts, AppProtocol, CertificateFacts};
+use crate::population::places::Places;
+use crate::population::summary::tests::{TurnedOver, populations, row};
+use crate::population::{AddContext, Span, Summary, SummaryLimits};
+use crate::units::{Address, TimestampNs};
+
+const START_S: u64 = 1_000_000_000;
+
+/// A subscriber reaches a site (network 100 + n, name `www.siteN.example`) that shows an issuer and a key.
+type Reached = (u8, u8, u64, u64);
+
+fn found(reached: &[Reached], subject_of: fn(u8) -> String, ja4: &str) -> Vec<Finding> {
+    let (populations, limits, places) = (populations(), SummaryLimits::default(), Places::default());
+    let mut cx = AddContext { populations: &populations, identity: &mut TurnedOver(1), limits: &limits };
+    let at = |second: u64| TimestampNs((START_S + second) * 1_000_000_000);
+    let mut summary = Summary::new(Span::new(at(0), at(300)));
+    let mut rows = FlowColumns::default();
+    for (n, &(client, site, issuer, key)) in reached.iter().enumerate() {
+        let server = Address::v4([198, 100 + site, 7, 9]);
+        let mut one = row(Address::v4([10, 0, 0, client]), server, n as u64 % 250, 900, 4_000);
+        let certificate = CertificateFacts {
+            issuer: format!("CN=Issuer {issuer}").into(),
+            subject: subject_of(site).into(),
+            names: vec![format!("www.site{site}.example").into()],
+            key_hash: key,
+            issuer_hash: issuer,
+            valid_from_s: START_S - 30 * 86_400,
+        };
+        one.facts = Some(std::sync::Arc::new(AppFacts {
+            protocol: Some(AppProtocol::Tls),
+            server_name: Some(format!("www.site{site}.example").into()),
+            ja4: Some(ja4.into()),
+            certificate: Some(Box::new(certificate)),
+            ..AppFacts::default()
+        }));
+        rows.push(one);
+    }
+    summary.add_rows(&rows, &[], &mut cx);
+    let mut findings = Vec::new();
+    detect(&Scene::new(&summary, &populations, &places, None), &mut findings);
+    findings
+}
+
+#[test]
+fn interceptors_and_what_looks_like_them() {
+    let own = |site: u8| format!("CN=www.site{site}.example");
+    // Twenty sites under three issuers, a key each, reached by thirty subscribers; what is special comes on top.
+    let honest = || (0..30u8).flat_map(|c| (0..20u8).map(move |s| (c, s, u64::from(s % 3) + 1, 1_000 + u64::from(s))));
+    let opened = |keys: fn(u8) -> u64| -> Vec<Reached> {
+        honest().chain((40..46u8).flat_map(|c| (0..20u8).map(move |s| (c, s, 99, keys(s))))).collect()
+    };
+    let shared = |site: u8| format!("CN=*.cdn{}.example", site / 20);
+    let table: [(&str, Vec<Reached>, fn(u8) -> String, Option<Severity>); 5] = [
+        ("honest issuers", honest().collect(), own, None),
+        ("one issuer, one key", opened(|_| 7), own, Some(Severity::High)),
+        ("one issuer, a key each", opened(|s| 7_000 + u64::from(s)), own, Some(Severity::High)),
+        ("one certificate for many names", (0..30).map(|n| (n, n % 20, 1, 5)).collect(), shared, None),
+        (
+            "one issuer for all there is",
+            (0..60).map(|n| (n % 30, n % 20, 1, 50 + u64::from(n % 20))).collect(),
+            own,
+            None,
+        ),
+    ];
+    for (name, reached, subject_of, wanted) in table {
+        let findings = found(&reached, subject_of, "t13d1516h2_8daaf6152771_02713d6af862");
+        let worst = findings.iter().map(|finding| finding.severity).max();
+        assert_eq!(worst, wanted, "{name}: {findings:#?}");
+    }
+}
+
+#[test]
+fn a_known_hello_is_a_hint() {
+    let findings = found(&[(1, 1, 1, 1)], |site| format!("CN={site}"), KNOWN_HELLOS[0].0);
+    assert_eq!(findings.iter().map(|finding| finding.severity).collect::<Vec<_>>(), [Severity::Low]);
+    assert_eq!(findings[0].population.subscribers, 1);
+}
