@@ -26,6 +26,7 @@ pub(super) struct Sink<'a> {
 pub(super) const NO_ROW: TimestampNs = TimestampNs::ZERO;
 
 /// Takes a row out of a flow and clears its totals for the next.
+#[inline]
 pub(super) fn take_row(hot: &mut HotFlow, cold: &mut ColdFlow, end: RowEnd) -> FlowRow {
     let state = state(hot, cold);
     let sides = Side::BOTH.map(|side| {

@@ -23,7 +23,7 @@ mod index;
 mod orient;
 mod pages;
 mod pairs;
-mod prefetch;
+pub(crate) mod prefetch;
 mod record;
 mod segments;
 mod slab;

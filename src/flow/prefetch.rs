@@ -2,7 +2,7 @@
 //! In: a slice and an index. Out: nothing but a warmer cache; without the instruction it does nothing.
 
 /// Bytes of a cache line on every machine this runs on; a wrong guess costs time, nothing else.
-const LINE_BYTES: usize = 64;
+pub(crate) const LINE_BYTES: usize = 64;
 
 /// Starts loading the line that holds the start of `slice[index]`; an index past the end is ignored.
 pub(super) fn line<T>(slice: &[T], index: usize) {
@@ -12,7 +12,7 @@ pub(super) fn line<T>(slice: &[T], index: usize) {
 }
 
 /// Starts loading the first lines of one value.
-pub(super) fn lines<T>(value: &T, count: usize) {
+pub(crate) fn lines<T>(value: &T, count: usize) {
     let from = std::ptr::from_ref(value).cast::<u8>();
     for line in 0..count {
         start(from.wrapping_add(line * LINE_BYTES));

@@ -217,6 +217,7 @@ impl SideTotals {
     }
 
     /// As the row has it; `stream_bytes` where sequence numbers tell it.
+    #[inline]
     pub(super) fn row(&self, stream_bytes: Option<u64>) -> SideRow {
         let [syn, fin, rst, psh] = self.flags;
         SideRow {

@@ -120,6 +120,7 @@ macro_rules! flow_columns {
 
         impl FlowColumns {
             /// Appends a row.
+            #[inline]
             pub fn push(&mut self, row: FlowRow) {
                 $(self.$field.push(row.$field);)*
                 for (columns, side) in self.sides.iter_mut().zip(row.sides) {

@@ -6,10 +6,14 @@
 
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
+use smallvec::SmallVec;
 
 use super::collector::{CollectorSummary, SIZE_BITS, Service, ServiceAt};
 use super::populations::PopulationIndex;
-use super::sketch::{CountedSet, Distinct, LogHistogram, Merge, SketchKey, Timeline, ascending, merge_ascending};
+use super::sketch::{
+    CountedSet, Distinct, LogHistogram, Merge, SketchKey, Timeline, ascending, ascending_few, merge_ascending,
+    merge_few,
+};
 use super::span::Seen;
 use super::table::Weighed;
 use super::texts::TextId;
@@ -37,7 +41,7 @@ pub struct Followed {
 /// A sample of a collector's subscribers, the same whoever draws it: those with the smallest keyed hashes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Sample {
-    followed: Vec<(u64, Followed)>,
+    followed: SmallVec<[(u64, Followed); 1]>,
 }
 
 impl Sample {
@@ -82,7 +86,7 @@ impl Sample {
 
 impl Merge for Sample {
     fn merge(&mut self, other: Self) {
-        merge_ascending(&mut self.followed, other.followed, |mine, theirs| mine.line.merge(theirs.line));
+        merge_few(&mut self.followed, other.followed, |mine, theirs| mine.line.merge(theirs.line));
         self.followed.truncate(FOLLOWED_MAX);
     }
 }
@@ -91,8 +95,8 @@ impl<'de> Deserialize<'de> for Sample {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
         struct Form {
-            #[serde(deserialize_with = "ascending")]
-            followed: Vec<(u64, Followed)>,
+            #[serde(deserialize_with = "ascending_few")]
+            followed: SmallVec<[(u64, Followed); 1]>,
         }
         let Form { followed } = Form::deserialize(from)?;
         match followed.len() <= FOLLOWED_MAX {

@@ -14,6 +14,11 @@ pub trait SubscriberIdentity {
     fn pseudonym(&mut self, real: Address) -> Address;
     /// A keyed 64-bit hash for sketches; equal under one key on every worker and machine.
     fn hash64(&mut self, real: Address) -> u64;
+
+    /// Both at once, for whoever knows both under one look.
+    fn both(&mut self, real: Address) -> (Address, u64) {
+        (self.pseudonym(real), self.hash64(real))
+    }
 }
 
 impl SubscriberIdentity for PseudonymCache {
@@ -23,6 +28,10 @@ impl SubscriberIdentity for PseudonymCache {
 
     fn hash64(&mut self, real: Address) -> u64 {
         self.pseudonymiser().hash64(real)
+    }
+
+    fn both(&mut self, real: Address) -> (Address, u64) {
+        PseudonymCache::both(self, real)
     }
 }
 

@@ -30,6 +30,7 @@ use super::totals::Totals;
 use super::zones::{ZoneKey, ZoneSummary};
 use crate::units::TimestampNs;
 
+mod ahead;
 mod observe;
 mod rows;
 

@@ -11,6 +11,10 @@ use serde::{Serialize, Serializer};
 
 use super::sketch::Merge;
 use super::totals::count;
+use crate::flow::prefetch;
+
+/// Lines of a value that are brought near: more do not fit into what a core may wait for at once.
+const LINES_FETCHED: usize = 16;
 
 /// A value of a bounded table.
 pub trait Weighed: Merge + Default {
@@ -20,6 +24,10 @@ pub trait Weighed: Merge + Default {
     fn weight(&self) -> u64;
     /// What is kept of it when it goes.
     fn to_others(&self) -> Self::Others;
+    /// Starts bringing it near.
+    fn fetch(&self) {
+        prefetch::lines(self, (size_of::<Self>() / prefetch::LINE_BYTES + 1).min(LINES_FETCHED));
+    }
 }
 
 impl<T: Weighed> Weighed for Box<T> {
@@ -31,6 +39,10 @@ impl<T: Weighed> Weighed for Box<T> {
 
     fn to_others(&self) -> Self::Others {
         (**self).to_others()
+    }
+
+    fn fetch(&self) {
+        (**self).fetch();
     }
 }
 
@@ -59,6 +71,14 @@ impl<K: Ord + Copy + std::hash::Hash, V: Weighed> Bounded<K, V> {
         match self.map.entry(key) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(free) => free.insert(V::default()),
+        }
+    }
+
+    /// Starts bringing near what [`Self::entry`] will want. Looked up for several keys in a row, they wait for memory together.
+    #[inline]
+    pub(super) fn fetch(&self, key: &K) {
+        if let Some(value) = self.map.get(key) {
+            value.fetch();
         }
     }
 

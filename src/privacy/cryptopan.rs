@@ -14,8 +14,9 @@ use zeroize::Zeroize;
 use super::key::Key;
 use crate::units::Address;
 
-/// Slots of a thread's cache: 4096 × 33 bytes stay in the second-level cache; one worker's active subscribers rarely exceed it.
-pub const CACHE_SLOTS: usize = 4096;
+/// Slots of a thread's cache: 16,384 × 32 bytes are half of a second-level cache. A miss costs 32 blocks of AES, so that a
+/// worker with more active subscribers than slots pays more for names than for counting.
+pub const CACHE_SLOTS: usize = 16_384;
 
 /// Blocks encrypted at once: enough to fill the AES pipeline, and IPv4 needs exactly these.
 const BLOCKS: usize = 32;
@@ -144,15 +145,18 @@ impl PseudonymCache {
 
     /// As [`Pseudonymiser::pseudonym`].
     pub fn pseudonym(&mut self, real: Address) -> Address {
+        self.both(real).0
+    }
+
+    /// The pseudonym, and the hash of [`Pseudonymiser::hash64`], which the cache needs anyway.
+    pub fn both(&mut self, real: Address) -> (Address, u64) {
         // Keyed, so that no one can choose addresses that evict each other.
-        let slot = self.pseudonymiser.hash64(real) as usize % CACHE_SLOTS;
-        let (known, pseudonym) = self.slots[slot];
-        if known == real {
-            return pseudonym;
+        let hash = self.pseudonymiser.hash64(real);
+        let slot = &mut self.slots[hash as usize % CACHE_SLOTS];
+        if slot.0 != real {
+            *slot = (real, self.pseudonymiser.pseudonym(real));
         }
-        let made = self.pseudonymiser.pseudonym(real);
-        self.slots[slot] = (real, made);
-        made
+        (slot.1, hash)
     }
 
     /// What makes the pseudonyms.

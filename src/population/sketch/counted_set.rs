@@ -3,8 +3,9 @@
 //! Bounds: 8·N members while adding and merging, N after [`CountedSet::bound`].
 
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
-use super::{Merge, ascending, merge_ascending};
+use super::{Merge, ascending_few, merge_few};
 
 /// Members kept for each member that will be reported, while rows come in.
 pub const SLACK: usize = 8;
@@ -38,14 +39,14 @@ number_keys!(u8, u16, u32, u64);
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(bound(serialize = "K: Serialize", deserialize = "K: Ord + Deserialize<'de>"))]
 pub struct CountedSet<K, const N: usize> {
-    #[serde(deserialize_with = "ascending")]
-    kept: Vec<(K, u64)>,
+    #[serde(deserialize_with = "ascending_few")]
+    kept: SmallVec<[(K, u64); 1]>,
     others: u64,
 }
 
 impl<K, const N: usize> Default for CountedSet<K, N> {
     fn default() -> Self {
-        Self { kept: Vec::new(), others: 0 }
+        Self { kept: SmallVec::new(), others: 0 }
     }
 }
 
@@ -72,7 +73,7 @@ impl<K: SketchKey, const N: usize> CountedSet<K, N> {
 
     /// Members, most frequent first, equal ones by key.
     pub fn by_count(&self) -> Vec<(K, u64)> {
-        let mut list = self.kept.clone();
+        let mut list = self.kept.to_vec();
         list.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
         list
     }
@@ -107,7 +108,7 @@ impl<K: SketchKey, const N: usize> CountedSet<K, N> {
             self.others = self.others.saturating_add(count);
         }
         list.sort_by_key(|(key, _)| *key);
-        self.kept = list;
+        self.kept = SmallVec::from_vec(list);
     }
 
     fn trim(&mut self) {
@@ -123,7 +124,7 @@ impl<K: SketchKey, const N: usize> CountedSet<K, N> {
 impl<K: SketchKey, const N: usize> Merge for CountedSet<K, N> {
     fn merge(&mut self, other: Self) {
         self.others = self.others.saturating_add(other.others);
-        merge_ascending(&mut self.kept, other.kept, |mine, theirs| *mine = mine.saturating_add(theirs));
+        merge_few(&mut self.kept, other.kept, |mine, theirs| *mine = mine.saturating_add(theirs));
         self.trim();
     }
 }

@@ -7,8 +7,9 @@
 
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use smallvec::SmallVec;
 
-use super::{Merge, merge_smallest};
+use super::{FEW, Merge, merge_smallest};
 
 /// Up to here the count is exact.
 pub const EXACT_MAX: usize = 128;
@@ -32,13 +33,13 @@ pub struct Distinct(Form);
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Form {
     /// Ascending.
-    Exact(Vec<u64>),
+    Exact(SmallVec<[u64; 2]>),
     Dense(Box<[u8; REGISTERS]>),
 }
 
 impl Default for Distinct {
     fn default() -> Self {
-        Self(Form::Exact(Vec::new()))
+        Self(Form::Exact(SmallVec::new()))
     }
 }
 
@@ -96,8 +97,19 @@ impl Merge for Distinct {
     fn merge(&mut self, other: Self) {
         match (&mut self.0, other.0) {
             (Form::Exact(mine), Form::Exact(theirs)) => {
-                if !theirs.is_empty() {
-                    merge_smallest(mine, &theirs, 2 * EXACT_MAX);
+                if mine.is_empty() {
+                    *mine = theirs;
+                } else if theirs.len() <= FEW {
+                    for hash in theirs {
+                        if let Err(at) = mine.binary_search(&hash) {
+                            mine.insert(at, hash);
+                        }
+                    }
+                    self.densify();
+                } else {
+                    let mut both = std::mem::take(mine).into_vec();
+                    merge_smallest(&mut both, &theirs, 2 * EXACT_MAX);
+                    *mine = SmallVec::from_vec(both);
                     self.densify();
                 }
             }
@@ -177,7 +189,7 @@ enum Binary {
 impl Serialize for Distinct {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         match &self.0 {
-            Form::Exact(hashes) => Binary::Exact(hashes.clone()).serialize(to),
+            Form::Exact(hashes) => Binary::Exact(hashes.to_vec()).serialize(to),
             Form::Dense(registers) => Binary::Dense(pack(registers)).serialize(to),
         }
     }
@@ -187,7 +199,7 @@ impl<'de> Deserialize<'de> for Distinct {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         match Binary::deserialize(from)? {
             Binary::Exact(hashes) if hashes.len() <= EXACT_MAX && hashes.windows(2).all(|two| two[0] < two[1]) => {
-                Ok(Self(Form::Exact(hashes)))
+                Ok(Self(Form::Exact(SmallVec::from_vec(hashes))))
             }
             Binary::Dense(packed) if packed.len() == PACKED_BYTES => Ok(Self(Form::Dense(unpack(&packed)))),
             _ => Err(D::Error::custom("not a set of distinct hashes")),

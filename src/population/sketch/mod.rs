@@ -22,6 +22,7 @@ pub use timeline::{Tick, Timeline};
 pub use volume_series::{Volume, VolumeSeries};
 
 use serde::de::{Deserialize, Deserializer, Error};
+use smallvec::{Array, SmallVec};
 
 /// A value that merges: associative, commutative, with its `Default` as the identity.
 pub trait Merge {
@@ -60,6 +61,43 @@ pub(crate) fn merge_ascending<K: Ord + Copy, V>(mine: &mut Vec<(K, V)>, theirs: 
     merged.extend(left);
     merged.extend(right);
     *mine = merged;
+}
+
+/// Members of a list up to which it is merged one by one: most that come in have one or two.
+const FEW: usize = 4;
+
+/// As [`merge_ascending`], for lists that keep their first members in place. Most collectors, and most windows of the rest,
+/// have one row: what that brings costs no memory of its own.
+pub(crate) fn merge_few<K, V, A>(mine: &mut SmallVec<A>, theirs: SmallVec<A>, join: impl Fn(&mut V, V))
+where
+    K: Ord + Copy,
+    A: Array<Item = (K, V)>,
+{
+    if mine.is_empty() {
+        *mine = theirs;
+    } else if theirs.len() <= FEW {
+        for (key, value) in theirs {
+            match mine.binary_search_by(|(known, _)| known.cmp(&key)) {
+                Ok(at) => join(&mut mine[at].1, value),
+                Err(at) => mine.insert(at, (key, value)),
+            }
+        }
+    } else {
+        let mut both = std::mem::take(mine).into_vec();
+        merge_ascending(&mut both, theirs.into_vec(), join);
+        *mine = SmallVec::from_vec(both);
+    }
+}
+
+/// As [`ascending`], for lists that keep their first members in place.
+pub(crate) fn ascending_few<'de, D, K, V, A>(from: D) -> Result<SmallVec<A>, D::Error>
+where
+    D: Deserializer<'de>,
+    K: Ord + Deserialize<'de>,
+    V: Deserialize<'de>,
+    A: Array<Item = (K, V)>,
+{
+    ascending(from).map(SmallVec::from_vec)
 }
 
 /// Reads a list that must ascend strictly by key: one value has one binary form only.

@@ -2,14 +2,15 @@
 //! Bounds: one entry per distinct number, so at most what the caller's numbers allow. Counts saturate at 2³²−1.
 
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
-use super::{Merge, ascending, merge_ascending};
+use super::{Merge, ascending_few, merge_few};
 
 /// Counts by number, ascending.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SparseCounts {
-    #[serde(deserialize_with = "ascending")]
-    counts: Vec<(u16, u32)>,
+    #[serde(deserialize_with = "ascending_few")]
+    counts: SmallVec<[(u16, u32); 2]>,
 }
 
 impl SparseCounts {
@@ -50,6 +51,6 @@ impl SparseCounts {
 
 impl Merge for SparseCounts {
     fn merge(&mut self, other: Self) {
-        merge_ascending(&mut self.counts, other.counts, |mine, theirs| *mine = mine.saturating_add(theirs));
+        merge_few(&mut self.counts, other.counts, |mine, theirs| *mine = mine.saturating_add(theirs));
     }
 }

@@ -7,6 +7,7 @@
 
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
+use smallvec::SmallVec;
 
 use super::Merge;
 use crate::units::TimestampNs;
@@ -38,7 +39,7 @@ impl Tick {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Timeline<const N: usize> {
     level: u8,
-    ticks: Vec<Tick>,
+    ticks: SmallVec<[Tick; 1]>,
 }
 
 impl<const N: usize> Timeline<N> {
@@ -132,7 +133,7 @@ impl<'de, const N: usize> Deserialize<'de> for Timeline<N> {
         let Form { level, ticks } = Form::deserialize(from)?;
         let ascends = ticks.windows(2).all(|two| two[0].slot < two[1].slot);
         match ascends && ticks.len() <= N && level <= LEVEL_MAX {
-            true => Ok(Self { level, ticks }),
+            true => Ok(Self { level, ticks: SmallVec::from_vec(ticks) }),
             false => Err(D::Error::custom("not a timeline")),
         }
     }

@@ -4,8 +4,9 @@
 //! Time: packet timestamps; slots are counted from 1970, their length is that of the summary's class.
 
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
-use super::{Merge, ascending, merge_ascending};
+use super::{Merge, ascending_few, merge_few};
 use crate::population::span::{SLOTS_MAX, Seen, Span, SpanClass};
 use crate::units::TimestampNs;
 
@@ -31,8 +32,8 @@ impl Merge for Volume {
 /// Volumes by slot, ascending.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VolumeSeries {
-    #[serde(deserialize_with = "ascending")]
-    slots: Vec<(u64, Volume)>,
+    #[serde(deserialize_with = "ascending_few")]
+    slots: SmallVec<[(u64, Volume); 1]>,
     outside: Volume,
 }
 
@@ -118,7 +119,7 @@ impl VolumeSeries {
                 _ => coarse.push((slot / factor, volume)),
             }
         }
-        self.slots = coarse;
+        self.slots = SmallVec::from_vec(coarse);
     }
 
     /// Keeps the first [`SLOTS_MAX`] slots that anything moved in.
@@ -143,6 +144,6 @@ impl VolumeSeries {
 impl Merge for VolumeSeries {
     fn merge(&mut self, other: Self) {
         self.outside.merge(other.outside);
-        merge_ascending(&mut self.slots, other.slots, Volume::merge);
+        merge_few(&mut self.slots, other.slots, Volume::merge);
     }
 }

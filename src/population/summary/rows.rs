@@ -2,6 +2,7 @@
 //! In: columns, and a codeword for each row where there is a codebook. Out: counts in every table that a row concerns.
 //! Bounds: a full table makes room, see `table`. This runs once a row: no allocation but for new entries.
 
+use super::ahead::{Parties, ROWS_AHEAD};
 use super::{AddContext, Copies, Summary};
 use crate::flow::row::{ConnState, FlowColumns, SIZE_BINS};
 use crate::packet::facts::{AppFacts, AppProtocol, CertificateFacts};
@@ -56,22 +57,29 @@ impl Summary {
         self.rest_on(cx);
         let range = SlotRange::of(self.span, self.class);
         let fine = PaceRange::of(self.span, self.class);
-        for i in 0..rows.len() {
-            self.add_row(rows, i, codewords.get(i).copied(), (&range, &fine), cx);
+        let mut ahead = [Parties::default(); ROWS_AHEAD];
+        for start in (0..rows.len()).step_by(ROWS_AHEAD) {
+            let end = rows.len().min(start + ROWS_AHEAD);
+            for i in start..end {
+                ahead[i - start] = self.look_ahead(rows, i, cx);
+            }
+            for i in start..end {
+                self.add_row((rows, i), codewords.get(i).copied(), (&range, &fine), &ahead[i - start], cx);
+            }
         }
     }
 
     fn add_row<I: SubscriberIdentity>(
         &mut self,
-        rows: &FlowColumns,
-        i: usize,
+        (rows, i): (&FlowColumns, usize),
         codeword: Option<u16>,
         (range, fine): (&SlotRange, &PaceRange),
+        parties: &Parties,
         cx: &mut AddContext<'_, I>,
     ) {
         let seen = Seen::between(rows.ts_first[i], rows.ts_last[i]);
         self.seen.merge(seen);
-        let ends = [rows.address(i, Side::Orig), rows.address(i, Side::Resp)];
+        let ends = parties.ends;
         let is_copy = match &rows.carrier[i] {
             Some(carrier) => {
                 self.add_carrier(rows, i, ends, cx);
@@ -88,14 +96,14 @@ impl Summary {
         if is_copy {
             return self.roles.copies.merge(Totals::of_row(rows, i, Side::Orig));
         }
-        let role = Role::of(ends, cx.populations);
+        let role = parties.role;
         self.paces.add((rows, i), ends, role, fine, (cx.populations, &mut *cx.identity));
         match role {
             Role::Collect { population, subscriber: up } => {
                 let totals = Totals::of_row(rows, i, up);
                 self.roles.collect.merge(totals);
                 let exchange = Exchange { rows, i, population, up, codeword, totals, seen };
-                self.add_exchange(&exchange, ends, range, cx);
+                self.add_exchange(&exchange, parties, range, cx);
             }
             Role::Internal => {
                 self.roles.internal.merge(Totals::of_row(rows, i, Side::Orig));
@@ -113,14 +121,12 @@ impl Summary {
     fn add_exchange<I: SubscriberIdentity>(
         &mut self,
         x: &Exchange<'_>,
-        ends: [Address; 2],
+        parties: &Parties,
         range: &SlotRange,
         cx: &mut AddContext<'_, I>,
     ) {
-        let real = cx.populations.subscriber_of(ends[x.up.index()]);
-        let address = ends[x.up.other().index()];
-        let (subscriber, hash) = (cx.identity.pseudonym(real), cx.identity.hash64(real));
-        let far_hash = cx.identity.hash64(address);
+        let address = parties.ends[x.up.other().index()];
+        let ((subscriber, hash), far_hash) = (parties.subscriber, parties.far_hash);
         let population = x.population;
         let volume = Volume {
             bytes_up: x.totals.bytes_up(),

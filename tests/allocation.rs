@@ -1,0 +1,109 @@
+//! After start the packets of known flows allocate nothing: parser, table and columns are filled and emptied again and again
+//! while an allocator counts. What may take memory is new: a flow, a row, a fact.
+#![allow(unsafe_code, reason = "an allocator cannot be written without; it hands every call on as it came")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::sync::Arc;
+
+use etherparse::PacketBuilder;
+use trawlwatch::capture::{Frame, FrameBatch, LinkType};
+use trawlwatch::features::{self, FeatureMatrix};
+use trawlwatch::flow::row::FlowColumns;
+use trawlwatch::flow::{FlowConfig, FlowTable, SegmentBounds};
+use trawlwatch::packet::columns::PacketColumns;
+use trawlwatch::packet::{Parser, ParserLimits};
+use trawlwatch::units::TimestampNs;
+
+struct Counting;
+
+thread_local! {
+    // Const and without a destructor, so that reading it allocates nothing itself.
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+fn note() {
+    let _gone = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
+}
+
+// SAFETY: every call goes to the system's allocator unchanged; counting touches no memory that it manages.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        note();
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
+        // SAFETY: as above.
+        unsafe { System.dealloc(place, layout) }
+    }
+
+    unsafe fn realloc(&self, place: *mut u8, layout: Layout, bytes: usize) -> *mut u8 {
+        note();
+        // SAFETY: as above.
+        unsafe { System.realloc(place, layout, bytes) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+const FLOWS: u16 = 200;
+
+/// One packet of each flow, in both directions in turn: TCP with payload, and datagrams that are nothing known.
+fn batch(round: u32) -> FrameBatch {
+    let mut batch = FrameBatch::new(Arc::from([]));
+    for flow in 0..FLOWS {
+        let (home, far) = ([10, 20, (flow >> 8) as u8, flow as u8], [203, 0, 113, (flow % 50) as u8]);
+        let mut bytes = Vec::new();
+        let ethernet = PacketBuilder::ethernet2([2; 6], [4; 6]);
+        let payload = [0x81; 300];
+        match flow % 3 {
+            0 => ethernet.ipv4(home, far, 64).udp(40_000, 5_000).write(&mut bytes, &payload),
+            1 => {
+                let seq = 1 + round * 300;
+                ethernet.ipv4(home, far, 64).tcp(40_000, 8_080, seq, 500).ack(1).write(&mut bytes, &payload)
+            }
+            _ => ethernet.ipv4(far, home, 60).tcp(443, 40_001, 1, 500).ack(1 + round).write(&mut bytes, &[]),
+        }
+        .expect("memory");
+        let ts = TimestampNs(1_772_359_200_000_000_000 + u64::from(round) * 1_000_000 + u64::from(flow));
+        let wire_bytes = bytes.len() as u32;
+        let number = u64::from(round) * u64::from(FLOWS) + u64::from(flow) + 1;
+        batch.push(&Frame { ts, link: LinkType(1), wire_bytes, number, file: 0, bytes: &bytes, mapped: None });
+    }
+    batch
+}
+
+#[test]
+fn packets_of_known_flows_allocate_nothing() {
+    let mut parser = Parser::new(ParserLimits::default());
+    // The pool of evidence takes memory until it is at its bound; here it is so after some batches.
+    let segments = SegmentBounds { bytes_max: 1 << 16, records_max: 256, ..SegmentBounds::default() };
+    let mut table = FlowTable::new(FlowConfig { segments, ..FlowConfig::default() });
+    let (mut packets, mut rows, mut observations) = (PacketColumns::default(), FlowColumns::default(), Vec::new());
+    let batches: Vec<FrameBatch> = (0..60).map(batch).collect();
+    let mut take = |batches: &[FrameBatch]| {
+        let before = ALLOCATIONS.with(Cell::get);
+        for frames in batches {
+            packets.clear();
+            parser.parse_batch(frames, &mut packets);
+            table.apply(&packets, frames, &mut rows, &mut observations);
+        }
+        ALLOCATIONS.with(Cell::get) - before
+    };
+    let (first, rest) = batches.split_at(10);
+    assert!(take(first) > 0, "flows begin: the counter counts");
+    assert_eq!(take(rest), 0, "50 batches of known flows");
+    assert_eq!(table.len(), usize::from(FLOWS));
+
+    // Rows and their features use the same memory window after window.
+    let mut matrix = FeatureMatrix::default();
+    table.finish(&mut rows, &mut observations);
+    assert_eq!(rows.len(), usize::from(FLOWS));
+    features::compute(&rows, &mut matrix);
+    let before = ALLOCATIONS.with(Cell::get);
+    (0..20).for_each(|_| features::compute(&rows, &mut matrix));
+    assert_eq!(ALLOCATIONS.with(Cell::get) - before, 0, "features of as many rows again");
+}
