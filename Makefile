@@ -56,6 +56,9 @@ test-scalar: prepare
 	then set -x; $(CARGO) nextest run --locked --lib --no-tests=pass $(SIMD_TESTS); \
 	else set -x; $(CARGO) test --locked --lib -- $(SIMD_TESTS); fi
 
+tshark: ## install tshark, by which a test judges what synth writes; users do not need it
+	@command -v tshark >/dev/null || DEBIAN_FRONTEND=noninteractive apt-get install -y -q tshark
+
 captures: build ## write captures/ again, byte for byte
 	$(TARGET)/release/trawlwatch synth --suite shipped captures --force
 

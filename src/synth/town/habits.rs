@@ -238,6 +238,18 @@ const HABITS: &[Habit] = &[
             down: lognormal(6_500.0, 1.3),
         },
     },
+    // Small things still talk in the clear.
+    Habit {
+        kinds: &[Thing, Television],
+        per_hour: 3.0,
+        clock: Clock::Machine,
+        deed: Deed::Plain {
+            with: Kind::PlainWeb,
+            path: "/api/status",
+            kind: "application/json",
+            down: lognormal(260.0, 0.9),
+        },
+    },
     Habit { kinds: &[Console, Laptop], per_hour: 0.2, clock: Clock::People, deed: Deed::Game },
     Habit { kinds: &[Phone, Laptop], per_hour: 0.12, clock: Clock::People, deed: Deed::Call },
 ];
