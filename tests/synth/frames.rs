@@ -74,7 +74,7 @@ pub fn everything() -> ScenarioWords {
         "ddos" => format!("{kind}:lasts=2s"),
         other => other.to_owned(),
     };
-    let mut words = words(60, 0.4, &[], &[]);
+    let mut words = words(50, 0.3, &[], &[]);
     words.operations = of(true).map(shorter).collect();
     words.negatives = of(false).map(shorter).collect();
     words

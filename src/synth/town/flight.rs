@@ -92,7 +92,8 @@ impl Connection {
         let (side, source, total) = (leg.flight.side, leg.flight.source.clone(), leg.flight.bytes);
         let receiver = side.other();
         if start.since(self.halves[side.index()].last_at) > IDLE {
-            self.half(side).cwnd = 10;
+            let half = self.half(side);
+            half.cwnd = 10.min(half.cwnd_max);
         }
         self.half(side).unacked = 0;
         let left = total - self.sent;
@@ -125,7 +126,11 @@ impl Connection {
         let half = self.half(side);
         half.next = base.wrapping_add(bytes as u32);
         half.last_at = half.last_at.max(arrived);
-        half.cwnd = if again.is_some() { (half.cwnd / 2).max(4) } else { (half.cwnd + count).min(half.cwnd_max) };
+        half.cwnd = if again.is_some() {
+            (half.cwnd / 2).max(4).min(half.cwnd_max)
+        } else {
+            (half.cwnd + count).min(half.cwnd_max)
+        };
         let gap = half.gap;
         self.sent += bytes;
         let rtt = DurationNs(self.turn(Side::Orig).0 + self.turn(Side::Resp).0);

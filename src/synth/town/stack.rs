@@ -177,6 +177,14 @@ impl Stack {
     }
 }
 
+impl Stack {
+    /// Segments of this size that it always has room for.
+    pub(crate) fn room(&self, agreed: Agreed, segment: u16) -> u64 {
+        let full = if agreed.scaled { u64::from(self.window) << self.scale } else { u64::from(self.first_window) };
+        (full * 60 / 64 / u64::from(segment.max(1))).max(1)
+    }
+}
+
 /// Timestamps (RFC 7323 section 3.2), ten bytes.
 fn push_clock(clock: u32, echo: u32, options: &mut TcpOptions) {
     options.push(&[8, 10]);

@@ -129,7 +129,9 @@ impl Connection {
         mut dice: Dice,
     ) -> Self {
         let rtt_s = 2.0 * (client.delay.as_secs_f64() + server.delay.as_secs_f64());
-        let half = |party: Party, dice: &mut Dice| {
+        // Nobody sends more than the other side has room for.
+        let rooms = [server.stack.room(agreed, mss), client.stack.room(agreed, mss)];
+        let half = |party: Party, room: u64, dice: &mut Dice| {
             let segment_s = f64::from(mss) * 8.0 / party.bps;
             Half {
                 next: dice.int(),
@@ -137,14 +139,14 @@ impl Connection {
                 clock_last: 0,
                 last_at: TimestampNs::ZERO,
                 unacked: 0,
-                cwnd: 10,
-                cwnd_max: ((rtt_s / segment_s) as u64).clamp(10, 400),
+                cwnd: 10.min(room),
+                cwnd_max: ((rtt_s / segment_s) as u64).clamp(10, 400).min(room),
                 gap: secs(segment_s * 0.9),
                 party,
             }
         };
         Self {
-            halves: [half(client, &mut dice), half(server, &mut dice)],
+            halves: [half(client, rooms[0], &mut dice), half(server, rooms[1], &mut dice)],
             ends,
             agreed,
             segment: u64::from(mss) - if agreed.timestamps { 12 } else { 0 },
