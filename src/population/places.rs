@@ -48,7 +48,7 @@ pub enum PlacesError {
 
 #[derive(Deserialize)]
 struct Record<'a> {
-    autonomous_system_number: Option<u32>,
+    autonomous_system_number: Option<SystemNumber>,
     #[serde(borrow)]
     country: Option<Country<'a>>,
     #[serde(borrow)]
@@ -58,6 +58,35 @@ struct Record<'a> {
 #[derive(Deserialize)]
 struct Country<'a> {
     iso_code: Option<&'a str>,
+}
+
+/// Number of a system. Databases differ in how wide they write it; one that is no number of a system says nothing.
+struct SystemNumber(Option<u32>);
+
+impl<'de> Deserialize<'de> for SystemNumber {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct AnyWidth;
+        impl serde::de::Visitor<'_> for AnyWidth {
+            type Value = SystemNumber;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("the number of an autonomous system")
+            }
+
+            fn visit_u64<E>(self, number: u64) -> Result<SystemNumber, E> {
+                Ok(SystemNumber(u32::try_from(number).ok()))
+            }
+
+            fn visit_i64<E>(self, number: i64) -> Result<SystemNumber, E> {
+                Ok(SystemNumber(u32::try_from(number).ok()))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<SystemNumber, E> {
+                Ok(SystemNumber(text.trim_start_matches("AS").parse().ok()))
+            }
+        }
+        deserializer.deserialize_any(AnyWidth)
+    }
 }
 
 impl Places {
@@ -87,7 +116,7 @@ impl Places {
             else {
                 continue;
             };
-            place.asn = place.asn.or(record.autonomous_system_number);
+            place.asn = place.asn.or(record.autonomous_system_number.and_then(|number| number.0));
             let code = |country: Option<Country<'_>>| country.and_then(|c| c.iso_code).map(str::to_owned);
             place.country = place.country.or_else(|| code(record.country)).or_else(|| code(record.registered_country));
         }
@@ -155,6 +184,19 @@ pub(crate) mod tests {
             .concat(),
         );
         bytes
+    }
+
+    #[test]
+    fn a_system_s_number_is_read_however_wide_it_is_written() {
+        let written: [&[u8]; 3] = [&[0xc2, 0xfb, 0xf4], &[0xa2, 0xfb, 0xf4], b"\x47AS64500"];
+        for number in written {
+            let mut bytes = database();
+            let at = bytes.windows(3).position(|three| three == written[0]).expect("the database's own number");
+            bytes.splice(at..at + 3, number.iter().copied());
+            let places = Places::from_bytes(vec![bytes]).expect("sound");
+            let wanted = Place { asn: Some(64500), country: Some("NL".to_owned()) };
+            assert_eq!(places.of(Address::v4([1, 2, 3, 4])), wanted, "{number:02x?}");
+        }
     }
 
     #[test]
