@@ -81,7 +81,10 @@ pub fn run(args: Args, talk: &Talk) -> anyhow::Result<Status> {
         let message = "no labelled capture could be read".to_owned();
         return Err(Failed { status: Status::Unreadable, message }.into());
     }
-    let evaluation = Evaluation::of(&judged);
+    let evaluation = match options.ablation.unwrap_or(false) {
+        true => Evaluation::of(&judged).with_ablation(&judged),
+        false => Evaluation::of(&judged),
+    };
     match options.format.unwrap_or(FigureFormat::Text) {
         FigureFormat::Text => text::write(&mut out, &evaluation)?,
         FigureFormat::Json => {
@@ -224,6 +227,7 @@ fn replay(
         days: length.as_secs_f64() / 86_400.0,
         window,
         far_parties: gathered.far_parties,
+        profiles: gathered.profiles.clone(),
         baselines: gathered.candidates(&setting.policy, &setting.populations, &labels.operations),
         lossy: report.lossy,
     })

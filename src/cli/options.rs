@@ -237,6 +237,9 @@ options! {
         /// Write figures to this file instead of standard output
         #[arg(long, short = 'o', value_name = "FILE", help_heading = "Output")]
         output: PathBuf,
+        /// Also say what each group of profile features and each model brings, beside linfa's other clusterings
+        #[arg(long, num_args = 0, default_missing_value = "true", help_heading = "Output")]
+        ablation: bool,
         /// Exit with 1 when a technique's recall is below this, 0 to 1
         #[arg(long, value_name = "RECALL", help_heading = "Output")]
         fail_under: f64,

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::ablation::Profiled;
 use super::labels::Operation;
 use crate::detect::finding::{CollectorIdentity, Finding, PopulationShare, Severity, Technique, Verdict};
 use crate::model::Baseline;
@@ -12,7 +13,7 @@ use crate::policy::Policy;
 use crate::population::groups::CollectorGroup;
 use crate::population::identity::Party;
 use crate::population::places::Places;
-use crate::population::profile::{ProfileContext, profile_of};
+use crate::population::profile::{PROFILE_LEN, ProfileContext, profile_of};
 use crate::population::{MergeError, Populations, SpanClass, Summary, SummaryLimits};
 use crate::units::{Address, TimestampNs};
 
@@ -204,15 +205,18 @@ fn abroad(view: &View<'_>, scores: &mut Scores) {
 }
 
 fn outliers(view: &View<'_>, scores: &mut Scores) {
-    let context = ProfileContext::new(view.summary);
-    let popular =
-        view.summary.collectors.sorted().into_iter().filter(|(_, one)| one.subscribers.count() >= SUBSCRIBERS_MIN);
-    let (addresses, profiles): (Vec<Address>, Vec<_>) =
-        popular.map(|(key, one)| (key.address, profile_of(&CollectorGroup::of(*key), one, &context))).unzip();
+    let (addresses, profiles) = profiles(view.summary);
     let bulk = Baseline::of_bulk(&profiles);
     for (row, address) in addresses.into_iter().enumerate() {
         raise(scores, vec![address], bulk.score_member(row).outlier);
     }
+}
+
+/// Collectors that are services at all, and their profiles.
+fn profiles(summary: &Summary) -> (Vec<Address>, Vec<[f32; PROFILE_LEN]>) {
+    let context = ProfileContext::new(summary);
+    let popular = summary.collectors.sorted().into_iter().filter(|(_, one)| one.subscribers.count() >= SUBSCRIBERS_MIN);
+    popular.map(|(key, one)| (key.address, profile_of(&CollectorGroup::of(*key), one, &context))).unzip()
 }
 
 /// Gathers a capture's days and ranks them.
@@ -225,6 +229,7 @@ pub struct Gatherer<'a> {
     scores: Vec<Scores>,
     far_parties: BTreeSet<Address>,
     names: BTreeMap<Address, Vec<String>>,
+    profiles: Vec<Profiled>,
 }
 
 /// What a capture's baselines come to.
@@ -235,6 +240,8 @@ pub struct Gathered {
     pub far_parties: u64,
     /// Names of the far parties that have any.
     pub names: BTreeMap<Address, Vec<String>>,
+    /// Profiles of collectors over the last day.
+    pub profiles: Vec<Profiled>,
 }
 
 impl<'a> Gatherer<'a> {
@@ -249,6 +256,7 @@ impl<'a> Gatherer<'a> {
             scores: vec![Scores::new(); BASELINES.len()],
             far_parties: BTreeSet::new(),
             names: BTreeMap::new(),
+            profiles: Vec::new(),
         }
     }
 
@@ -280,7 +288,12 @@ impl<'a> Gatherer<'a> {
             list.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.addresses.cmp(&b.addresses)));
             (baseline.technique, list)
         });
-        Gathered { ranked: ranked.collect(), far_parties: self.far_parties.len() as u64, names: self.names }
+        Gathered {
+            ranked: ranked.collect(),
+            far_parties: self.far_parties.len() as u64,
+            names: self.names,
+            profiles: self.profiles,
+        }
     }
 
     fn close_day(&mut self) {
@@ -288,6 +301,11 @@ impl<'a> Gatherer<'a> {
         day.bound(&self.limits);
         let view = View { summary: &day, populations: self.populations, places: self.places };
         BASELINES.iter().zip(&mut self.scores).for_each(|(baseline, scores)| (baseline.rank)(&view, scores));
+        let (addresses, rows) = profiles(&day);
+        if !rows.is_empty() {
+            let profiled = |(address, row): (Address, [f32; PROFILE_LEN])| Profiled { address, row: row.to_vec() };
+            self.profiles = addresses.into_iter().zip(rows).map(profiled).collect();
+        }
         for (key, one) in day.collectors.sorted() {
             self.far_parties.insert(key.address);
             let asked = one.names.iter().filter_map(|(id, _)| day.texts.of(id));

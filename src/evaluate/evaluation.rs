@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::ablation::{self, Ablated};
 use super::interval::{self, Estimate};
 use super::judged::{Found, Judged};
 use super::labels::Operation;
@@ -48,6 +49,9 @@ pub struct Evaluation {
     pub promises: Vec<Promise>,
     /// Thresholds set on one half of the captures so that a budget holds, and what they let through on the other half.
     pub budgets: Vec<BudgetKept>,
+    /// What each group of features and each model brings; empty unless asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ablation: Vec<Ablated>,
     /// Operations that were not found strictly.
     pub missed: Vec<Missed>,
     /// False alarms, worst first.
@@ -176,9 +180,16 @@ impl Evaluation {
             everywhere: rate(&captures, &techniques),
             promises: promises(&benign, &techniques),
             budgets: budgets(&captures, &techniques),
+            ablation: Vec::new(),
             missed: captures.iter().flat_map(|one| missed(one)).collect(),
             false_alarms: false_alarms(&captures),
         }
+    }
+
+    /// The same with what each group of features and each model brings.
+    pub fn with_ablation(mut self, judged: &[Judged]) -> Self {
+        self.ablation = ablation::of(judged);
+        self
     }
 
     /// The lowest strict recall over the techniques that have operations; none where none has.

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use super::ablation::Profiled;
 use super::baselines::Candidate;
 use super::labels::{Benign, Labels, Operation};
 use crate::detect::finding::{Finding, Severity, Technique, Verdict};
@@ -30,6 +31,8 @@ pub struct Judged {
     pub far_parties: u64,
     /// What the trivial baselines rank, strongest first.
     pub baselines: BTreeMap<Technique, Vec<Candidate>>,
+    /// Profiles of its collectors over the last day.
+    pub profiles: Vec<Profiled>,
     /// Whether part of it was damaged or lost.
     pub lossy: bool,
 }

@@ -2,6 +2,7 @@
 //! In: labels of captures and the findings of their replays. Out: an [`Evaluation`], as text, JSON or a page.
 //! Time: the captures' own. Not here: the replay itself (`cli::evaluate` runs it).
 
+pub mod ablation;
 pub mod baselines;
 pub mod evaluation;
 pub mod interval;

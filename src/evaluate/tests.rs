@@ -65,6 +65,7 @@ fn judged(name: &str, operations: Vec<Operation>, findings: Vec<Found>) -> Judge
         window: DurationNs::from_secs(60),
         far_parties: 11,
         baselines: [(Technique::PopulationFanIn, candidates)].into(),
+        profiles: Vec::new(),
         lossy: false,
     }
 }

@@ -25,7 +25,7 @@ pub fn write(out: &mut dyn Write, evaluation: &Evaluation) -> io::Result<()> {
     writeln!(out, "\nFOUND (at medium or above)")?;
     writeln!(
         out,
-        "{:<23}{:>4} {:<18}{:>6}  {:<18}{:>6}  {:>9} {:>8}",
+        "{:<34}{:>4} {:<18}{:>6}  {:<18}{:>6}  {:>9} {:>8}",
         "technique", "ops", "recall", "loose", "precision", "false", "first", "windows"
     )?;
     let named = |figures: &TechniqueFigures| figures.technique.id().to_owned();
@@ -37,7 +37,8 @@ pub fn write(out: &mut dyn Write, evaluation: &Evaluation) -> io::Result<()> {
             writeln!(out, "\n{title}")?;
         }
         for slice in slices {
-            found(out, &format!("{} {}", short(slice.figures.technique.id()), slice.name), &slice.figures)?;
+            let name = format!("{} {}", slice.figures.technique.id(), slice.name);
+            found(out, &name, &slice.figures)?;
         }
     }
     if evaluation.mixed.value.is_some() {
@@ -52,6 +53,13 @@ pub fn write(out: &mut dyn Write, evaluation: &Evaluation) -> io::Result<()> {
         writeln!(out, "  {:>5}  {:<23} {}", kind.alarms, kind.technique.id(), kind.kind)?;
     }
     promises(out, evaluation)?;
+    if !evaluation.ablation.is_empty() {
+        writeln!(out, "\nABLATION (operations' collectors against the others of their capture, by profile alone)")?;
+        writeln!(out, "{:<52}{:<20}above 99 % of the others", "setting", "AUC")?;
+    }
+    for one in &evaluation.ablation {
+        writeln!(out, "{:<52}{:<20}{}", one.setting, shown(one.auc), shown(one.above))?;
+    }
     lists(out, evaluation)?;
     writeln!(out, "\n{}", method())
 }
@@ -61,7 +69,7 @@ fn found(out: &mut dyn Write, name: &str, figures: &TechniqueFigures) -> io::Res
     let windows = figures.delays.median_windows.map_or("-".to_owned(), |windows| format!("{windows:.1}"));
     writeln!(
         out,
-        "{name:<23}{:>4} {:<18}{:>6}  {:<18}{:>6}  {first:>9} {windows:>8}",
+        "{name:<34}{:>4} {:<18}{:>6}  {:<18}{:>6}  {first:>9} {windows:>8}",
         figures.operations,
         shown(figures.recall),
         number(figures.recall_loose.value),
@@ -168,12 +176,7 @@ fn cut(out: &mut dyn Write, all: usize) -> io::Result<()> {
     }
 }
 
-/// The first letters of a technique's words and its last word: enough beside a variant.
-fn short(id: &str) -> String {
-    id.split_once('-').map_or(id, |(first, _)| first).to_owned()
-}
-
-/// `0.95 [0.75-1.00]`.
+/// `0.95 [0.75, 1.00]`.
 fn shown(estimate: Estimate) -> String {
     match (estimate.value, estimate.low, estimate.high) {
         (Some(value), Some(low), Some(high)) => format!("{value:.2} [{low:.2}, {high:.2}]"),
