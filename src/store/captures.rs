@@ -214,13 +214,16 @@ impl Store {
         Ok(())
     }
 
-    /// The latest capture time of a sensor.
+    /// The latest capture time of a sensor. Times that lie more than a day ahead of the last run's clock are a broken clock's:
+    /// by one of them everything else would be old.
     ///
     /// # Errors
     /// When the database fails.
     pub fn latest_of(&self, sensor: i64) -> Result<Option<TimestampNs>, StoreError> {
-        let asked = "SELECT max(last_ns) FROM captures WHERE sensor = ?1 AND state = 'done'";
-        let last: Option<Option<i64>> = self.db.query_row(asked, [sensor], |row| row.get(0)).optional()?;
+        let asked = "SELECT max(last_ns) FROM captures WHERE sensor = ?1 AND state = 'done' AND last_ns - ?2 <= (SELECT \
+                     max(started_ns) FROM runs)";
+        let last: Option<Option<i64>> =
+            self.db.query_row(asked, params![sensor, number(DAY.0)], |row| row.get(0)).optional()?;
         Ok(last.flatten().map(super::time))
     }
 }

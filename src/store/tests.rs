@@ -77,10 +77,13 @@ fn one_key_for_life_and_one_sweep_at_a_time() {
     assert!(Store::open(&path, Access::Alone, "").is_ok());
 }
 
+/// The wall clock of these tests, in 2026.
+const NOW: TimestampNs = TimestampNs(1_770_000_000_000_000_000);
+
 /// A store with one capture of three windows of one hour, swept.
 fn filled(path: &Path) -> (Store, Day) {
     let mut store = Store::open(path, Access::Sweep, "").expect("made");
-    let start = RunStart { kind: "sweep", program: "0", policy: "", model: "", now: TimestampNs(1) };
+    let start = RunStart { kind: "sweep", program: "0", policy: "", model: "", now: NOW };
     let run = store.begin_run(&start).expect("begun");
     let sensor = store.sensor("west").expect("a sensor");
     let content = Content { size: 10, head: [1; 32], mark: [2; 32] };
@@ -162,6 +165,22 @@ fn coarser_summaries_keep_the_sums() {
         assert_eq!(seen(&store, day), wanted, "{retention:?}");
         assert!(store.check().expect("checked").problems.is_empty());
     }
+}
+
+#[test]
+fn one_broken_clock_makes_nothing_old() {
+    let folder = folder();
+    let (mut store, day) = filled(&folder.path().join("s.db"));
+    let content = Content { size: 11, head: [4; 32], mark: [4; 32] };
+    let reading = Reading { run: 1, sensor: day.sensor, path: "b.pcap", content, frames_from: 0 };
+    let capture = store.begin_capture(&reading).expect("begun");
+    // 2106, where the clock of a pcap ends.
+    let ahead = TimestampNs(u64::from(u32::MAX) * 1_000_000_000);
+    let read = ReadTo { frames: 1, span: Some((ahead, ahead)), account: CaptureAccount::default() };
+    store.finish_capture(day.sensor, capture, &[], &read).expect("done");
+    assert!(store.latest_of(day.sensor).expect("asked") < Some(NOW));
+    store.retain(&Retention::default(), &SummaryLimits::default()).expect("retained");
+    assert_eq!(seen(&store, day), (3, 3));
 }
 
 #[test]
