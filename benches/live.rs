@@ -186,8 +186,8 @@ fn soak(net: &Net, capture: &Path, pps: u32, lasts: Duration) {
     std::thread::sleep(Duration::from_secs(1));
     let lines = watch.stop();
     let account = account(&lines);
-    // The first third fills tables; what grows after it grows for ever.
-    let late: Vec<(f64, f64)> = samples[samples.len() / 3..].to_vec();
+    // The first half fills tables; what grows after it grows for ever.
+    let late: Vec<(f64, f64)> = samples[samples.len() / 2..].to_vec();
     let mut late_by_window: Vec<f64> = lines.iter().filter_map(|(at, line)| lateness(*at, line)).collect();
     late_by_window.sort_by(f64::total_cmp);
     let at = |q: f64| late_by_window.get((late_by_window.len() as f64 * q) as usize).copied().unwrap_or(f64::NAN);

@@ -43,6 +43,11 @@ impl Talk {
         Self { loudness: Loudness::Quiet, warned: AtomicBool::new(false) }
     }
 
+    /// Another of the same loudness, for a thread of its own.
+    pub fn twin(&self) -> Self {
+        Self { loudness: self.loudness, warned: AtomicBool::new(false) }
+    }
+
     /// Something that ends the run.
     pub fn error(&self, text: &str) {
         self.line("error", anstyle::AnsiColor::Red, text);

@@ -40,7 +40,7 @@ pub(super) fn wait_readable(capture: &Capture<Active>, wait: Duration) -> io::Re
 /// their flow.
 #[cfg(target_os = "linux")]
 pub(super) fn join_fanout(capture: &Capture<Active>, group: u16) -> io::Result<()> {
-    let kind = libc::PACKET_FANOUT_HASH as u32 | libc::PACKET_FANOUT_FLAG_DEFRAG as u32;
+    let kind = libc::PACKET_FANOUT_HASH | libc::PACKET_FANOUT_FLAG_DEFRAG;
     let word = u32::from(group) | kind << 16;
     // SAFETY: the option takes one u32, whose address and size are given.
     let done = unsafe {

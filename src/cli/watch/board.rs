@@ -26,7 +26,7 @@ pub const TREND_MAX: usize = 32;
 pub const NOTES_MAX: usize = 50;
 
 /// What is shown.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct View {
     /// Worst first, as they stand.
     pub findings: Vec<Finding>,

@@ -14,6 +14,7 @@ mod session;
 mod start;
 mod state;
 mod tui;
+mod voice;
 
 use std::io::Write;
 use std::sync::Arc;
@@ -118,8 +119,10 @@ pub fn run(args: Args, talk: &Talk) -> anyhow::Result<Status> {
     let (outcome, counted) = ran?;
     let stats = stats_of(outcome, &counted, &setting, &kit.board.gauges);
     close(&mut kit, &stats);
+    let worst = kit.worst;
+    kit.voice.end();
     let threshold = args.watch.fail_on.unwrap_or(FailOn::High).threshold();
-    let found = threshold.is_some_and(|threshold| kit.worst.is_some_and(|worst| worst >= threshold));
+    let found = threshold.is_some_and(|threshold| worst.is_some_and(|worst| worst >= threshold));
     Ok(match (found, stats.is_lossy()) {
         (true, _) => Status::Found,
         (false, true) => Status::Damaged,
@@ -130,7 +133,7 @@ pub fn run(args: Args, talk: &Talk) -> anyhow::Result<Status> {
 /// Runs the pipeline until the end, once for every set of populations that was in force.
 fn watch(
     setting: &mut Setting,
-    kit: &mut Kit<'_>,
+    kit: &mut Kit,
     sources: &mut [LiveSource],
     key: &Key,
     filter: Option<&seccompiler::BpfProgram>,
@@ -178,7 +181,7 @@ fn watch(
 }
 
 /// A state that does not fit this run is kept under another name.
-fn set_aside(kit: &Kit<'_>, why: &str) {
+fn set_aside(kit: &Kit, why: &str) {
     let to = kit.state.as_ref().map(state::StateFile::set_aside);
     let place = match to {
         Some(Ok(to)) => to.display().to_string(),
@@ -220,7 +223,7 @@ fn stats_of(outcome: LiveOutcome, counted: &Account, setting: &Setting, gauges: 
 }
 
 /// The account goes out last; then outlets have a moment for what waits.
-fn close(kit: &mut Kit<'_>, stats: &RunStats) {
+fn close(kit: &mut Kit, stats: &RunStats) {
     let outlets = std::mem::take(&mut kit.outlets);
     if let Some(lines) = &outlets.lines {
         let layout = Layout { reveal: &kit.reveal, columns: crate::report::text::COLUMNS_MAX, palette: Palette::Plain };

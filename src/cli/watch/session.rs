@@ -9,12 +9,12 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crossbeam::channel::Receiver;
 
-use super::super::talk::Talk;
 use super::announcer::{Announcer, News};
 use super::board::{self, Board};
 use super::confidence::LossLog;
 use super::outlet::Outlet;
 use super::state::{Kept, StateFile};
+use super::voice::Voice;
 use crate::detect::analyst::{Account, Analyst};
 use crate::detect::finding::{Finding, Severity, Verdict};
 use crate::pipeline::ClosedWindow;
@@ -52,9 +52,9 @@ pub struct Outlets {
 }
 
 /// What outlives a rebuild of the pipeline.
-pub struct Kit<'t> {
+pub struct Kit {
     /// Who may speak.
-    pub talk: &'t Talk,
+    pub voice: Voice,
     /// Whether the terminal view has the screen, so that nobody else writes on it.
     pub has_view: bool,
     /// What signals ask for.
@@ -96,8 +96,8 @@ pub struct Kit<'t> {
 }
 
 /// One run of the pipeline.
-pub struct Session<'a, 'k, 't> {
-    kit: &'k mut Kit<'t>,
+pub struct Session<'a, 'k> {
+    kit: &'k mut Kit,
     analyst: Analyst<'a>,
     populations: &'a Populations,
     last_end: TimestampNs,
@@ -106,9 +106,9 @@ pub struct Session<'a, 'k, 't> {
     presence: Vec<(bool, u64)>,
 }
 
-impl<'a, 'k, 't> Session<'a, 'k, 't> {
+impl<'a, 'k> Session<'a, 'k> {
     /// Begins.
-    pub fn new(kit: &'k mut Kit<'t>, analyst: Analyst<'a>, populations: &'a Populations) -> Self {
+    pub fn new(kit: &'k mut Kit, analyst: Analyst<'a>, populations: &'a Populations) -> Self {
         let presence = presence(kit);
         Self { kit, analyst, populations, last_end: TimestampNs::ZERO, rounds: 0, presence }
     }
@@ -129,7 +129,7 @@ impl<'a, 'k, 't> Session<'a, 'k, 't> {
     }
 }
 
-impl Listener for Session<'_, '_, '_> {
+impl Listener for Session<'_, '_> {
     type Error = anyhow::Error;
 
     fn window(&mut self, window: ClosedWindow, lost: Lost) -> anyhow::Result<()> {
@@ -195,12 +195,12 @@ impl Listener for Session<'_, '_, '_> {
     }
 }
 
-fn presence(kit: &Kit<'_>) -> Vec<(bool, u64)> {
+fn presence(kit: &Kit) -> Vec<(bool, u64)> {
     let lanes = kit.board.gauges.lanes.iter();
     lanes.map(|lane| (lane.is_up.load(Relaxed), lane.returns.load(Relaxed))).collect()
 }
 
-impl Kit<'_> {
+impl Kit {
     /// Findings as the register and the losses leave them.
     fn judged(&self, mut findings: Vec<Finding>) -> Vec<Finding> {
         for finding in &mut findings {
@@ -316,7 +316,7 @@ impl Kit<'_> {
     pub fn say(&self, text: &str) {
         self.board.note(text);
         if !self.has_view {
-            self.talk.note(text);
+            self.voice.note(text);
         }
     }
 
@@ -324,7 +324,7 @@ impl Kit<'_> {
     pub fn warn(&self, text: &str) {
         self.board.note(text);
         if !self.has_view {
-            self.talk.warn(text);
+            self.voice.warn(text);
         }
     }
 }

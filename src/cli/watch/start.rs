@@ -27,6 +27,7 @@ use super::sandbox::{self, Paths, User};
 use super::session::{Kit, Outlets, Signals};
 use super::state::{Found, Kept, StateFile};
 use super::tui::Tui;
+use super::voice::Voice;
 use crate::capture::live::{LiveConfig, LiveError, LiveSource, Promiscuous};
 use crate::detect::finding::Severity;
 use crate::pipeline::live::Gauges;
@@ -38,9 +39,9 @@ use crate::units::DurationNs;
 const FANOUT_MAX: u16 = 64;
 
 /// What a run needs.
-pub struct Started<'t> {
+pub struct Started {
     /// The analysis side.
-    pub kit: Kit<'t>,
+    pub kit: Kit,
     /// Open interfaces.
     pub sources: Vec<LiveSource>,
     /// The pseudonym key.
@@ -54,7 +55,7 @@ pub struct Started<'t> {
 }
 
 /// Opens all that is named, then gives up what is not needed any more.
-pub fn start<'t>(shared: &Shared, watch: &Watch, setting: &mut Setting, talk: &'t Talk) -> anyhow::Result<Started<'t>> {
+pub fn start(shared: &Shared, watch: &Watch, setting: &mut Setting, talk: &Talk) -> anyhow::Result<Started> {
     let window = parse_duration(watch.window.as_deref().unwrap_or("60s")).map_err(anyhow::Error::msg)?;
     if window < DurationNs::from_secs(1) {
         bail!("--window: a live window takes at least 1s");
@@ -106,7 +107,7 @@ pub fn start<'t>(shared: &Shared, watch: &Watch, setting: &mut Setting, talk: &'
     let ended_after = parse_duration(watch.ended_after.as_deref().unwrap_or("1h"));
     let reveal = if setting.reveal { Reveal::with_key(&key) } else { Reveal::Nothing };
     let kit = Kit {
-        talk,
+        voice: Voice::start(talk)?,
         has_view: wants_view,
         signals,
         control: super::control(),
@@ -131,7 +132,7 @@ pub fn start<'t>(shared: &Shared, watch: &Watch, setting: &mut Setting, talk: &'
 }
 
 /// Takes the screen, where that is wanted.
-pub fn view(watch: &Watch, kit: &Kit<'_>) -> anyhow::Result<Option<Tui>> {
+pub fn view(watch: &Watch, kit: &Kit) -> anyhow::Result<Option<Tui>> {
     if !watch.tui.unwrap_or(false) {
         return Ok(None);
     }

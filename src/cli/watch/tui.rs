@@ -127,11 +127,11 @@ impl Screen {
         while !self.asked.load(Relaxed) {
             self.shown.measure(&self.board);
             let (board, shown, reveal) = (&self.board, &mut self.shown, &self.reveal);
-            let view = board.view();
+            // A copy: a terminal that takes nothing must not hold the board, on which the analysis writes.
+            let view = board.view().clone();
             shown.chosen = shown.chosen.min(view.findings.len().saturating_sub(1));
             let drawing = Drawing { board, view: &view, shown, reveal };
             terminal.draw(|frame| drawing.draw(frame))?;
-            drop(view);
             for key in keys(DRAW_EVERY)? {
                 if self.shown.press(key) {
                     return Ok(());
