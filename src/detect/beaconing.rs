@@ -227,3 +227,50 @@ fn finding(
         collector,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A clock of three devices, or of one.
+    fn measures(subscribers: usize, named: f64, deviation: f64, same_size_share: f64, coverage: f64) -> Measures {
+        let rhythm = Rhythm {
+            subscribers,
+            gaps: 30 * subscribers,
+            period_s: 60.0,
+            deviation,
+            spread: 2.0 * deviation,
+            floor: 1.0 - 2.0 * deviation,
+            skew: 0.0,
+            agreement: (subscribers > 1).then_some(0.99),
+            lasts_s: 1_800.0,
+        };
+        Measures {
+            rhythm,
+            same_size_share,
+            persistence: 0.95,
+            named,
+            coverage: Some(coverage),
+            answered: 1.0,
+            begun_by_collector: 0.0,
+        }
+    }
+
+    #[test]
+    fn what_a_careful_human_would_say() {
+        use Severity::{High, Low};
+        let table = [
+            ("a group by name", measures(6, 1.0, 0.05, 1.0, 0.03), Some(High)),
+            ("a group by address, jittered and padded", measures(6, 0.0, 0.2, 0.5, 0.03), Some(High)),
+            ("one device by address", measures(1, 0.0, 0.05, 1.0, 0.01), Some(High)),
+            ("a bridge that asks its maker", measures(1, 1.0, 0.0, 1.0, 0.01), Some(Low)),
+            ("a service for everybody", measures(60, 1.0, 0.05, 1.0, 0.6), None),
+            ("things whose answers vary", measures(10, 1.0, 0.05, 0.3, 0.08), None),
+            ("people", measures(6, 1.0, 0.6, 0.9, 0.03), None),
+        ];
+        for (name, measures, wanted) in table {
+            let (score, _) = weigh(measures.reasons());
+            assert_eq!(severity_of(score, 0.01), wanted, "{name}: {score}");
+        }
+    }
+}

@@ -102,14 +102,15 @@ impl Measures {
 
     /// Reasons for a fan-in.
     fn reasons(&self, usual: &Usual) -> Vec<Reason> {
+        let small = log_ramp(self.record_bytes, 1_048_576.0, 65_536.0).min(log_ramp(self.record_bytes, 48.0, 160.0));
         let timed = match self.clockwork {
             Some(clockwork) => clockwork.max(BY_PEOPLE),
-            // Nothing repeats yet, and being machine-timed is half of what a fan-in is: at most `medium`.
-            None => 0.12,
+            // Nothing repeats yet, and being machine-timed is half of what a fan-in is: at most `medium`, and that only
+            // for records that are small.
+            None => 0.12 * small,
         };
         let padded = PADDED * self.clockwork.unwrap_or(0.0);
         let alike = ramp(self.record_dispersion, 0.55, 0.2).max(padded);
-        let small = log_ramp(self.record_bytes, 1_048_576.0, 65_536.0).min(log_ramp(self.record_bytes, 48.0, 160.0));
         vec![
             Reason::number(
                 "subscribers_distinct",
@@ -133,7 +134,7 @@ impl Measures {
                 self.begun_by_collector,
                 "ratio",
                 ramp(self.begun_by_collector, 0.9, 0.4),
-                0.05,
+                0.15,
             )
             .beside(usual.begun_by_collector),
         ]

@@ -23,6 +23,7 @@ pub mod scraping;
 pub mod series;
 pub mod shadow;
 pub mod tap;
+pub mod unattributed;
 pub mod weigh;
 pub mod words;
 
@@ -52,4 +53,6 @@ pub const DETECTORS: &[Detector] = &[
     Detector { technique: Technique::DnsTunnel, detect: dns_tunnel::detect },
     Detector { technique: Technique::CrossBorderTransfer, detect: border::detect },
     Detector { technique: Technique::BeaconingImplant, detect: beaconing::detect },
+    // Last: it looks at what the others found.
+    Detector { technique: Technique::UnattributedCluster, detect: unattributed::detect },
 ];

@@ -16,6 +16,7 @@ pub(crate) mod knobs;
 pub(crate) mod mirroring;
 pub(crate) mod overlay;
 pub(crate) mod peers;
+pub(crate) mod polling;
 pub(crate) mod scraping;
 pub(crate) mod shadow;
 pub(crate) mod tap;
@@ -120,7 +121,9 @@ pub const PROGRAMS: &[Program] = &[
     dns_tunnel::OPERATION,
     transfer::OPERATION,
     beaconing::OPERATION,
+    polling::OPERATION,
     fan_in::TELEMETRY,
+    polling::REMOTE_MANAGEMENT,
     shadow::PAGE_COUNTER,
     beaconing::UPDATE_CHECK,
     beaconing::THINGS_CLOUD,

@@ -1,0 +1,200 @@
+//! `unattributed-cluster`: behaviour that lies far from every known cluster, and that no technique explains.
+//! In: collectors of a scene with their profiles, and what the other detectors found in it. Out: few findings.
+//! What it weighs: how far the collector's profile lies from the ordinary ones (the trained model's where there is one, and
+//! always the capture's own bulk as well, so that a model from elsewhere cannot make everything strange); that data leaves many
+//! subscribers; that none of them asked for it: the collector calls, or the flows begin by the clock. The last is what tells a
+//! stranger from a popular service that merely is unusual: people use that.
+//! A promise about rates: never above `medium`, and that only where no more than one in twenty ordinary collectors would lie as
+//! far out, and this one lies at least twice as far as the median one.
+//! What another technique finds of the same collector, here or at any other time, takes its place (see `ledger`).
+
+use super::finding::{EvidenceValue, Finding, PopulationShare, Severity, Technique, Verdict};
+use super::levels;
+use super::rhythm::Rhythm;
+use super::scene::{Group, Scene, app_of, proto_of, service_of};
+use super::weigh::{Reason, log_ramp, ramp, weigh};
+use super::words;
+use crate::model::{Baseline, ProfileScore};
+use crate::packet::facts::AppProtocol;
+use crate::population::collector::CollectorSummary;
+use crate::population::groups::Level;
+use crate::population::profile::{PROFILE_LEN, ProfileContext, profile_of};
+use crate::units::{Address, DurationNs};
+
+/// Fewest subscribers; also keeps groups above the k of privacy.
+const SUBSCRIBERS_MIN: u64 = 8;
+/// Collectors with at least so many subscribers are the bulk.
+const BULK_SUBSCRIBERS_MIN: u64 = 3;
+/// Collectors that the bulk needs before far means anything.
+const BULK_MIN: usize = 20;
+/// Shorter spans show no behaviour.
+const SPAN_MIN: DurationNs = DurationNs::from_secs(600);
+/// Data up over all data from which on something leaves.
+const UPLOAD_SHARE_MIN: f64 = 0.55;
+/// Most that may lie as far out, and how far that must be, for a `medium`.
+const P_VALUE_MAX: f64 = 0.05;
+const OUTLIER_MIN: f64 = 2.0;
+/// Pseudonyms shown.
+const SAMPLE: usize = 5;
+
+/// What is measured of one collector.
+struct Measures {
+    subscribers: u64,
+    upload_share: f64,
+    answered_share: f64,
+    /// How little the subscribers asked for it: the collector begins, or a clock does.
+    unasked: f64,
+    begun_by_collector: f64,
+    outlier: f64,
+    p_value: f64,
+}
+
+impl Measures {
+    fn of(whole: &CollectorSummary, scores: [Option<ProfileScore>; 2]) -> Self {
+        let begun_by_collector = whole.flows_by_collector as f64 / whole.totals.flows.max(1) as f64;
+        let clockwork = Rhythm::of(&whole.sample).map_or(0.0, |rhythm| rhythm.clockwork());
+        let known = || scores.iter().flatten();
+        Self {
+            subscribers: whole.subscribers.count(),
+            upload_share: upload_share(whole),
+            answered_share: whole.rows_answered as f64 / whole.totals.rows.max(1) as f64,
+            unasked: ramp(begun_by_collector, 0.3, 0.8).max(0.8 * clockwork),
+            begun_by_collector,
+            outlier: known().map(|score| score.outlier).fold(f64::INFINITY, f64::min),
+            p_value: known().map(|score| score.p_value).fold(0.0, f64::max),
+        }
+    }
+
+    fn reasons(&self) -> Vec<Reason> {
+        vec![
+            Reason::number("profile_outlier", self.outlier, "times median", log_ramp(self.outlier, 1.0, 2.5), 0.3),
+            Reason::number("unasked", self.unasked, "ratio", self.unasked, 0.25),
+            Reason::number("upload_share", self.upload_share, "ratio", ramp(self.upload_share, 0.5, 0.7), 0.15),
+            Reason::number(
+                "subscribers_distinct",
+                self.subscribers as f64,
+                "subscribers",
+                log_ramp(self.subscribers as f64, 4.0, 16.0),
+                0.15,
+            ),
+            Reason::number("answered_share", self.answered_share, "ratio", ramp(self.answered_share, 0.3, 0.7), 0.15),
+        ]
+    }
+}
+
+fn upload_share(whole: &CollectorSummary) -> f64 {
+    let [up, down] = whole.totals.data_bytes.map(|bytes| bytes as f64);
+    up / (up + down).max(1.0)
+}
+
+/// Whether data leaves many, by something that is no plumbing of the network.
+fn is_candidate(whole: &CollectorSummary) -> bool {
+    let is_dns = whole.apps.by_count().first().is_some_and(|(app, _)| *app == AppProtocol::Dns)
+        || service_of(whole).is_some_and(|service| service.port == 53);
+    !is_dns && upload_share(whole) >= UPLOAD_SHARE_MIN
+}
+
+/// See the file's header. Stands last in the register: it looks at what the others found.
+pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
+    if scene.summary.span().length() < SPAN_MIN {
+        return;
+    }
+    let is_many = |one: &CollectorSummary| one.subscribers.count() >= SUBSCRIBERS_MIN && is_candidate(one);
+    let mut groups = scene.alone(|(_, one)| is_many(one));
+    // Neighbours belong together only where all of them call: a popular service beside a stranger is none of it.
+    let calls = |one: &CollectorSummary| is_candidate(one) && 2 * one.flows_by_collector > one.totals.flows;
+    groups.extend(levels::together(scene, &[Level::Prefix, Level::Asn], SUBSCRIBERS_MIN, calls));
+    let is_explained = |group: &Group<'_>| {
+        let named = findings.iter().filter(|found| found.severity >= Severity::Low);
+        let mut held = named.map(|found| &found.collector.addresses);
+        held.any(|held| group.of.addresses.iter().all(|address| held.binary_search(address).is_ok()))
+    };
+    groups.retain(|group| !is_explained(group));
+    if groups.is_empty() {
+        return;
+    }
+    let Some(bulk) = bulk(scene) else { return };
+    let by_model = match scene.model {
+        Some(_) => scene.profile_scores(&groups, SUBSCRIBERS_MIN),
+        None => vec![None; groups.len()],
+    };
+    let context = ProfileContext::new(scene.summary);
+    for (group, by_model) in groups.iter().zip(by_model) {
+        let by_bulk = bulk.score(&profile_of(&group.of, &group.whole, &context));
+        let measures = Measures::of(&group.whole, [Some(by_bulk), by_model]);
+        let (score, _) = weigh(measures.reasons());
+        let severity = match score {
+            score if score >= 0.6 && measures.p_value <= P_VALUE_MAX && measures.outlier >= OUTLIER_MIN => {
+                Severity::Medium
+            }
+            score if score >= 0.45 => Severity::Low,
+            _ => continue,
+        };
+        findings.push(finding(scene, group, &measures, severity, score));
+    }
+}
+
+/// The capture's own ordinary collectors; none where they are too few.
+fn bulk(scene: &Scene<'_>) -> Option<Baseline> {
+    let popular = scene.alone(|(_, one)| one.subscribers.count() >= BULK_SUBSCRIBERS_MIN);
+    if popular.len() < BULK_MIN {
+        return None;
+    }
+    let context = ProfileContext::new(scene.summary);
+    let profiles: Vec<[f32; PROFILE_LEN]> =
+        popular.iter().map(|group| profile_of(&group.of, &group.whole, &context)).collect();
+    Some(Baseline::of_bulk(&profiles))
+}
+
+fn finding(scene: &Scene<'_>, group: &Group<'_>, measures: &Measures, severity: Severity, score: f64) -> Finding {
+    let (whole, seen) = (&group.whole, group.whole.seen);
+    let collector = scene.identity(group);
+    let who = group.spoken(&collector.names);
+    let mut sample: Vec<Address> = whole.sample.iter().take(SAMPLE).map(|one| one.subscriber).collect();
+    sample.sort_unstable();
+    let (_, mut evidence) = weigh(measures.reasons());
+    let begun =
+        words::evidence("begun_by_collector_share", EvidenceValue::Number(measures.begun_by_collector), "ratio", 0.0);
+    evidence.push(begun);
+    let caller = match measures.begun_by_collector {
+        share if share >= 0.5 => "It is the one who calls: these devices answer strangers",
+        _ => "The calls go by the clock: nobody's hand is behind them",
+    };
+    Finding {
+        technique: Technique::UnattributedCluster,
+        severity,
+        score,
+        p_value: measures.p_value,
+        population: PopulationShare {
+            subscribers: measures.subscribers,
+            coverage: scene.coverage(group.of.population, measures.subscribers),
+            sample,
+            ..scene.population(group.of.population)
+        },
+        start: seen.first,
+        end: seen.last,
+        proto: proto_of(whole),
+        app_proto: app_of(whole),
+        community_id: None,
+        flows: whole.totals.flows,
+        packets: whole.totals.packets_both(),
+        bytes_up: whole.totals.bytes_up(),
+        bytes_down: whole.totals.bytes_down(),
+        days: words::days(seen.first, seen.last),
+        evidence,
+        verdict: Verdict::Unregistered,
+        headline: format!(
+            "{who} behaves towards {} as no ordinary service does",
+            words::counted(measures.subscribers, "subscriber")
+        ),
+        explanation: format!(
+            "{} exchange data with {who}, most of which leaves them, and its profile lies {:.1} times as far from the ordinary \
+             collectors of this traffic as the median one. No technique that is looked for describes it. {caller}. Look at one \
+             of these exchanges in the capture, find out which device takes part and what it gives away, and register the \
+             party in the policy if it may.",
+            words::counted(measures.subscribers, "subscriber"),
+            measures.outlier,
+        ),
+        collector,
+    }
+}
