@@ -145,7 +145,7 @@ fn projected(scene: &Scene<'_>, taken: &Taken) -> Option<f64> {
     let bytes: Vec<u64> = series.iter().map(|(_, volume)| volume.bytes_up).filter(|bytes| *bytes > 0).collect();
     let total: u64 = bytes.iter().sum();
     let steady =
-        bytes.len() as f64 / slots >= STEADY_SHARE_MIN && bytes.iter().all(|one| one.saturating_mul(4) <= total);
+        bytes.len() as f64 / slots >= STEADY_SHARE_MIN && bytes.iter().all(|one| one.saturating_mul(2) <= total);
     steady.then(|| taken.whole.totals.bytes_up() as f64 * DAY_S / span.as_secs_f64().max(1.0))
 }
 

@@ -19,10 +19,13 @@ use crate::population::sketch::Merge;
 use crate::population::texts::TextId;
 use crate::units::Address;
 
+/// IP protocol numbers.
+const TCP: u8 = 6;
+const UDP: u8 = 17;
 /// Answers below which nothing is many.
-const EXCHANGES_MIN: u64 = 60;
+const EXCHANGES_MIN: u64 = 50;
 /// Answers from which on they are very many, whoever else asks.
-const EXCHANGES_MANY: f64 = 600.0;
+const EXCHANGES_MANY: f64 = 450.0;
 /// Bytes below which nothing was pulled out.
 const BYTES_MIN: u64 = 48 << 10;
 /// Mean answer from which on it is a file and no record.
@@ -64,6 +67,11 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
     let served = scene.summary.served.sorted();
     let service = |key: &ServedKey| (key.population, key.server, key.protocol, key.port);
     for askers in served.chunk_by(|a, b| service(a.0) == service(b.0)) {
+        // Datagrams have no questions and answers to count, but QUIC's: a tunnel's turns ask for nothing.
+        let (_, _, protocol, port) = service(askers[0].0);
+        if protocol != TCP && (protocol != UDP || port != 443) {
+            continue;
+        }
         if askers.iter().map(|(_, one)| one.exchanges).sum::<u64>() < EXCHANGES_MIN {
             continue;
         }

@@ -39,6 +39,8 @@ const FOLLOWS_MIN: f64 = 0.2;
 const SHIFTS: usize = 160;
 /// Streams for which subsets of subscribers are tried, the heaviest ones.
 const SUBSETS_MAX: usize = 8;
+/// Deviations over the shifted copies that must be left without the other streams.
+const PLAIN_Z_MIN: f64 = 2.5;
 /// Share of a subscriber's busy slots in which the stream must be able to hold what the subscriber moved.
 const CONTAINED_MIN: f64 = 0.97;
 
@@ -89,8 +91,9 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
     let tunnels = scene.tunnel_ends();
     let candidates = candidates(scene, &tunnels);
     for (&population, whole) in &paces.whole {
+        let streams = streams_of(scene, population);
         for (rank, candidate) in candidates.iter().enumerate() {
-            if let Some((best, of)) = follows(scene, population, whole, candidate, rank < SUBSETS_MAX) {
+            if let Some((best, of)) = follows(scene, (population, whole, &streams), candidate, rank < SUBSETS_MAX) {
                 findings.extend(judge(scene, population, candidate, best, of));
             }
         }
@@ -136,8 +139,7 @@ fn candidates(scene: &Scene<'_>, tunnels: &BTreeSet<Address>) -> Vec<Candidate<'
 /// The best match of a candidate with a population, if there is one.
 fn follows(
     scene: &Scene<'_>,
-    population: PopulationIndex,
-    whole: &PaceSeries,
+    (population, whole, streams): (PopulationIndex, &PaceSeries, &PaceSeries),
     candidate: &Candidate<'_>,
     try_subsets: bool,
 ) -> Option<(Match, Of)> {
@@ -172,12 +174,25 @@ fn follows(
         let x: Vec<f64> = kept.iter().map(|t| part(&rest[*t])).collect();
         offer(compare(&x, &y, &y_high, 3.0), Of::Whole(words));
     }
+    // Another stream may be the copy, and this one what it copies: then nothing is left of it without the other streams.
+    let others = dense(streams, first, last);
+    let plain: Vec<f64> = kept
+        .iter()
+        .map(|t| {
+            let mine = if own { sent[*t] } else { [0.0, 0.0] };
+            (0..2).map(|way| (rest[*t][way] - (others[*t][way] - mine[way]).max(0.0)).max(0.0)).sum()
+        })
+        .collect();
+    let is_plain = compare(&plain, &y, &y_high, 1.0).is_some_and(|found| found.z >= PLAIN_Z_MIN);
     if try_subsets {
         let busy = scene.summary.paces.busy.sorted();
+        // Whoever streams out as well is no one to be copied for sure: it may be the copier of another.
+        let senders: BTreeSet<Party> =
+            scene.summary.paces.streams.sorted().into_iter().map(|(key, _)| key.from).collect();
         let others: Vec<Vec<f64>> = busy
             .iter()
             .filter(|(key, _)| key.population == population)
-            .filter(|(key, _)| !candidate.senders.contains(&Party::Subscriber(population, key.subscriber)))
+            .filter(|(key, _)| !senders.contains(&Party::Subscriber(population, key.subscriber)))
             .map(|(_, one)| {
                 let series = dense(&one.series, first, last);
                 kept.iter().map(|t| series[*t][0] + series[*t][1]).collect()
@@ -188,7 +203,18 @@ fn follows(
             offer(compare(&x, &y, &y_high, 3.0 + others.len() as f64), Of::Subset(members));
         }
     }
-    best
+    best.filter(|(_, of)| is_plain || matches!(of, Of::Subset(_)))
+}
+
+/// Everything that streams out of a population.
+fn streams_of(scene: &Scene<'_>, population: PopulationIndex) -> PaceSeries {
+    let mut sum = PaceSeries::default();
+    for (key, stream) in scene.summary.paces.streams.sorted() {
+        if matches!(key.from, Party::Subscriber(of, _) if of == population) {
+            sum.merge(stream.series.clone());
+        }
+    }
+    sum
 }
 
 /// The subscribers whose every burst the stream is large enough to hold, added up; none where that is nobody or everybody

@@ -309,24 +309,41 @@ fn each_slot(rows: &FlowColumns, i: usize, range: &PaceRange, up: Side, mut give
             give(slot, oriented(bytes));
         }
     };
-    let (first, mut last) = (rows.ts_first[i], rows.ts_last[i]);
+    let (first, last) = (rows.ts_first[i], rows.ts_last[i]);
     let mut rest = [rows.sides[0].ip_bytes[i], rows.sides[1].ip_bytes[i]];
-    if let Some(pace) = &rows.pace[i] {
-        for (ts, bytes) in pace.seconds() {
-            put(ts.max(first), bytes);
-            rest = [rest[0].saturating_sub(bytes[0]), rest[1].saturating_sub(bytes[1])];
-        }
-        // What was not told by second mostly came before telling began.
-        last = last.min(pace.start().max(first));
+    let Some(pace) = &rows.pace[i] else {
+        return spread(rest, (first, last), PIECES_MAX, range, put);
+    };
+    let mut told = [0u64; 2];
+    for (ts, bytes) in pace.seconds() {
+        put(ts.max(first), bytes);
+        told = join(told, bytes);
     }
+    rest = [rest[0].saturating_sub(told[0]), rest[1].saturating_sub(told[1])];
+    // What a side sent before it was told by second came before that; of a side that never was, all over the row. Lumps
+    // would look like bursts here, and like each other's.
+    let early = pace.start().max(first).min(last);
+    for side in 0..2 {
+        let until = if told[side] > 0 { early } else { last };
+        let mine = std::array::from_fn(|s| if s == side { rest[s] } else { 0 });
+        spread(mine, (first, until), PACE_SECONDS as u64, range, &mut put);
+    }
+}
+
+/// Bytes evenly over a stretch of time, in so many pieces at most.
+fn spread(
+    bytes: [u64; 2],
+    (first, last): (TimestampNs, TimestampNs),
+    most: u64,
+    range: &PaceRange,
+    mut put: impl FnMut(TimestampNs, [u64; 2]),
+) {
     let length = last.since(first).0;
-    // Beside bytes told by second, lumps would look like bursts, and like each other's.
-    let most = if rows.pace[i].is_some() { PACE_SECONDS as u64 } else { PIECES_MAX };
     let pieces = (length / range.length.0 + 1).min(most);
     for piece in 0..pieces {
         let part = |bytes: u64, n: u64| (u128::from(bytes) * u128::from(n) / u128::from(pieces)) as u64;
         let at = first.after(DurationNs(length / pieces * piece + length / pieces / 2));
-        put(at, rest.map(|bytes| part(bytes, piece + 1) - part(bytes, piece)));
+        put(at, bytes.map(|bytes| part(bytes, piece + 1) - part(bytes, piece)));
     }
 }
 
@@ -357,7 +374,7 @@ mod tests {
             let slot = 1_000_000_000 + s;
             whole.slots().iter().find(|(at, _)| *at == slot).map_or([0, 0], |(_, bytes)| *bytes)
         };
-        assert_eq!((bytes(12)[0], bytes(20)), (10_000, [30_000, 0]));
+        assert_eq!((bytes(12)[0], bytes(20)), (10_000, [30_000, 17]));
         assert_eq!(whole.total(), [40_160 + 160, 260 + 1_600], "nothing is lost");
         assert_eq!(summary.paces.streams.len(), 1, "light rows make no stream");
         let (key, stream) = summary.paces.streams.sorted()[0];
