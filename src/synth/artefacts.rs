@@ -1,11 +1,10 @@
 //! Artefacts: whether anything but what an operation does tells its packets from everybody else's.
 //! In: every operation of the register, played over seeds in two halves. Out: for each the AUC of a classifier that sees only
 //! header fields and clocks (TTL, IP identification, source port, checksum, the time within its second and its microsecond),
-//! trained on one half and judged on the other. Chance is 0.5,
-//! give or take what so few draws leave to chance (a deviation of 0.289 over the root of their number). Below it the half that
-//! was trained on had its own accidents, which is chance as well. Like is compared with like: the first packet with payload that
-//! one side of a flow sends, by the same protocol, at the same port of the server.
-//! It plays some twenty small captures, which takes seconds: fewer leave more noise than what it looks for.
+//! trained on one half and judged on the other. Chance is 0.5, give or take what so few draws leave to chance (a deviation of
+//! 0.289 over the root of their number); below it the half that was trained on had its own accidents, which is chance as well.
+//! Like is compared with like: the first packet with payload that one side of a flow sends, by the same protocol, at the same
+//! port of the server. It plays a dozen small captures, which takes seconds: fewer leave more noise than what it looks for.
 #![cfg(test)]
 
 use std::collections::{BTreeMap, BTreeSet};
