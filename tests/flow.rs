@@ -230,7 +230,7 @@ fn flows_end_when_nothing_comes() {
 #[test]
 fn closing_a_window_hands_on_and_ends() {
     let config = FlowConfig { window: DurationNs::from_secs(60), ..FlowConfig::default() };
-    let mut table = FlowTable::new(config);
+    let mut table = FlowTable::new(config.clone());
     let (mut rows, mut observations, frames) = (FlowColumns::default(), Vec::new(), frames());
     let mut columns = PacketColumns::default();
     columns.push(packet(59 * SECOND, key(1, [5000, 443], TCP), 0, 30));
@@ -244,6 +244,15 @@ fn closing_a_window_hands_on_and_ends() {
     table.close_window(TimestampNs(120 * SECOND), &mut rows, &mut observations);
     assert_eq!((rows.len(), table.len()), (2, 1), "the datagram's flow is over and has nothing more to tell");
     assert_eq!(table.counters().ended_idle, 1);
+
+    let mut table = FlowTable::new(config);
+    rows.clear();
+    table.apply(&columns, &frames, &mut rows, &mut observations);
+    let end = TimestampNs(60 * SECOND);
+    let next = table.close_window_from(0, end, 1, &mut rows, &mut observations);
+    assert_eq!((rows.len(), next), (1, Some(1)), "a block of one row");
+    assert_eq!(table.close_window_from(1, end, 9, &mut rows, &mut observations), None, "the rest");
+    assert_eq!((rows.len(), table.len()), (2, 2));
 }
 
 #[test]

@@ -108,9 +108,28 @@ impl FlowTable {
     /// Says that every packet before `end` has come. Rows of windows that end by then are handed on, flows whose time is
     /// up by then are ended. `end` is a window border; rows of a window that `end` cuts stay.
     pub fn close_window(&mut self, end: TimestampNs, rows: &mut FlowColumns, observations: &mut Vec<Observation>) {
+        let whole = self.close_window_from(0, end, usize::MAX, rows, observations);
+        assert!(whole.is_none(), "without a bound there is nothing left");
+    }
+
+    /// The same a block at a time: from a slot (0 at first) until `rows` holds at least `rows_max`; then the slot to go on
+    /// from, once the rows were taken away. All rows of a window at once are hundreds of megabytes, a block stays near.
+    pub fn close_window_from(
+        &mut self,
+        from: u32,
+        end: TimestampNs,
+        rows_max: usize,
+        rows: &mut FlowColumns,
+        observations: &mut Vec<Observation>,
+    ) -> Option<u32> {
         let mut sink = Sink { rows, observations };
-        self.observations_left = self.config.observations_max;
-        for slot in 0..self.hot.len() as u32 {
+        if from == 0 {
+            self.observations_left = self.config.observations_max;
+        }
+        for slot in from..self.hot.len() as u32 {
+            if sink.rows.len() >= rows_max {
+                return Some(slot);
+            }
             let hot = self.hot.at(slot);
             if hot.slot == Slot::Free {
                 continue;
@@ -124,13 +143,31 @@ impl FlowTable {
         if self.live < self.config.flows_max / 2 {
             self.victims = None;
         }
+        None
     }
 
     /// Ends every flow: the input is over.
     pub fn finish(&mut self, rows: &mut FlowColumns, observations: &mut Vec<Observation>) {
+        let whole = self.finish_from(0, usize::MAX, rows, observations);
+        assert!(whole.is_none(), "without a bound there is nothing left");
+    }
+
+    /// The same a block at a time, as [`Self::close_window_from`].
+    pub fn finish_from(
+        &mut self,
+        from: u32,
+        rows_max: usize,
+        rows: &mut FlowColumns,
+        observations: &mut Vec<Observation>,
+    ) -> Option<u32> {
         let mut sink = Sink { rows, observations };
-        self.observations_left = self.config.observations_max;
-        for slot in 0..self.hot.len() as u32 {
+        if from == 0 {
+            self.observations_left = self.config.observations_max;
+        }
+        for slot in from..self.hot.len() as u32 {
+            if sink.rows.len() >= rows_max {
+                return Some(slot);
+            }
             let hot = self.hot.at(slot);
             if hot.slot == Slot::Live {
                 let end = if hot.phase == Phase::Over { RowEnd::Closed } else { RowEnd::EndOfInput };
@@ -138,6 +175,7 @@ impl FlowTable {
             }
         }
         self.victims = None;
+        None
     }
 
     /// What was done so far.

@@ -127,11 +127,20 @@ impl<'a, Q: Quantiser> Worker<'a, Q> {
                     true
                 }
                 Task::CloseWindow { end } => {
-                    self.table.close_window(end, &mut self.rows, &mut self.observations);
+                    let mut next = Some(0);
+                    while let Some(from) = next {
+                        let (rows, observations) = (&mut self.rows, &mut self.observations);
+                        next = self.table.close_window_from(from, end, ROWS_PER_BLOCK, rows, observations);
+                        self.summarise();
+                    }
                     self.hand_on(replies)
                 }
                 Task::CloseAll => {
-                    self.table.finish(&mut self.rows, &mut self.observations);
+                    let mut next = Some(0);
+                    while let Some(from) = next {
+                        next = self.table.finish_from(from, ROWS_PER_BLOCK, &mut self.rows, &mut self.observations);
+                        self.summarise();
+                    }
                     self.hand_on(replies)
                 }
             };
