@@ -8,7 +8,7 @@
 //! The trivial baseline that it must beat: the plain count of distinct sources.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::finding::{Evidence, EvidenceValue, Finding, PopulationShare, Technique, Verdict};
 use super::levels::{self, Census};
@@ -40,6 +40,8 @@ const PADDED: f64 = 0.35;
 const BY_PEOPLE: f64 = 0.03;
 /// Share of the addresses of a fingerprint that must behave like parts of a collector for it to be one party's.
 const IDENTITY_SHARE_MIN: f64 = 0.6;
+/// Names from which on one fingerprint under many of them is a fleet.
+const FLEET_NAMES_MIN: usize = 6;
 /// Pseudonyms shown.
 const SAMPLE: usize = 5;
 
@@ -219,7 +221,11 @@ fn of_one_identity<'a>(
         }
     }
     let is_small = |one: &CollectorSummary| domain(one).is_none_or(|name| reach[name] < SUBSCRIBERS_MIN);
-    Some(members.into_iter().filter(|(_, one)| is_small(one)).collect())
+    let small: Vec<_> = members.into_iter().filter(|(_, one)| is_small(one)).collect();
+    let names: BTreeSet<&str> = small.iter().filter_map(|(_, one)| domain(one)).collect();
+    // A few makers on one kind of server are no fleet; a key is one party's whatever it calls itself.
+    let is_few = group.level == Level::Fingerprint && (2..FLEET_NAMES_MIN).contains(&names.len());
+    (!is_few).then_some(small)
 }
 
 /// Neighbours with different names are different parties: of a prefix or a system, those with the name (or without any)
