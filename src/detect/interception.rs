@@ -25,6 +25,8 @@ use crate::units::Address;
 
 /// Fewer unrelated domains are one owner's.
 const DOMAINS_MIN: f64 = 3.0;
+/// Subscribers among whom an issuer can be seen by some and its rivals by others.
+const SUBSCRIBERS_MIN: u64 = 8;
 /// Domains whose issuers must be comparable.
 const COMPARED_MIN: usize = 3;
 /// Domains in common from which on another issuer is a rival. Few are to be had: most servers seal their certificates.
@@ -92,7 +94,8 @@ fn contested(
 ) -> Option<Finding> {
     let (id, server) = issuers[at];
     let (domains, networks) = (server.domains.estimate(), server.networks.estimate());
-    if domains < DOMAINS_MIN || networks < 2.0 {
+    // What one device sees under two issuers is a site with two certificates: others must see the other one.
+    if domains < DOMAINS_MIN || networks < 2.0 || scene.active(population) < SUBSCRIBERS_MIN {
         return None;
     }
     let mut others = crate::population::sketch::Kmv::default();
@@ -112,7 +115,7 @@ fn contested(
         _ => 1.0,
     };
     let (score, evidence) = weigh(vec![
-        Reason::number("contested_share", contest.share, "ratio", ramp(contest.share, 0.08, 0.3), 0.35),
+        Reason::number("contested_share", contest.share, "ratio", ramp(contest.share, 0.12, 0.4), 0.35),
         Reason::number("rival_issuers", f64::from(rivals), "issuers", many, 0.3),
         Reason::number("domains", domains, "domains", log_ramp(domains, 2.0, 6.0), 0.15).beside(baseline),
         Reason::number("networks", networks, "networks", log_ramp(networks, 1.0, 3.0), 0.15),

@@ -4,6 +4,7 @@
 mod captures;
 mod run;
 mod tunnels;
+mod wire;
 
 mod every_file;
 mod promises;
