@@ -58,7 +58,13 @@ fn operations() -> Vec<(&'static str, String)> {
 
 /// Harmless traffic of every kind that some operation resembles: to be told from by what it does, not by how it looks.
 fn beside() -> Vec<String> {
-    let wanted = ["backup:subscribers=0.1,bytes=32KiB", "analytics", "portal", "chosen-resolvers:subscribers=0.3"];
+    let wanted = [
+        "backup:subscribers=0.1,bytes=32KiB",
+        "analytics",
+        "portal",
+        "chosen-resolvers:subscribers=0.3",
+        "remote-management:subscribers=0.4",
+    ];
     let there = |text: &&&str| PROGRAMS.iter().any(|program| text.split(':').next() == Some(program.kind));
     wanted.iter().filter(there).map(|text| (*text).to_owned()).collect()
 }
