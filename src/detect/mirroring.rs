@@ -13,6 +13,7 @@ use super::words;
 use crate::packet::columns::TunnelKind;
 use crate::population::PopulationIndex;
 use crate::population::carrier::{CarrierKey, CarrierSummary, ExportKey, ExportSummary};
+use crate::population::identity::Party;
 use crate::population::span::Seen;
 use crate::units::Address;
 
@@ -54,7 +55,7 @@ enum Weight {
 pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
     for (key, carrier) in scene.summary.carriers.sorted() {
         for sender in 0..2 {
-            let Some(receiver) = key.outer[1 - sender].outside().filter(|r| !r.is_special()) else { continue };
+            let Some(receiver) = stranger(&key.outer[1 - sender]) else { continue };
             let Some((ground, native)) = ground(scene, key, carrier, sender) else { continue };
             for (&population, subscribers) in &carrier.subscribers {
                 findings.push(copied(
@@ -71,7 +72,7 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
         }
     }
     for (key, export) in scene.summary.exports.sorted() {
-        let Some(receiver) = key.receiver.outside().filter(|r| !r.is_special()) else { continue };
+        let Some(receiver) = stranger(&key.receiver) else { continue };
         for (&population, subscribers) in &export.subscribers {
             findings.push(told(scene, key, export, receiver, population, subscribers.count()));
         }
@@ -120,11 +121,16 @@ fn ground(
     }
 }
 
-/// Whether this is the way to tell of where both ends are outside: the one that carries more. A way out of the population
-/// always is.
+/// A party that can be told of: outside every population, and an address that is one host's.
+fn stranger(party: &Party) -> Option<Address> {
+    party.outside().filter(|address| !address.is_special())
+}
+
+/// Whether this is the way to tell of where both ends are strangers: the one that carries more. Where one is, the way to it
+/// always is, be the other inside the population or a group's address.
 fn is_main_way(key: &CarrierKey, carrier: &CarrierSummary, sender: usize) -> bool {
-    let both_outside = key.outer.iter().all(|party| party.outside().is_some());
-    !both_outside || (carrier.bytes[sender], sender) > (carrier.bytes[1 - sender], 1 - sender)
+    let both_strangers = key.outer.iter().all(|party| stranger(party).is_some());
+    !both_strangers || (carrier.bytes[sender], sender) > (carrier.bytes[1 - sender], 1 - sender)
 }
 
 /// Whether an address is of the wide network: what carriers use among themselves (RFC 1918, 6598, 2544, 4193) is none of a
