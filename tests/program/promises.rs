@@ -89,10 +89,11 @@ fn no_subscriber_in_clear_without_reveal() {
     for (capture, policy) in all_shipped() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let records = folder.path().join("flows.csv");
-        let args = ["replay", text(&capture), "--policy", text(&policy), "--flows", text(&records)];
         let mut said = String::new();
-        for format in ["text", "json", "eve"] {
-            let ran = trawlwatch(&[&args[..], &["--format", format]].concat(), LIMIT);
+        for (format, more) in [("text", &["--flows", text(&records)][..]), ("json", &[]), ("eve", &[])] {
+            let args = ["replay", text(&capture), "--policy", text(&policy), "--format", format];
+            let ran = trawlwatch(&[&args[..], more].concat(), LIMIT);
+            assert!(matches!(ran.status, Some(0 | 1)), "{}: {:?} {}", capture.display(), ran.status, ran.stderr);
             said.push_str(&ran.stdout);
             said.push_str(&ran.stderr);
         }
@@ -233,7 +234,9 @@ fn a_model_of_ones_own_traffic_serves_as_baseline() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let model = folder.path().join("own.trwl");
     let (benign, benign_policy) = (shipped("benign.pcap.zst"), shipped("benign.policy.toml"));
-    let args = ["train", text(&benign), "--policy", text(&benign_policy), "--output", text(&model)];
+    // 64 codewords take ten times as long without optimisation, and what this shows does not hang on their number.
+    let args =
+        ["train", text(&benign), "--policy", text(&benign_policy), "--codewords", "16", "--output", text(&model)];
     let trained = trawlwatch(&args, LIMIT);
     assert_eq!(trained.status, Some(0), "{}", trained.stderr);
     let card = std::fs::read_dir(folder.path()).expect("readable").map(|e| e.expect("readable").path());
