@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::config::AppBounds;
 use super::orient::TCP;
-use crate::packet::app::{APP_BYTES_MAX, AppContext, AppCounters, AppState, Progress};
+use crate::packet::app::{APP_BYTES_MAX, AppContext, AppCounters, AppState, Progress, RestingDns};
 use crate::packet::facts::{AppFacts, NameLookup};
 use crate::units::Side;
 
@@ -29,6 +29,8 @@ enum Stage {
     Unasked,
     /// Being read.
     Open(Box<AppState>),
+    /// Read as far as it came; what comes next is read by itself. Holds no state and counts against no bound.
+    Resting(RestingDns),
     /// Read, or nothing that can be read.
     Over,
 }
@@ -74,7 +76,7 @@ impl Desk {
         self.refused
     }
 
-    /// What became of the messages of flows that are over.
+    /// What became of the messages of flows that are over, and of DNS datagrams.
     pub(super) fn counters(&self) -> &AppCounters {
         &self.counters
     }
@@ -89,8 +91,19 @@ impl Desk {
         if matches!(reading.stage, Stage::Unasked) {
             reading.stage = self.open(passage);
         }
-        let Stage::Open(state) = &mut reading.stage else { return Appetite::Sated };
         let Passage { side, payload, context, .. } = passage;
+        let state = match &mut reading.stage {
+            Stage::Open(state) => state,
+            Stage::Resting(resting) => {
+                let facts = Arc::make_mut(reading.facts.get_or_insert_default());
+                resting.datagram(*side, payload, context, (facts, &mut self.counters), lookups);
+                if *facts == AppFacts::default() {
+                    reading.facts = None;
+                }
+                return Appetite::Open;
+            }
+            Stage::Unasked | Stage::Over => return Appetite::Sated,
+        };
         if !state.wants(*side) {
             return Appetite::Open;
         }
@@ -105,7 +118,13 @@ impl Desk {
             _ => state.datagram(*side, payload, context, lookups),
         };
         match progress {
-            Progress::More => Appetite::Open,
+            Progress::More => {
+                if let Some(resting) = state.resting() {
+                    self.close(reading);
+                    reading.stage = Stage::Resting(resting);
+                }
+                Appetite::Open
+            }
             Progress::Done => {
                 self.close(reading);
                 Appetite::Sated
@@ -134,13 +153,17 @@ impl Desk {
         }
     }
 
+    fn is_full(&self) -> bool {
+        self.open >= self.bounds.states_max || self.fed_bytes >= self.bounds.bytes_max
+    }
+
     fn open(&mut self, passage: &Passage<'_>) -> Stage {
         if self.bounds.states_max == 0 {
             return Stage::Over;
         }
         match AppState::start_at(passage.protocol, passage.ports, passage.offset, passage.payload) {
             None => Stage::Over,
-            Some(_) if self.open >= self.bounds.states_max || self.fed_bytes >= self.bounds.bytes_max => {
+            Some(state) if state.resting().is_none() && self.is_full() => {
                 self.refused += 1;
                 Stage::Over
             }
@@ -155,4 +178,58 @@ impl Desk {
 /// Facts in which nothing is said are none.
 fn worth_telling(facts: AppFacts) -> Option<Arc<AppFacts>> {
     (facts != AppFacts::default()).then(|| Arc::new(facts))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::orient::UDP;
+    use super::*;
+    use crate::packet::app::AppEvent;
+    use crate::packet::facts::AppProtocol;
+    use crate::units::{Address, TimestampNs};
+
+    const QUERY: &[u8] = b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x07example\x03org\x00\x00\x01\x00\x01";
+    const OTHER: &[u8] = b"\x12\x35\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x07another\x03org\x00\x00\x01\x00\x01";
+    const ANSWER: &[u8] = b"\x12\x34\x81\x80\x00\x01\x00\x00\x00\x00\x00\x00\x07example\x03org\x00\x00\x01\x00\x01";
+    const BROKEN: &[u8] = b"\x12\x36\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x7fexa";
+    const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: www.exam";
+
+    fn passage(protocol: u8, port: u16, side: Side, payload: &[u8]) -> Passage<'_> {
+        let ends = [Address::v4([10, 0, 0, 1]), Address::v4([192, 0, 2, 53])];
+        let context = AppContext { ts: TimestampNs(1), orig: ends[0], resp: ends[1] };
+        Passage { protocol, ports: [5000, port], side, offset: 0, payload, context }
+    }
+
+    #[test]
+    fn flows_of_dns_take_up_no_room_of_others() {
+        let mut desk = Desk::new(AppBounds { states_max: 1, bytes_max: 1 << 20 });
+        let mut flows: [Reading; 3] = Default::default();
+        let mut lookups = Vec::new();
+        let messages = [
+            (Side::Orig, QUERY),
+            (Side::Resp, ANSWER),
+            (Side::Orig, BROKEN),
+            (Side::Orig, OTHER),
+            (Side::Resp, ANSWER),
+        ];
+        for (side, payload) in messages {
+            for flow in &mut flows {
+                let appetite = desk.read(flow, &passage(UDP, 53, side, payload), &mut lookups);
+                assert_eq!((appetite, desk.open), (Appetite::Open, 0));
+            }
+        }
+        assert_eq!(lookups.len(), 4 * flows.len(), "every message is told, the broken one is not");
+        for flow in &mut flows {
+            desk.close(flow);
+            let facts = flow.facts.as_deref().expect("facts");
+            assert_eq!(facts.server_name.as_deref(), Some("example.org"), "the first query's");
+            assert_eq!((facts.protocol, facts.dns_queries, facts.dns_answers), (Some(AppProtocol::Dns), 2, 2));
+        }
+        let of_dns = |event| desk.counters.of(Some(AppProtocol::Dns), event);
+        assert_eq!((of_dns(AppEvent::Parsed), of_dns(AppEvent::Malformed) + of_dns(AppEvent::Cut)), (12, 3));
+        for (refused, mut flow) in [(0, Reading::default()), (1, Reading::default())] {
+            desk.read(&mut flow, &passage(TCP, 80, Side::Orig, REQUEST), &mut lookups);
+            assert_eq!((desk.open, desk.refused), (1, refused), "a stream is held, a second one finds no room");
+        }
+    }
 }

@@ -32,7 +32,7 @@ pub use quic::INITIALS_MAX;
 pub use reassembly::{APP_BYTES_MAX, RANGES_MAX};
 pub use tls::{HELLO_BYTES_MAX, LEAF_BYTES_MAX};
 
-use notes::Notes;
+use notes::{NameRank, Notes};
 use stream::{HalfStream, Surroundings};
 
 use crate::packet::facts::{AppFacts, DnsKind, NameLookup};
@@ -95,6 +95,33 @@ enum Kind {
     Dns(DnsKind),
     Quic(Box<quic::Connection>),
     Dtls(Box<tls::dtls::Association>),
+}
+
+/// A flow of DNS datagrams between two of its messages: each stands for itself, so that nothing but the facts is kept. Such
+/// flows are many and live until they are idle; a later message (a second answer, say) is read like the first.
+#[derive(Clone, Copy, Debug)]
+pub struct RestingDns {
+    kind: DnsKind,
+    name_rank: NameRank,
+}
+
+impl RestingDns {
+    /// Takes the next datagram of `side` into the facts, as [`AppState::datagram`] would.
+    pub fn datagram(
+        &mut self,
+        side: Side,
+        payload: &[u8],
+        ctx: &AppContext,
+        told: (&mut AppFacts, &mut AppCounters),
+        lookups: &mut Vec<NameLookup>,
+    ) {
+        let (facts, counters) = told;
+        let mut notes = Notes::again(std::mem::take(facts), self.name_rank);
+        dns::read_message(payload, payload.len(), self.kind, side, ctx, &mut notes, lookups);
+        notes.count_into(counters);
+        self.name_rank = notes.name_rank();
+        *facts = notes.take();
+    }
 }
 
 impl AppState {
@@ -208,6 +235,15 @@ impl AppState {
             Kind::Dtls(association) => association.finish(&mut self.notes),
         }
         self.notes.take()
+    }
+
+    /// What is left of a state that need not be kept between messages; its facts and counts are for the caller to take,
+    /// as at the flow's end.
+    pub fn resting(&self) -> Option<RestingDns> {
+        match self.kind {
+            Kind::Dns(kind) => Some(RestingDns { kind, name_rank: self.notes.name_rank() }),
+            _ => None,
+        }
     }
 
     /// Adds this flow's counts to `counters`: once, when the state is dropped, after [`Self::take_facts`].

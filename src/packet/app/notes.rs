@@ -84,6 +84,15 @@ pub(super) struct Notes {
 }
 
 impl Notes {
+    /// Goes on from facts that were taken; their name was of this rank.
+    pub(super) fn again(facts: AppFacts, name_rank: NameRank) -> Self {
+        Self { facts, name_rank, ..Self::default() }
+    }
+
+    pub(super) fn name_rank(&self) -> NameRank {
+        self.name_rank
+    }
+
     pub(super) fn facts(&self) -> &AppFacts {
         &self.facts
     }
