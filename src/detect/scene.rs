@@ -35,7 +35,7 @@ pub struct Scene<'a> {
     /// The trained model, where there is one.
     pub model: Option<&'a Model>,
     collectors: Vec<(&'a CollectorKey, &'a CollectorSummary)>,
-    pairs: Vec<(&'a PairKey, &'a PairSummary)>,
+    profiles: ProfileContext<'a>,
 }
 
 /// One collector, at one level.
@@ -70,7 +70,7 @@ impl<'a> Scene<'a> {
         model: Option<&'a Model>,
     ) -> Self {
         let collectors = summary.collectors.sorted().into_iter().map(|(key, one)| (key, &**one)).collect();
-        Self { summary, populations, places, model, collectors, pairs: summary.pairs.sorted() }
+        Self { summary, populations, places, model, collectors, profiles: ProfileContext::new(summary) }
     }
 
     /// Every collector alone that is `wanted`.
@@ -105,11 +105,10 @@ impl<'a> Scene<'a> {
     /// How far the profile of each group lies from the ordinary ones: by the trained model, else by this summary's own
     /// collectors of at least `subscribers_min` subscribers. In the order of `groups`; none where one has too few.
     pub fn profile_scores(&self, groups: &[Group<'_>], subscribers_min: u64) -> Vec<Option<ProfileScore>> {
-        let context = ProfileContext::new(self.summary);
         let is_judged = |group: &&Group<'_>| group.whole.subscribers.count() >= subscribers_min;
         let profiles: Vec<Option<[f32; PROFILE_LEN]>> = groups
             .iter()
-            .map(|group| Some(group).filter(is_judged).map(|g| profile_of(&g.of, &g.whole, &context)))
+            .map(|group| Some(group).filter(is_judged).map(|g| profile_of(&g.of, &g.whole, &self.profiles)))
             .collect();
         if let Some(model) = self.model {
             let class = self.summary.class();
@@ -133,15 +132,17 @@ impl<'a> Scene<'a> {
 
     /// The pairs of one collector.
     pub fn pairs_of(&self, population: PopulationIndex, address: Address) -> &[(&'a PairKey, &'a PairSummary)] {
-        let place = (population, address);
-        let from = self.pairs.partition_point(|(key, _)| (key.population, key.collector) < place);
-        let len = self.pairs[from..].partition_point(|(key, _)| (key.population, key.collector) == place);
-        &self.pairs[from..from + len]
+        self.profiles.pairs_of(population, address)
     }
 
     /// All pairs, ordered by population, collector and subscriber.
     pub fn pairs(&self) -> &[(&'a PairKey, &'a PairSummary)] {
-        &self.pairs
+        self.profiles.pairs()
+    }
+
+    /// The summary as profiles want it.
+    pub fn profiles(&self) -> &ProfileContext<'a> {
+        &self.profiles
     }
 
     /// Outside addresses at which a tunnel with inner flows ends.
@@ -163,7 +164,7 @@ impl<'a> Scene<'a> {
 
     /// Subscribers of a population that were active at all.
     pub fn active(&self, population: PopulationIndex) -> u64 {
-        self.summary.populations.get(&population).map_or(0, |p| p.active.count())
+        self.profiles.active(population)
     }
 
     /// Share of the active subscribers, 0 to 1.

@@ -18,7 +18,7 @@ use crate::model::{Baseline, ProfileScore};
 use crate::packet::facts::AppProtocol;
 use crate::population::collector::CollectorSummary;
 use crate::population::groups::Level;
-use crate::population::profile::{PROFILE_LEN, ProfileContext, profile_of};
+use crate::population::profile::{PROFILE_LEN, profile_of};
 use crate::units::{Address, DurationNs};
 
 /// Fewest subscribers; also keeps groups above the k of privacy.
@@ -118,9 +118,8 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
         Some(_) => scene.profile_scores(&groups, SUBSCRIBERS_MIN),
         None => vec![None; groups.len()],
     };
-    let context = ProfileContext::new(scene.summary);
     for (group, by_model) in groups.iter().zip(by_model) {
-        let by_bulk = bulk.score(&profile_of(&group.of, &group.whole, &context));
+        let by_bulk = bulk.score(&profile_of(&group.of, &group.whole, scene.profiles()));
         let measures = Measures::of(&group.whole, [Some(by_bulk), by_model]);
         let (score, _) = weigh(measures.reasons());
         let severity = match score {
@@ -140,9 +139,8 @@ fn bulk(scene: &Scene<'_>) -> Option<Baseline> {
     if popular.len() < BULK_MIN {
         return None;
     }
-    let context = ProfileContext::new(scene.summary);
     let profiles: Vec<[f32; PROFILE_LEN]> =
-        popular.iter().map(|group| profile_of(&group.of, &group.whole, &context)).collect();
+        popular.iter().map(|group| profile_of(&group.of, &group.whole, scene.profiles())).collect();
     Some(Baseline::of_bulk(&profiles))
 }
 

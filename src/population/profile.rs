@@ -3,6 +3,8 @@
 //! [`PROFILE_FEATURES`], in its range.
 //! Bounds: the pairs of the summary. Not here: what is usual (`model`), names of collectors (`groups`).
 
+use std::collections::BTreeMap;
+
 use super::collector::CollectorSummary;
 use super::conflict::Count;
 use super::groups::CollectorGroup;
@@ -68,12 +70,33 @@ pub struct ProfileContext<'a> {
     summary: &'a Summary,
     /// Ascending, so that a collector's pairs lie together.
     pairs: Vec<(&'a PairKey, &'a PairSummary)>,
+    /// By population, estimated once.
+    active: BTreeMap<PopulationIndex, u64>,
 }
 
 impl<'a> ProfileContext<'a> {
     /// Arranges a summary.
     pub fn new(summary: &'a Summary) -> Self {
-        Self { summary, pairs: summary.pairs.sorted() }
+        let active = summary.populations.iter().map(|(index, population)| (*index, population.active.count()));
+        Self { summary, pairs: summary.pairs.sorted(), active: active.collect() }
+    }
+
+    /// All pairs, ordered by population, collector and subscriber.
+    pub fn pairs(&self) -> &[(&'a PairKey, &'a PairSummary)] {
+        &self.pairs
+    }
+
+    /// The pairs of one collector.
+    pub fn pairs_of(&self, population: PopulationIndex, address: Address) -> &[(&'a PairKey, &'a PairSummary)] {
+        let place = (population, address);
+        let from = self.pairs.partition_point(|(key, _)| (key.population, key.collector) < place);
+        let len = self.pairs[from..].partition_point(|(key, _)| (key.population, key.collector) == place);
+        &self.pairs[from..from + len]
+    }
+
+    /// Subscribers of a population that were active at all.
+    pub fn active(&self, population: PopulationIndex) -> u64 {
+        self.active.get(&population).copied().unwrap_or(0)
     }
 
     /// The summary.
@@ -85,9 +108,7 @@ impl<'a> ProfileContext<'a> {
     pub fn shares(&self, group: &CollectorGroup) -> Vec<SubscriberShare> {
         let mut shares: Vec<SubscriberShare> = Vec::new();
         for address in &group.addresses {
-            let place = |key: &PairKey| (key.population, key.collector);
-            let from = self.pairs.partition_point(|(key, _)| place(key) < (group.population, *address));
-            let mine = self.pairs[from..].iter().take_while(|(key, _)| place(key) == (group.population, *address));
+            let mine = self.pairs_of(group.population, *address).iter();
             shares.extend(mine.map(|(key, pair)| SubscriberShare { subscriber: key.subscriber, pair: **pair }));
         }
         shares.sort_by_key(|share| share.subscriber);
@@ -145,6 +166,8 @@ pub fn profile_of(group: &CollectorGroup, collector: &CollectorSummary, cx: &Pro
 struct View<'a> {
     collector: &'a CollectorSummary,
     population: Option<&'a PopulationSummary>,
+    /// Subscribers of the population that were active at all.
+    active: u64,
     subscribers: f64,
     /// Payload up by flow row, per subscriber that gave any.
     uploads: Option<Quartiles>,
@@ -172,6 +195,7 @@ impl<'a> View<'a> {
         Self {
             collector,
             population: cx.population(group.population),
+            active: cx.active(group.population),
             subscribers: collector.subscribers.count() as f64,
             uploads: alike(shares.iter().filter_map(upload).collect()),
             periods: alike(shares.iter().filter_map(period).collect()),

@@ -29,7 +29,7 @@ pub const PROFILE_FEATURES: [ProfileFeature; PROFILE_LEN] = [
         0.0..=1.0,
         GIROIRE,
         "Share of the population's active subscribers that it reaches.",
-        |v| ratio(v.subscribers, v.population.map_or(0, |p| p.active.count()) as f64)
+        |v| ratio(v.subscribers, v.active as f64)
     ),
     // Direction
     feature!("upload_share", "ratio", 0.0..=1.0, OURS, "Payload up of all payload; 0 without payload.", |v| ratio(
