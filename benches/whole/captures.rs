@@ -149,7 +149,7 @@ impl Flow {
                 pcap.packet(
                     ns,
                     &self.ends,
-                    usize::from(mix(self.random ^ u64::from(step)) % 3 > 0),
+                    usize::from(!mix(self.random ^ u64::from(step)).is_multiple_of(3)),
                     Segment::default(),
                     buffer,
                 )?;
@@ -189,7 +189,7 @@ impl Flow {
                 // Two full segments down, one acknowledgement up, as downloads are.
                 match n % 3 {
                     0 => {
-                        buffer.truncate(if mix(self.random ^ u64::from(n)) % 8 == 0 { 300 } else { 0 });
+                        buffer.truncate(if mix(self.random ^ u64::from(n)).is_multiple_of(8) { 300 } else { 0 });
                         (0, ACK)
                     }
                     _ => (1, ACK),
@@ -264,14 +264,14 @@ fn min64(pcap: &mut Pcap, packets: u64) -> io::Result<()> {
         // Every flow begins in the first fiftieth of the capture; after that its packets come in no order.
         let id = if n < flows { n } else { mix(n) % flows };
         let random = mix(id ^ 0xabc);
-        let protocol = if random % 5 == 0 { UDP } else { TCP };
+        let protocol = if random.is_multiple_of(5) { UDP } else { TCP };
         let ends = Ends {
             addresses: [subscriber(mix(random)), party_address(party(mix(random ^ 1)))],
             ports: [1024 + (random >> 20) as u16 % 60_000, if protocol == TCP { 443 } else { 5000 }],
             protocol,
         };
-        let from = usize::from(n >= flows && mix(n ^ 7) % 2 == 0);
-        let payload: &[u8] = if n >= flows && mix(n ^ 9) % 2 == 0 { &[0x81; 6] } else { &[] };
+        let from = usize::from(n >= flows && mix(n ^ 7).is_multiple_of(2));
+        let payload: &[u8] = if n >= flows && mix(n ^ 9).is_multiple_of(2) { &[0x81; 6] } else { &[] };
         let [own, peer] = [seq[id as usize][from], seq[id as usize][from ^ 1]];
         let flags = if n < flows { SYN } else { ACK };
         let counted = payload.len() as u32 + u32::from(n < flows);

@@ -100,11 +100,14 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
     }
 }
 
+/// What streams have in common: in which respect, and the sender or the receiving address or network.
+type Common = (&'static str, Option<Party>, Option<Address>);
+
 /// Every stream alone, and those of one sender or to one network together; heaviest first.
 fn candidates(scene: &Scene<'_>, tunnels: &BTreeSet<Address>) -> Vec<Candidate<'static>> {
     let streams: Vec<(&StreamKey, &Stream)> =
         scene.summary.paces.streams.sorted().into_iter().filter(|(key, _)| !tunnels.contains(&key.to)).collect();
-    let mut groups: BTreeMap<(&'static str, Option<Party>, Option<Address>), Vec<usize>> = BTreeMap::new();
+    let mut groups: BTreeMap<Common, Vec<usize>> = BTreeMap::new();
     for (i, (key, _)) in streams.iter().enumerate() {
         groups.entry(("address", None, Some(key.to))).or_default().push(i);
         groups.entry(("prefix", None, Some(network_of(key.to)))).or_default().push(i);
@@ -168,10 +171,8 @@ fn follows(
             best = Some((found, of));
         }
     };
-    let parts: [(&'static str, fn(&[f64; 2]) -> f64); 3] =
-        [("both ways", |b| b[0] + b[1]), ("sent", |b| b[0]), ("received", |b| b[1])];
-    for (words, part) in parts {
-        let x: Vec<f64> = kept.iter().map(|t| part(&rest[*t])).collect();
+    for (words, [up, down]) in [("both ways", [1.0, 1.0]), ("sent", [1.0, 0.0]), ("received", [0.0, 1.0])] {
+        let x: Vec<f64> = kept.iter().map(|t| up * rest[*t][0] + down * rest[*t][1]).collect();
         offer(compare(&x, &y, &y_high, 3.0), Of::Whole(words));
     }
     // Another stream may be the copy, and this one what it copies: then nothing is left of it without the other streams.

@@ -323,8 +323,8 @@ fn each_slot(rows: &FlowColumns, i: usize, range: &PaceRange, up: Side, mut give
     // What a side sent before it was told by second came before that; of a side that never was, all over the row. Lumps
     // would look like bursts here, and like each other's.
     let early = pace.start().max(first).min(last);
-    for side in 0..2 {
-        let until = if told[side] > 0 { early } else { last };
+    for (side, &told) in told.iter().enumerate() {
+        let until = if told > 0 { early } else { last };
         let mine = std::array::from_fn(|s| if s == side { rest[s] } else { 0 });
         spread(mine, (first, until), PACE_SECONDS as u64, range, &mut put);
     }

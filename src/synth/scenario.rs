@@ -237,7 +237,7 @@ impl Scenario {
 
     /// Every frame with the label of the program that sent it: its number among operations and negatives from 1, 0 for nobody.
     #[cfg(test)]
-    pub(super) fn witness(&self, folder: &Path) -> Vec<(TimestampNs, u16, Box<[u8]>)> {
+    pub(super) fn witness(&self, folder: &Path) -> Vec<super::stage::Witnessed> {
         let mut stage = Stage::new(self.start, self.start.after(self.lasts));
         stage.witnessed = Some(Vec::new());
         let path = folder.join("witnessed.pcap");

@@ -98,6 +98,10 @@ pub(crate) struct CarrierEnd {
     pub(crate) outer: Outer,
 }
 
+/// A frame, when it was sent, and the label of who sent it.
+#[cfg(test)]
+pub(crate) type Witnessed = (TimestampNs, u16, Box<[u8]>);
+
 /// The schedule.
 pub(crate) struct Stage {
     due: BinaryHeap<Reverse<(TimestampNs, u64, What)>>,
@@ -116,7 +120,7 @@ pub(crate) struct Stage {
     pub(crate) end: TimestampNs,
     /// Every frame and the label of who sent it, where a test looks on.
     #[cfg(test)]
-    pub(crate) witnessed: Option<Vec<(TimestampNs, u16, Box<[u8]>)>>,
+    pub(crate) witnessed: Option<Vec<Witnessed>>,
 }
 
 impl Stage {

@@ -37,7 +37,8 @@ fn what_the_policy_does_not_bear_is_found() {
     let places = Places::from_bytes(vec![crate::population::places::tests::database()]).expect("sound");
     let (big, small) = (rows(40 << 20, 1 << 20), rows(40 << 20, 4 << 30));
     let not_allowed = || vec![rule(&["FR"], 10)];
-    let table: [(&str, Populations, &Places, &[FlowRow], Option<Severity>); 7] = [
+    type Case<'a> = (&'a str, Populations, &'a Places, &'a [FlowRow], Option<Severity>);
+    let table: [Case<'_>; 7] = [
         ("past the rule", under(Some("DE"), not_allowed()), &places, &big, Some(Severity::High)),
         ("browsing", under(Some("DE"), not_allowed()), &places, &small, Some(Severity::Low)),
         ("allowed", under(Some("DE"), vec![rule(&["NL"], 10)]), &places, &big, None),

@@ -54,7 +54,8 @@ fn interceptors_and_what_looks_like_them() {
         honest().chain((40..46u8).flat_map(|c| (0..20u8).map(move |s| (c, s, 99, keys(s))))).collect()
     };
     let shared = |site: u8| format!("CN=*.cdn{}.example", site / 20);
-    let table: [(&str, Vec<Reached>, fn(u8) -> String, Option<Severity>); 5] = [
+    type Case = (&'static str, Vec<Reached>, fn(u8) -> String, Option<Severity>);
+    let table: [Case; 5] = [
         ("honest issuers", honest().collect(), own, None),
         ("one issuer, one key", opened(|_| 7), own, Some(Severity::High)),
         ("one issuer, a key each", opened(|s| 7_000 + u64::from(s)), own, Some(Severity::High)),

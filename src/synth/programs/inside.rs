@@ -56,11 +56,14 @@ pub(super) const FLOW_EXPORT_INSIDE: Program = Program {
     },
 };
 
+/// Addresses, ports and protocol of a record.
+type Tuple = ([u8; 4], [u8; 4], [u16; 2], u8);
+
 struct Exporter {
     ends: [Endpoint; 2],
     share: f64,
     booted: TimestampNs,
-    flows: BTreeMap<([u8; 4], [u8; 4], [u16; 2], u8), Record>,
+    flows: BTreeMap<Tuple, Record>,
     due: Option<TimestampNs>,
     sequence: u32,
     label: u16,

@@ -66,7 +66,7 @@ pub(super) const OPERATION: Program = Program {
         let country = knobs.word("country");
         // Half of what it sends in a day at that pace: what is slow must still pass the rule.
         let hours = install.cx.stage.end.since(install.cx.stage.start).as_secs_f64() / 3_600.0;
-        let day_bytes = knobs.number("bytes") * hours.max(1.0).min(DAY_S / 3_600.0) / 2.0;
+        let day_bytes = knobs.number("bytes") * hours.clamp(1.0, DAY_S / 3_600.0) / 2.0;
         let name = format!("ingest{}.overseas-data.example", install.label);
         let addresses = knobs.number("addresses") as usize;
         let each = knobs.number("bytes") * knobs.number("every") / 3_600.0;

@@ -88,7 +88,7 @@ impl Town {
             turned
                 .homes
                 .get(&home)
-                .is_some_and(|(since, reach)| at >= *since && (*reach == Reach::Router || device % 2 == 0))
+                .is_some_and(|(since, reach)| at >= *since && (*reach == Reach::Router || device.is_multiple_of(2)))
         });
         match found {
             Some(turned) => {

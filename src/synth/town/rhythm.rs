@@ -77,7 +77,7 @@ fn whim(at: TimestampNs) -> f64 {
 fn event(shape: Shape, at: TimestampNs) -> f64 {
     let day = at.0 / (24 * HOUR_NS);
     let sunday = (day + DAYS_A_WEEK - FIRST_SATURDAY) % DAYS_A_WEEK == 1;
-    let final_week = (day - day % DAYS_A_WEEK) / DAYS_A_WEEK % WEEKS_A_FINAL == 0;
+    let final_week = (day / DAYS_A_WEEK).is_multiple_of(WEEKS_A_FINAL);
     let minute = at.0 / 60_000_000_000 % 1_440;
     if shape == Shape::Offices || !sunday || !final_week || minute < KICK_OFF_MIN {
         return 1.0;
