@@ -23,6 +23,8 @@ use crate::units::Address;
 const GAPS_MIN: usize = 8;
 /// Share of a population from which on a party is a service for everybody.
 const COVERAGE_MAX: f64 = 0.35;
+/// The same of a party whose name is looked up or asked for.
+const NAMED_COVERAGE_MAX: f64 = 0.1;
 /// Active subscribers below which a share of the population says nothing.
 const ACTIVE_MIN: u64 = 20;
 /// Calls that carry more than this at the median, either way, do more than calling home.
@@ -85,7 +87,12 @@ impl Measures {
         let regular = ramp(rhythm.deviation, 0.35, 0.12).max(0.9 * ramp(rhythm.floor, 0.3, 0.6));
         let calls = rhythm.gaps as f64 / rhythm.subscribers.max(1) as f64;
         // One device of a home network: nobody knows how rare its party is.
-        let rare = self.coverage.map_or(0.6, |coverage| ramp(coverage, COVERAGE_MAX, 0.1));
+        // A party that says its name and that a tenth of the population calls is a product's: checks of the network, of
+        // updates, of the time are just so. Without a name it is not.
+        let is_named = self.named >= 0.5 && rhythm.subscribers >= GROUP_MIN;
+        let (common, rare, rare_weight) =
+            if is_named { (NAMED_COVERAGE_MAX, 0.02, 0.25) } else { (COVERAGE_MAX, 0.1, 0.1) };
+        let rare = self.coverage.map_or(0.6, |coverage| ramp(coverage, common, rare));
         let agreed = match rhythm.agreement {
             Some(agreement) if rhythm.subscribers >= GROUP_MIN => 0.6 + 0.4 * ramp(agreement, 0.8, 0.95),
             _ => 0.6,
@@ -103,7 +110,7 @@ impl Measures {
             Reason::number("same_size_share", self.same_size_share, "ratio", constant, 0.2),
             Reason::number("persistence", self.persistence, "ratio", ramp(self.persistence, 0.15, 0.6), 0.1),
             Reason::number("named_share", self.named, "ratio", unasked, 0.12),
-            Reason::number("coverage", self.coverage.unwrap_or(f64::NAN), "ratio", rare, 0.1),
+            Reason::number("coverage", self.coverage.unwrap_or(f64::NAN), "ratio", rare, rare_weight),
             Reason::number("period_agreement", rhythm.agreement.unwrap_or(f64::NAN), "ratio", agreed, 0.05),
         ]
     }
@@ -236,6 +243,7 @@ mod tests {
     fn measures(subscribers: usize, named: f64, deviation: f64, same_size_share: f64, coverage: f64) -> Measures {
         let rhythm = Rhythm {
             subscribers,
+            followed: subscribers,
             gaps: 30 * subscribers,
             period_s: 60.0,
             deviation,
@@ -264,6 +272,7 @@ mod tests {
             ("a group by address, jittered and padded", measures(6, 0.0, 0.2, 0.5, 0.03), Some(High)),
             ("one device by address", measures(1, 0.0, 0.05, 1.0, 0.01), Some(High)),
             ("a bridge that asks its maker", measures(1, 1.0, 0.0, 1.0, 0.01), Some(Low)),
+            ("a check of the network", measures(24, 1.0, 0.02, 1.0, 0.145), None),
             ("a service for everybody", measures(60, 1.0, 0.05, 1.0, 0.6), None),
             ("things whose answers vary", measures(10, 1.0, 0.05, 0.3, 0.08), None),
             ("people", measures(6, 1.0, 0.6, 0.9, 0.03), None),

@@ -28,6 +28,10 @@ pub const SUBSCRIBERS_MIN: u64 = 8;
 const BULK_SUBSCRIBERS_MIN: u64 = 3;
 /// Gaps needed before their regularity says anything.
 const GAPS_MIN: u64 = 8;
+/// Gaps a subscriber from which those of all pairs stand for their rhythm.
+const GAPS_A_SUBSCRIBER: u64 = 2;
+/// Share of the followed subscribers whose own period must be told before the times of a few of them stand for all.
+const TOLD_SHARE_MIN: f64 = 0.4;
 /// Upload share from which on one address among several may be part of a spread-out collector.
 const MEMBER_UPLOAD_SHARE_MIN: f64 = 0.55;
 /// Records of such addresses differ by no more than this factor at the median.
@@ -104,12 +108,12 @@ impl Measures {
 
     /// Reasons for a fan-in.
     fn reasons(&self, usual: &Usual) -> Vec<Reason> {
-        let small = log_ramp(self.record_bytes, 1_048_576.0, 65_536.0).min(log_ramp(self.record_bytes, 48.0, 160.0));
+        let small = log_ramp(self.record_bytes, 1_048_576.0, 65_536.0).min(log_ramp(self.record_bytes, 64.0, 256.0));
         let timed = match self.clockwork {
             Some(clockwork) => clockwork.max(BY_PEOPLE),
             // Nothing repeats yet, and being machine-timed is half of what a fan-in is: at most `medium`, and that only
-            // for records that are small.
-            None => 0.12 * small,
+            // for records that are small and of very many.
+            None => 0.08 * small,
         };
         let padded = PADDED * self.clockwork.unwrap_or(0.0);
         let alike = ramp(self.record_dispersion, 0.55, 0.2).max(padded);
@@ -122,7 +126,7 @@ impl Measures {
                 0.15,
             )
             .beside(usual.subscribers),
-            Reason::number("upload_share", self.upload_share, "ratio", ramp(self.upload_share, 0.5, 0.7), 0.25)
+            Reason::number("upload_share", self.upload_share, "ratio", ramp(self.upload_share, 0.55, 0.75), 0.25)
                 .beside(usual.upload_share),
             Reason::number("record_dispersion", self.record_dispersion, "ratio", alike, 0.25)
                 .beside(usual.record_dispersion),
@@ -154,10 +158,18 @@ struct Times {
 impl Times {
     /// By the followed subscribers, each against its own period; where too few of them repeat, by the gaps of all pairs.
     fn of(whole: &CollectorSummary) -> Option<Self> {
-        if let Some(rhythm) = Rhythm::of(&whole.sample).filter(|rhythm| rhythm.gaps as u64 >= GAPS_MIN) {
+        let rhythm = Rhythm::of(&whole.sample).filter(|rhythm| rhythm.gaps as u64 >= GAPS_MIN);
+        if rhythm.is_some_and(|rhythm| rhythm.told_share() < TOLD_SHARE_MIN) {
+            return None;
+        }
+        if let Some(rhythm) = rhythm {
             return Some(Self { gap_s: rhythm.period_s, spread: rhythm.spread, clockwork: rhythm.clockwork() });
         }
+        // Gaps of all pairs together: with fewer than two a subscriber they are those of the few that came back soon.
         let gaps = &whole.pair_gaps_ms;
+        if gaps.total() < GAPS_A_SUBSCRIBER * whole.subscribers.count() {
+            return None;
+        }
         let at = |q: f64| (gaps.total() >= GAPS_MIN).then(|| gaps.quantile(q)).flatten().map(|ms| ms / 1e3);
         let (low, middle, high) = (at(0.25)?, at(0.5)?, at(0.75)?);
         let spread = (high - low) / middle.max(1e-9);
@@ -197,6 +209,12 @@ fn coherent<'a>(scene: &Scene<'a>, group: Group<'a>, census: &Census) -> Option<
         addresses.push(address);
         whole.merge(one.clone());
     }
+    // A few makers on one kind of server are no fleet; a key is one party's whatever it calls itself.
+    let domains = addresses.iter().filter_map(|&address| scene.domain_of(scene.collector(population, address)?));
+    let names = domains.collect::<BTreeSet<&str>>().len();
+    if group.level == Level::Fingerprint && (2..FLEET_NAMES_MIN).contains(&names) {
+        return None;
+    }
     let of = CollectorGroup { addresses, ..group.of };
     (of.addresses.len() > 1).then_some(Group { of, whole: Cow::Owned(whole), ..group })
 }
@@ -222,10 +240,7 @@ fn of_one_identity<'a>(
     }
     let is_small = |one: &CollectorSummary| domain(one).is_none_or(|name| reach[name] < SUBSCRIBERS_MIN);
     let small: Vec<_> = members.into_iter().filter(|(_, one)| is_small(one)).collect();
-    let names: BTreeSet<&str> = small.iter().filter_map(|(_, one)| domain(one)).collect();
-    // A few makers on one kind of server are no fleet; a key is one party's whatever it calls itself.
-    let is_few = group.level == Level::Fingerprint && (2..FLEET_NAMES_MIN).contains(&names.len());
-    (!is_few).then_some(small)
+    Some(small)
 }
 
 /// Neighbours with different names are different parties: of a prefix or a system, those with the name (or without any)

@@ -154,19 +154,25 @@ fn promote(findings: &mut [Finding]) {
 }
 
 /// Whether `by`, of another technique, says more of the same collector: uploads that follow their subscribers' activity are
-/// more than a fan-in, a fan-in is more than a beacon, and all is more than a behaviour without a name.
+/// more than a fan-in, all is more than a behaviour without a name, and of a fan-in and a beacon the stronger one stays: many
+/// who send much and get little are a fan-in, few who say the same both ways a beacon, and each is weakly the other.
 fn outdoes(by: &Finding, finding: &Finding) -> bool {
-    let (outdone_by, least): (&[Technique], Severity) = match finding.technique {
-        Technique::PopulationFanIn => (&[Technique::ShadowUpload], Severity::Medium),
-        Technique::BeaconingImplant => (&[Technique::ShadowUpload, Technique::PopulationFanIn], Severity::Low),
-        // A stream of copies is an upload too.
-        Technique::BulkExfiltration => (&[Technique::TrafficMirroring, Technique::TapCorrelation], Severity::Medium),
-        Technique::UnattributedCluster => (&Technique::ALL, Severity::Low),
-        _ => return false,
+    use Technique::{
+        BeaconingImplant, BulkExfiltration, PopulationFanIn, ShadowUpload, TapCorrelation, TrafficMirroring,
     };
-    by.technique != finding.technique
-        && outdone_by.contains(&by.technique)
-        && by.severity >= least
+    let says_more = match (finding.technique, by.technique) {
+        (PopulationFanIn, ShadowUpload) => by.severity >= Severity::Medium,
+        (PopulationFanIn, BeaconingImplant) => by.severity >= Severity::Medium && by.severity > finding.severity,
+        (BeaconingImplant, ShadowUpload) => by.severity >= Severity::Low,
+        (BeaconingImplant, PopulationFanIn) => by.severity >= finding.severity,
+        // A stream of copies is an upload too.
+        (BulkExfiltration, TrafficMirroring | TapCorrelation) => by.severity >= Severity::Medium,
+        (Technique::UnattributedCluster, other) => {
+            other != Technique::UnattributedCluster && by.severity >= Severity::Low
+        }
+        _ => false,
+    };
+    says_more
         && by.population.name == finding.population.name
         && !finding.collector.addresses.is_empty()
         && finding.collector.addresses.iter().all(|a| by.collector.addresses.binary_search(a).is_ok())
@@ -273,14 +279,19 @@ mod tests {
                 vec![("a", High), ("b", Low)],
             ),
             (
-                "following is more than a fan-in, a fan-in more than a beacon",
+                "following is more than a fan-in; of a fan-in and a beacon the stronger stays",
                 vec![
                     fan_in("a", &[1], High, 40),
                     finding(ShadowUpload, "a", &[1], Medium, 40),
                     fan_in("b", &[2], Low, 40),
                     finding(BeaconingImplant, "b", &[2], Medium, 40),
+                    fan_in("c", &[3], Medium, 30),
+                    finding(BeaconingImplant, "c", &[3], Medium, 30),
+                    fan_in("d", &[4], Low, 20),
+                    finding(BeaconingImplant, "d", &[4], Low, 20),
                 ],
-                vec![("a", Medium), ("b", Low)],
+                // Of a fan-in and a beacon the worse one stays, and the fan-in where they are equal.
+                vec![("a", Medium), ("b", Medium), ("c", Medium), ("d", Low)],
             ),
             (
                 "what has a name is not unattributed",

@@ -26,6 +26,8 @@ const MISSED_NEAR: f64 = 0.1;
 pub struct Rhythm {
     /// Subscribers whose period could be told.
     pub subscribers: usize,
+    /// Subscribers that were followed, those without a period among them.
+    pub followed: usize,
     /// Gaps between beats, over all of them.
     pub gaps: usize,
     /// Median over subscribers of their median gap, seconds.
@@ -58,6 +60,7 @@ impl Rhythm {
         let all = Quartiles::of(periods.clone())?;
         Some(Self {
             subscribers: told.len(),
+            followed: sample.len(),
             gaps: ratios.len() + told.len(),
             period_s: all.median,
             deviation: middle(&deviations),
@@ -69,9 +72,16 @@ impl Rhythm {
         })
     }
 
+    /// Share of the followed subscribers whose period could be told: the few that call often in a short span are a choice by
+    /// their gaps, and say nothing of the others.
+    pub fn told_share(&self) -> f64 {
+        self.subscribers as f64 / self.followed.max(1) as f64
+    }
+
     /// 0 for chance, 1 for a clock: by how narrow the gaps lie, or by the absence of short ones, whichever speaks louder.
     pub fn clockwork(&self) -> f64 {
-        let narrow = ramp(self.spread, 0.85, 0.35);
+        // Of many looks one finds the middle half of chance narrow, too: the median must lie near as well.
+        let narrow = ramp(self.spread, 0.85, 0.35) * ramp(self.deviation, 0.5, 0.3);
         let floored = ramp(self.floor, 0.25, 0.55) * ramp(self.spread, 1.0, 0.7);
         narrow.max(floored)
     }

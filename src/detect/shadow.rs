@@ -37,6 +37,8 @@ const SLOTS_MAX: u32 = 2_048;
 const IDLE_BYTES: f64 = 2_000.0;
 /// Circular shifts that show what chance gives.
 const SHIFTS: usize = 39;
+/// Share of shifted series that may follow as well for a correlation to be more than chance.
+const CHANCE_MAX: f64 = 0.05;
 /// Levels at which like addresses are taken together; domains come from their own facets.
 const SPREAD: [Level; 3] = [Level::Prefix, Level::Asn, Level::CertificateKey];
 /// Pseudonyms shown.
@@ -82,7 +84,12 @@ impl Measures {
                 .collect();
             Self::of_lines(&lines, upload_share, 1 << level)
         });
-        at_levels.max_by(|a, b| (a.follows + a.in_proportion).total_cmp(&(b.follows + b.in_proportion)))
+        // Over long slots everything agrees and shifts too: what chance cannot do comes before what agrees best.
+        let shows = |one: &Self| (one.chance <= CHANCE_MAX, one.follows + one.in_proportion);
+        at_levels.max_by(|a, b| {
+            let (a, b) = (shows(a), shows(b));
+            a.0.cmp(&b.0).then(a.1.total_cmp(&b.1))
+        })
     }
 
     fn of_lines(lines: &[Vec<Slot>], upload_share: f64, slot_s: u64) -> Option<Self> {
@@ -216,7 +223,7 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
         let severity = match score {
             // What shifted series do as well is chance, whatever it looks like.
             _ if measures.chance > 0.1 => continue,
-            score if score >= 0.75 && measures.chance <= 0.05 => Severity::High,
+            score if score >= 0.75 && measures.chance <= CHANCE_MAX => Severity::High,
             score if score >= 0.6 => Severity::Medium,
             score if score >= 0.45 => Severity::Low,
             _ => continue,
