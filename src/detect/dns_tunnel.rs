@@ -5,7 +5,8 @@
 //! how many distinct names; how long they are; whether each is asked once (a tunnel must get past every cache), by one asker
 //! only (a name that two ask for carries nothing of either), and how free the answers are. Entropy is left out: words can
 //! carry data and CDN names look random.
-//! Look-ups of addresses and digests (RFC 5782, reputation) are told apart by form and by answers in 127.0.0.0/8.
+//! Look-ups of addresses and digests (RFC 5782, reputation) are told apart by form and by answers in 127.0.0.0/8; the answer
+//! alone, which a tunnel's owner is free to choose, excuses no names of labels longer than a digest's.
 //! Besides: what speaks on port 53 and is no DNS. The trivial baseline that it must beat: plain DNS bytes of a subscriber.
 
 use std::collections::BTreeMap;
@@ -87,7 +88,8 @@ impl Measures {
         let scale = distinct / sampled;
         let of_form = |form| zone.names.iter().filter(|name| name.form == form).count() as f64 / sampled;
         let verdicts = zone.responses_loopback as f64 / zone.responses_with_address.max(1) as f64;
-        let gives_verdicts = zone.responses_loopback > 0 && verdicts >= 0.9;
+        let is_packed = of_form(NameForm::Packed) >= 0.5;
+        let gives_verdicts = zone.responses_loopback > 0 && verdicts >= 0.9 && !is_packed;
         let is_digest = of_form(NameForm::Digest) >= 0.95 && zone.free_bytes as f64 <= 16.0 * distinct;
         Some(Self {
             label_bytes: bytes as f64 * scale,

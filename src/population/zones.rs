@@ -19,6 +19,8 @@ use crate::units::Address;
 pub const NAMES_SAMPLED: usize = 64;
 /// Resolvers and askers kept of a domain.
 const PARTIES_KEPT: usize = 8;
+/// Longest label that is not [`NameForm::Packed`]: that of a UUID.
+const LABEL_BYTES_USUAL: usize = 36;
 /// What stands for the domain of names that have none: their last label can be no top-level domain (RFC 3696 section 2).
 pub const NO_DOMAIN: &str = "names without a domain, asked of ";
 /// Last labels that end in a network of one's own (RFC 6761, RFC 6762 appendix G, RFC 8375) or a protocol of its own.
@@ -57,6 +59,8 @@ pub enum NameForm {
     Reversed,
     /// A digest (MD5, SHA-1, SHA-256 in hexadecimal): reputation services.
     Digest,
+    /// A label longer than a digest, a UUID or a readable one mostly is.
+    Packed,
 }
 
 /// The part of a name below its domain, measured.
@@ -79,10 +83,12 @@ impl Below {
         let is_digest =
             |part: &str| matches!(part.len(), 32 | 40 | 64) && part.bytes().all(|byte| byte.is_ascii_hexdigit());
         let digest = parts().find(|part| is_digest(part)).map_or(0, str::len);
+        let longest = parts().map(|part| part.len() - 3 * part.matches('\\').count()).max().unwrap_or(0);
         let (bytes, form) = match () {
             () if nibbles == 32 => (16, NameForm::Reversed),
             () if octets == 4 => (4, NameForm::Reversed),
             () if digest > 0 && bytes <= digest + 16 => (bytes, NameForm::Digest),
+            () if longest > LABEL_BYTES_USUAL => (bytes, NameForm::Packed),
             () => (bytes, NameForm::Plain),
         };
         Self { bytes: u16::try_from(bytes).unwrap_or(u16::MAX), form }
@@ -321,6 +327,11 @@ mod tests {
             (&nibbles, 16, NameForm::Reversed),
             (md5, 32, NameForm::Digest),
             (&format!("{md5}.{md5}"), 64, NameForm::Plain),
+            (&format!("{md5}{md5}"), 64, NameForm::Digest),
+            (&format!("{md5}abcdefg.t"), 40, NameForm::Packed),
+            (&"\\xff".repeat(30), 30, NameForm::Plain),
+            (&"\\xff".repeat(60), 60, NameForm::Packed),
+            ("0c5b7ea0-6c5c-4d1e-9f0f-5d0b8b9b2f6e", 36, NameForm::Plain),
         ];
         for (labels, bytes, form) in table {
             assert_eq!(Below::of(labels), Below { bytes, form }, "{labels}");

@@ -118,6 +118,23 @@ fn tunnels_and_what_looks_like_them() {
             of(200, &|n| ask(1, format!("{}.hash.example", noise(n, 32, HEX)), Some([127, 0, 0, 2]))),
             Some(Severity::Info),
         ),
+        (
+            "short digests",
+            of(200, &|n| {
+                ask(1, format!("a-0.19-b3086.{}.hash.example", noise(n, 26, LETTERS)), Some([127, 0, 0, 128]))
+            }),
+            Some(Severity::Info),
+        ),
+        (
+            "a list of names",
+            of(200, &|n| ask(1, format!("www.{}.com.dbl.example", noise(n, 12, LETTERS)), Some([127, 0, 1, 2]))),
+            Some(Severity::Info),
+        ),
+        (
+            "names out, answered like a list",
+            of(200, &|n| ask(1, format!("{}.t.example", noise(n, 48, LETTERS)), Some([127, 0, 0, 1]))),
+            Some(Severity::High),
+        ),
         ("a network of one's own", of(200, &|n| ask(1, format!("{}.corp.local", noise(n, 40, HEX)), None)), None),
         ("reverse names", of(200, &|n| ask(1, format!("{}.2.0.192.in-addr.arpa", n), None)), None),
         (
