@@ -3,10 +3,12 @@
 //! for each identity that cannot belong to all whom it answers for, and for hellos that interception products are known to send.
 //! What it weighs: a key that stands in certificates of several subjects (one certificate for many names is a CDN's, one key in
 //! many certificates is a mint's); an issuer for domains that other subscribers see under other issuers, of several of them
-//! (an honest issuer's only rival is the interceptor); networks of different operators; certificates made hours ago.
-//! Not seen: certificates of TLS 1.3, which are sealed (server hellos answer to what each client offers, so they tell little
-//! alone); an interceptor in everybody's path that makes a key for each leaf; what an endpoint's own product does unless its
-//! hello is known. Source of the hellos: Durumeric et al., "The Security Impact of HTTPS Interception", 2017; mitmengine.
+//! (an honest issuer's only rival is the interceptor); names that it shows a certificate for to clients that offer TLS 1.3,
+//! where others who ask for the same name agree on TLS 1.3 (an honest server takes the best that both know); networks of
+//! different operators; certificates made hours ago.
+//! Not seen: certificates of TLS 1.3, which are sealed; an interceptor in everybody's path that makes a key for each leaf, or
+//! that speaks TLS 1.3 to his victims; what an endpoint's own product does unless its hello is known. Source of the hellos:
+//! Durumeric et al., "The Security Impact of HTTPS Interception", 2017; mitmengine.
 //! The trivial baseline that it must beat: domains an issuer.
 
 use std::collections::BTreeMap;
@@ -27,7 +29,7 @@ use crate::units::Address;
 const DOMAINS_MIN: f64 = 3.0;
 /// Subscribers among whom an issuer can be seen by some and its rivals by others.
 const SUBSCRIBERS_MIN: u64 = 8;
-/// Domains whose issuers must be comparable.
+/// Domains whose issuers, names whose versions must be comparable.
 const COMPARED_MIN: usize = 3;
 /// Domains in common from which on another issuer is a rival. Few are to be had: most servers seal their certificates.
 const RIVAL_DOMAINS_MIN: f64 = 1.0;
@@ -46,16 +48,19 @@ const KNOWN_HELLOS: &[(&str, &str)] = &[
 /// See the file's header.
 pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
     let mut issuers: BTreeMap<PopulationIndex, Vec<(u64, &ServerSummary)>> = BTreeMap::new();
+    let mut sealed: BTreeMap<PopulationIndex, &ServerSummary> = BTreeMap::new();
     for (key, server) in scene.summary.servers.sorted() {
         match key.mark {
             ServerMark::Key => findings.extend(minted(scene, key, server)),
             ServerMark::Issuer => issuers.entry(key.population).or_default().push((key.id, server)),
             ServerMark::Hello => {}
+            ServerMark::Sealed => _ = sealed.insert(key.population, server),
         }
     }
     for (population, issuers) in issuers {
+        let sealed = sealed.get(&population).copied();
         for at in 0..issuers.len() {
-            findings.extend(contested(scene, population, &issuers, at));
+            findings.extend(contested(scene, population, &issuers, at, sealed));
         }
     }
     known_hellos(scene, findings);
@@ -85,12 +90,20 @@ fn minted(scene: &Scene<'_>, key: &ServerKey, server: &ServerSummary) -> Option<
     Some(Finding { severity, score, p_value: 0.01, evidence, ..finding })
 }
 
-/// An issuer whose domains others see under other issuers.
+/// What speaks for a contest: weighed, and in words.
+struct Contest {
+    score: f64,
+    evidence: Vec<Evidence>,
+    what: String,
+}
+
+/// An issuer whose domains others see under other issuers, or whose names others reach sealed.
 fn contested(
     scene: &Scene<'_>,
     population: PopulationIndex,
     issuers: &[(u64, &ServerSummary)],
     at: usize,
+    sealed: Option<&ServerSummary>,
 ) -> Option<Finding> {
     let (id, server) = issuers[at];
     let (domains, networks) = (server.domains.estimate(), server.networks.estimate());
@@ -98,6 +111,27 @@ fn contested(
     if domains < DOMAINS_MIN || networks < 2.0 || scene.active(population) < SUBSCRIBERS_MIN {
         return None;
     }
+    let baseline = baseline(scene, population, ServerMark::Issuer, |one| one.domains.estimate());
+    let young = server.rows_young as f64 / server.rows.max(1) as f64;
+    let reach = || {
+        vec![
+            Reason::number("domains", domains, "domains", log_ramp(domains, 2.0, 6.0), 0.15).beside(baseline),
+            Reason::number("networks", networks, "networks", log_ramp(networks, 1.0, 3.0), 0.15),
+            Reason::number("young_certificates", young, "ratio", ramp(young, -0.5, 0.5), 0.05),
+        ]
+    };
+    let contests = [by_rivals(issuers, at, reach()), sealed.and_then(|sealed| by_version(server, sealed, reach()))];
+    let best = contests.into_iter().flatten().max_by(|a, b| a.score.total_cmp(&b.score))?;
+    let severity = severity_of(best.score, 0.02)?;
+    let issuer = scene.summary.texts.of(TextId(id)).unwrap_or("an issuer whose name did not fit");
+    let what = format!("The issuer calls itself {issuer}. {}", best.what);
+    let finding = described(scene, population, server, &format!("issuer:{id:016x}"), "One issuer", &what);
+    Some(Finding { severity, score: best.score, p_value: 0.02, evidence: best.evidence, ..finding })
+}
+
+/// Domains that others see under other issuers.
+fn by_rivals(issuers: &[(u64, &ServerSummary)], at: usize, reach: Vec<Reason>) -> Option<Contest> {
+    let (id, server) = issuers[at];
     let mut others = crate::population::sketch::Kmv::default();
     let mut rivals = 0u32;
     for (_, rival) in issuers.iter().filter(|(other, _)| *other != id) {
@@ -106,31 +140,40 @@ fn contested(
         others.merge(rival.domains.clone());
     }
     let contest = server.domains.contained_in(&others).filter(|found| found.compared >= COMPARED_MIN)?;
-    let young = server.rows_young as f64 / server.rows.max(1) as f64;
-    let baseline = baseline(scene, population, ServerMark::Issuer, |one| one.domains.estimate());
     // One rival is what an honest issuer has, whose domains the interceptor answers for.
     let many = match rivals {
-        0 | 1 => 0.1,
+        0 | 1 => 0.05,
         2 => 0.7,
         _ => 1.0,
     };
-    let (score, evidence) = weigh(vec![
+    let reasons = vec![
         Reason::number("contested_share", contest.share, "ratio", ramp(contest.share, 0.12, 0.4), 0.35),
         Reason::number("rival_issuers", f64::from(rivals), "issuers", many, 0.3),
-        Reason::number("domains", domains, "domains", log_ramp(domains, 2.0, 6.0), 0.15).beside(baseline),
-        Reason::number("networks", networks, "networks", log_ramp(networks, 1.0, 3.0), 0.15),
-        Reason::number("young_certificates", young, "ratio", ramp(young, -0.5, 0.5), 0.05),
-    ]);
-    let severity = severity_of(score, 0.02)?;
-    let issuer = scene.summary.texts.of(TextId(id)).unwrap_or("an issuer whose name did not fit");
+    ];
+    let (score, evidence) = weigh(reasons.into_iter().chain(reach).collect());
     let what = format!(
-        "The issuer calls itself {issuer}. Of the domains that it answers for, {:.0} % are seen under other issuers too, of {} \
-         different ones: their own. ",
+        "Of the domains that it answers for, {:.0} % are seen under other issuers too, of {rivals} different ones: their own. ",
         100.0 * contest.share,
-        rivals,
     );
-    let finding = described(scene, population, server, &format!("issuer:{id:016x}"), "One issuer", &what);
-    Some(Finding { severity, score, p_value: 0.02, evidence, ..finding })
+    Some(Contest { score, evidence, what })
+}
+
+/// Names for which a client that offers TLS 1.3 gets less and a certificate, where others get TLS 1.3. A fleet whose
+/// servers are not all renewed does that for a name or two, an issuer's names together do not.
+fn by_version(server: &ServerSummary, sealed: &ServerSummary, reach: Vec<Reason>) -> Option<Contest> {
+    let found = server.names.contained_in(&sealed.names).filter(|found| found.compared >= COMPARED_MIN)?;
+    let lowered = (found.share * found.compared as f64).round();
+    let reasons = vec![
+        Reason::number("lowered_share", found.share, "ratio", ramp(found.share, 0.05, 0.25), 0.35),
+        Reason::number("names_lowered", lowered, "names", log_ramp(lowered, 2.0, 5.0), 0.3),
+    ];
+    let (score, evidence) = weigh(reasons.into_iter().chain(reach).collect());
+    let what = format!(
+        "For {lowered} of {} names that can be compared, clients that offer TLS 1.3 get an older version and this issuer's \
+         certificate, while others who ask for the same name get TLS 1.3: an honest server takes the best that both know. ",
+        found.compared,
+    );
+    Some(Contest { score, evidence, what })
 }
 
 /// Median and 99th percentile of what other identities of the kind reach.

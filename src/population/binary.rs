@@ -13,7 +13,7 @@ use super::summary::Summary;
 /// What every summary begins with.
 pub const MAGIC: [u8; 8] = *b"TRAWLSUM";
 /// Version of the body; raised whenever its layout changes.
-pub const VERSION: u16 = 2;
+pub const VERSION: u16 = 3;
 
 /// Magic, version, body length, checksum.
 const HEADER_BYTES: usize = 8 + 2 + 8 + 8;
@@ -118,7 +118,7 @@ pub(super) mod form {
     use crate::population::pace::{BUSY_MAX, PACE_SLOTS_MAX, STREAMS_MAX};
     use crate::population::pair::ACTIVITY_SLOTS;
     use crate::population::served::SERVED_MAX;
-    use crate::population::servers::{ADDRESSES_KEPT, MEMBERS_KEPT};
+    use crate::population::servers::{ADDRESSES_KEPT, MEMBERS_KEPT, NAMES_COUNTED};
     use crate::population::sketch::distinct::BYTES_MAX as DISTINCT;
     use crate::population::span::SLOTS_MAX;
     use crate::population::summary::WINDOWS_MAX;
@@ -196,6 +196,7 @@ pub(super) mod form {
         + DISTINCT
         + (SHORT + MEMBERS_KEPT * (ADDRESS + LONG))
         + 3 * (SHORT + 64 * LONG)
+        + (SHORT + NAMES_COUNTED * LONG)
         + 2 * SHORT
         + ADDRESSES_KEPT * ADDRESS
         + SEEN;

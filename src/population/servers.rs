@@ -19,6 +19,8 @@ pub const ADDRESSES_KEPT: usize = 64;
 pub const MEMBERS_KEPT: usize = 8;
 /// Hashes by which domains, networks and subjects are counted.
 const COUNTED: usize = 64;
+/// Hashes of names that are compared between what is sealed and what is open: a name is one of many of its domain.
+pub const NAMES_COUNTED: usize = 256;
 
 /// What makes an identity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -29,6 +31,8 @@ pub enum ServerMark {
     Issuer,
     /// The server's hello: version, cipher, order of extensions.
     Hello,
+    /// None: TLS 1.3 was agreed on, which seals the certificate. One for each population, of id 0.
+    Sealed,
 }
 
 /// Which identity, shown to which population.
@@ -61,6 +65,9 @@ pub struct ServerSummary {
     pub networks: Kmv<COUNTED>,
     /// Subjects of its certificates.
     pub subjects: Kmv<COUNTED>,
+    /// Names that were asked for by clients that offer TLS 1.3: of [`ServerMark::Sealed`] those that agreed to it, of an issuer
+    /// those that did not.
+    pub names: Kmv<NAMES_COUNTED>,
     /// Some addresses that it was seen at.
     pub addresses: Least<Address, ADDRESSES_KEPT>,
     /// First and last packet.
@@ -88,6 +95,7 @@ impl Merge for ServerSummary {
             domain_sample,
             networks,
             subjects,
+            names,
             addresses,
             seen,
         } = other;
@@ -99,6 +107,7 @@ impl Merge for ServerSummary {
         self.domain_sample.merge(domain_sample);
         self.networks.merge(networks);
         self.subjects.merge(subjects);
+        self.names.merge(names);
         self.addresses.merge(addresses);
         self.seen.merge(seen);
     }

@@ -12,6 +12,11 @@ const START_S: u64 = 1_000_000_000;
 
 /// A subscriber reaches a site (network 100 + n, name `www.siteN.example`) that shows an issuer and a key.
 type Reached = (u8, u8, u64, u64);
+/// In place of an issuer: TLS 1.3, which shows none.
+const SEALED: u64 = 0;
+/// A hello that offers TLS 1.3, and one that does not.
+const OFFERS_13: &str = "t13d1516h2_8daaf6152771_02713d6af862";
+const OFFERS_12: &str = "t12d1516h2_8daaf6152771_02713d6af862";
 
 fn found(reached: &[Reached], subject_of: fn(u8) -> String, ja4: &str) -> Vec<Finding> {
     let (populations, limits, places) = (populations(), SummaryLimits::default(), Places::default());
@@ -34,7 +39,9 @@ fn found(reached: &[Reached], subject_of: fn(u8) -> String, ja4: &str) -> Vec<Fi
             protocol: Some(AppProtocol::Tls),
             server_name: Some(format!("www.site{site}.example").into()),
             ja4: Some(ja4.into()),
-            certificate: Some(Box::new(certificate)),
+            tls_version: Some(if issuer == SEALED { 0x0304 } else { 0x0303 }),
+            server_fingerprint: Some(u64::from(issuer != SEALED)),
+            certificate: (issuer != SEALED).then(|| Box::new(certificate)),
             ..AppFacts::default()
         }));
         rows.push(one);
@@ -68,7 +75,32 @@ fn interceptors_and_what_looks_like_them() {
         ),
     ];
     for (name, reached, subject_of, wanted) in table {
-        let findings = found(&reached, subject_of, "t13d1516h2_8daaf6152771_02713d6af862");
+        let findings = found(&reached, subject_of, OFFERS_13);
+        let worst = findings.iter().map(|finding| finding.severity).max();
+        assert_eq!(worst, wanted, "{name}: {findings:#?}");
+    }
+}
+
+#[test]
+fn a_lowered_version_contests() {
+    let own = |site: u8| format!("CN=www.site{site}.example");
+    // Twenty sites of which three out of four speak TLS 1.3, reached by thirty subscribers; what is special comes on top.
+    let issuer_of = |site: u8| if site % 4 == 0 { 1 } else { SEALED };
+    let honest = || (0..30u8).flat_map(|c| (0..20u8).map(move |s| (c, s, issuer_of(s), 1_000 + u64::from(s))));
+    let opened = |sites: std::ops::Range<u8>, clients: std::ops::Range<u8>, issuer: u64| -> Vec<Reached> {
+        let shown = clients.flat_map(|c| sites.clone().map(move |s| (c, s, issuer, 7_000 + u64::from(s))));
+        honest().chain(shown).collect()
+    };
+    let table: [(&str, Vec<Reached>, &str, Option<Severity>); 6] = [
+        ("honest servers, new and old", honest().collect(), OFFERS_13, None),
+        ("six see one issuer everywhere", opened(0..20, 40..46, 99), OFFERS_13, Some(Severity::High)),
+        ("one sees it for a few", opened(1..8, 40..41, 99), OFFERS_13, Some(Severity::High)),
+        ("old programs see the servers' issuer", opened(0..20, 40..46, 1), OFFERS_12, None),
+        ("two old machines in two fleets", opened(1..3, 40..46, 1), OFFERS_13, None),
+        ("one sees it for one owner's", opened(1..3, 40..46, 99), OFFERS_13, None),
+    ];
+    for (name, reached, ja4, wanted) in table {
+        let findings = found(&reached, own, ja4);
         let worst = findings.iter().map(|finding| finding.severity).max();
         assert_eq!(worst, wanted, "{name}: {findings:#?}");
     }

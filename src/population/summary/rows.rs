@@ -217,12 +217,14 @@ impl Summary {
             certificate.map(|shown| (ServerMark::Key, shown.key_hash)),
             certificate.map(|shown| (ServerMark::Issuer, shown.issuer_hash)),
             facts.server_fingerprint.map(|hello| (ServerMark::Hello, hello)),
+            is_sealed(facts).then_some((ServerMark::Sealed, 0)),
         ];
         if marks.iter().all(Option::is_none) {
             return;
         }
         let texts_max = cx.limits.texts_max;
         let domain = facts.server_name.as_deref().and_then(|name| self.texts.add_name(name, texts_max));
+        let offers_13 = facts.ja4.as_deref().is_some_and(|ja4| ja4.get(1..3) == Some("13"));
         let subject = certificate.map(|shown| TextId::of(&shown.subject).0);
         let network = cx.identity.hash64(wide_network_of(address));
         for (mark, id) in marks.into_iter().flatten() {
@@ -235,9 +237,12 @@ impl Summary {
             server.networks.add(network);
             server.addresses.add(address);
             server.seen.merge(x.seen);
-            if let Some((_, domain)) = domain {
+            if let Some((name, domain)) = domain {
                 server.domains.add(domain.0);
                 server.domain_sample.add(domain);
+                if matches!(mark, ServerMark::Sealed | ServerMark::Issuer) && offers_13 {
+                    server.names.add(name.0);
+                }
             }
             if let Some(subject) = subject {
                 server.subjects.add(subject);
@@ -336,6 +341,11 @@ impl CollectorSummary {
         }
         asked
     }
+}
+
+/// Whether a server answered with TLS 1.3.
+fn is_sealed(facts: &AppFacts) -> bool {
+    facts.tls_version == Some(0x0304) && facts.server_fingerprint.is_some() && facts.certificate.is_none()
 }
 
 /// Whether a certificate had begun to be valid less than two days before it was shown.

@@ -100,6 +100,7 @@ fn any_facts() -> impl Strategy<Value = AppFacts> {
         ja4: Some(format!("t13d1516h2_8daaf6152771_{:012x}", name.len()).into()),
         server_name: Some(name.into()),
         server_fingerprint: Some(u64::from(kind)),
+        tls_version: [None, Some(0x0303), Some(0x0304), None][usize::from(kind)],
         certificate: certified.then(|| {
             Box::new(CertificateFacts {
                 issuer: "CN=x".into(),
