@@ -7,7 +7,7 @@
 //! The trivial baseline that it must beat: plain bytes out.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::finding::{CollectorIdentity, Finding, PopulationShare, Severity, Technique, Verdict};
 use super::scene::{Group, Scene, app_of, proto_of};
@@ -18,7 +18,7 @@ use crate::population::groups::{CollectorGroup, Level, Member};
 use crate::population::sketch::Merge;
 use crate::population::span::Seen;
 use crate::population::{PopulationIndex, SubscriberKey};
-use crate::units::Address;
+use crate::units::{Address, DurationNs};
 
 /// Data up that is worth a look: below it, mail and photographs are no bulk.
 const BYTES_UP_MIN: u64 = 4 << 20;
@@ -28,6 +28,14 @@ const RECEIVER_SHARE_MIN: u64 = 50;
 const BULK_PAIRS_MIN: usize = 20;
 /// What one subscriber sends one party in a day where there is no bulk to compare with: a few photographs.
 const USUAL_BYTES_UP: f64 = (8 << 20) as f64;
+/// The same as long as too little time was seen to know who else sends there: a whole backup of a telephone.
+const USUAL_BYTES_UP_EARLY: f64 = (32 << 20) as f64;
+/// Time from which on it can be known who else sends there. Backups of several homes lie minutes apart, not seconds.
+const PEERS_KNOWN_AFTER: DurationNs = DurationNs::from_secs(900);
+/// What a peer sends the same party, at the least: below it, it asks and does not upload.
+const PEER_BYTES_UP_MIN: u64 = 64 << 10;
+/// How much more than the largest of its peers a host sends before it stands out of them.
+const OVER_PEERS: f64 = 2.0;
 
 /// What one subscriber sent one group of addresses.
 #[derive(Clone, Copy, Debug, Default)]
@@ -150,17 +158,20 @@ fn judge(scene: &Scene<'_>, group: &Group<'_>, subscriber: Address, sent: Sent, 
     let (up, down) = (sent.up as f64, sent.down as f64);
     let population = group.of.population;
     // 98 % of what is usual: with few pairs the largest is the one that is judged, so it does not stand in its own light.
-    let usual = bulk.quantile(0.98).filter(|usual| *usual < up).unwrap_or(0.0).max(USUAL_BYTES_UP);
+    let floor = if scene.summary.span().length() < PEERS_KNOWN_AFTER { USUAL_BYTES_UP_EARLY } else { USUAL_BYTES_UP };
+    let usual = bulk.quantile(0.98).filter(|usual| *usual < up).unwrap_or(0.0).max(floor);
+    // Where others upload as well it is a service: then the host must stand out of what they send there.
+    let peers = peers(scene, group, subscriber);
+    let usual = usual.max(OVER_PEERS * peers.largest_up as f64);
     let all = scene.summary.subscribers.of(&SubscriberKey { population, subscriber });
     let concentration = all.map_or(1.0, |all| (up / all.totals.data_bytes[0].max(1) as f64).min(1.0));
-    let others = others(scene, group, subscriber);
     let by_collector = group.whole.flows_by_collector as f64 / group.whole.totals.flows.max(1) as f64;
     let upload_share = up / (up + down);
     let baseline = bulk.quantile(0.5).zip(bulk.quantile(0.99));
     let reasons = vec![
         Reason::number("data_bytes_up", up, "bytes", log_ramp(up, usual * 0.75, usual * 4.0), 0.35).beside(baseline),
         Reason::number("upload_share", upload_share, "ratio", ramp(upload_share, 0.7, 0.95), 0.2),
-        Reason::number("other_senders", others as f64, "subscribers", ramp(others as f64, 4.0, 0.0), 0.2),
+        Reason::number("other_senders", peers.senders as f64, "subscribers", ramp(peers.senders as f64, 4.0, 0.0), 0.2),
         Reason::number("share_of_host_uploads", concentration, "ratio", ramp(concentration, 0.2, 0.7), 0.15),
         Reason::number("begun_by_collector_share", by_collector, "ratio", ramp(by_collector, 0.9, 0.3), 0.1),
     ];
@@ -170,25 +181,36 @@ fn judge(scene: &Scene<'_>, group: &Group<'_>, subscriber: Address, sent: Sent, 
     Some(Finding { score, p_value, evidence, ..described(scene, group, subscriber, sent, severity, usual) })
 }
 
-/// Other subscribers that send the same party, or the domain that it serves, a good part of what they exchange with it.
-fn others(scene: &Scene<'_>, group: &Group<'_>, subscriber: Address) -> u64 {
-    let senders_to = |addresses: &[Address]| {
-        let pairs = addresses.iter().flat_map(|address| scene.pairs_of(group.of.population, *address));
-        let mut senders: Vec<Address> = pairs
-            .filter(|(key, pair)| key.subscriber != subscriber && pair.totals.data_bytes[0] >= 64 << 10)
-            .map(|(key, _)| key.subscriber)
-            .collect();
-        senders.sort_unstable();
-        senders.dedup();
-        senders.len() as u64
-    };
-    let Some(domain) = scene.domain_of(&group.whole) else { return senders_to(&group.of.addresses) };
-    let same_domain: Vec<Address> = (scene.collectors().iter())
-        .filter(|(key, one)| key.population == group.of.population && scene.domain_of(one) == Some(domain))
-        .map(|(key, _)| key.address)
-        .chain(group.of.addresses.iter().copied())
-        .collect();
-    senders_to(&same_domain)
+/// Other subscribers that upload to the same party.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Peers {
+    /// How many send it more than questions.
+    senders: u64,
+    /// The most that one of them sends it where it mainly uploads.
+    largest_up: u64,
+}
+
+/// Who else sends the same party, or the domain that it serves.
+fn peers(scene: &Scene<'_>, group: &Group<'_>, subscriber: Address) -> Peers {
+    let domain = scene.domain_of(&group.whole);
+    let same_domain = (scene.collectors().iter())
+        .filter(|(key, one)| {
+            key.population == group.of.population && domain.is_some() && scene.domain_of(one) == domain
+        })
+        .map(|(key, _)| key.address);
+    let addresses: BTreeSet<Address> = same_domain.chain(group.of.addresses.iter().copied()).collect();
+    let mut sent: BTreeMap<Address, [u64; 2]> = BTreeMap::new();
+    for (key, pair) in addresses.iter().flat_map(|address| scene.pairs_of(group.of.population, *address)) {
+        if key.subscriber != subscriber {
+            let both = sent.entry(key.subscriber).or_default();
+            both.iter_mut().zip(pair.totals.data_bytes).for_each(|(sum, bytes)| *sum = sum.saturating_add(bytes));
+        }
+    }
+    let uploads = sent.values().filter(|[up, _]| *up >= PEER_BYTES_UP_MIN);
+    Peers {
+        senders: uploads.clone().count() as u64,
+        largest_up: uploads.filter(|[up, down]| up > down).map(|[up, _]| *up).max().unwrap_or(0),
+    }
 }
 
 fn described(
