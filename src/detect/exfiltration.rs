@@ -36,6 +36,8 @@ const PEERS_KNOWN_AFTER: DurationNs = DurationNs::from_secs(900);
 const PEER_BYTES_UP_MIN: u64 = 64 << 10;
 /// How much more than the largest of its peers a host sends before it stands out of them.
 const OVER_PEERS: f64 = 2.0;
+/// Peers that mainly upload from which on a party is a service: two hosts that send to one may be two thefts.
+const UPLOADERS_MIN: usize = 2;
 
 /// What one subscriber sent one group of addresses.
 #[derive(Clone, Copy, Debug, Default)]
@@ -158,8 +160,8 @@ fn judge(scene: &Scene<'_>, group: &Group<'_>, subscriber: Address, sent: Sent, 
     let (up, down) = (sent.up as f64, sent.down as f64);
     let population = group.of.population;
     // 98 % of what is usual: with few pairs the largest is the one that is judged, so it does not stand in its own light.
-    let floor = if scene.summary.span().length() < PEERS_KNOWN_AFTER { USUAL_BYTES_UP_EARLY } else { USUAL_BYTES_UP };
-    let usual = bulk.quantile(0.98).filter(|usual| *usual < up).unwrap_or(0.0).max(floor);
+    let seen_for = scene.summary.span().length();
+    let usual = bulk.quantile(0.98).filter(|usual| *usual < up).unwrap_or(0.0).max(usual_at_least(seen_for));
     // Where others upload as well it is a service: then the host must stand out of what they send there.
     let peers = peers(scene, group, subscriber);
     let usual = usual.max(OVER_PEERS * peers.largest_up as f64);
@@ -181,12 +183,17 @@ fn judge(scene: &Scene<'_>, group: &Group<'_>, subscriber: Address, sent: Sent, 
     Some(Finding { score, p_value, evidence, ..described(scene, group, subscriber, sent, severity, usual) })
 }
 
+/// What one subscriber may send one party, whatever the bulk is, where so much time was looked at.
+fn usual_at_least(seen_for: DurationNs) -> f64 {
+    if seen_for < PEERS_KNOWN_AFTER { USUAL_BYTES_UP_EARLY } else { USUAL_BYTES_UP }
+}
+
 /// Other subscribers that upload to the same party.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Peers {
     /// How many send it more than questions.
     senders: u64,
-    /// The most that one of them sends it where it mainly uploads.
+    /// The most that one of them sends it, where several mainly upload; otherwise none.
     largest_up: u64,
 }
 
@@ -206,11 +213,10 @@ fn peers(scene: &Scene<'_>, group: &Group<'_>, subscriber: Address) -> Peers {
             both.iter_mut().zip(pair.totals.data_bytes).for_each(|(sum, bytes)| *sum = sum.saturating_add(bytes));
         }
     }
-    let uploads = sent.values().filter(|[up, _]| *up >= PEER_BYTES_UP_MIN);
-    Peers {
-        senders: uploads.clone().count() as u64,
-        largest_up: uploads.filter(|[up, down]| up > down).map(|[up, _]| *up).max().unwrap_or(0),
-    }
+    let senders = sent.values().filter(|[up, _]| *up >= PEER_BYTES_UP_MIN);
+    let uploads: Vec<u64> = senders.clone().filter(|[up, down]| up > down).map(|[up, _]| *up).collect();
+    let largest_up = uploads.iter().max().filter(|_| uploads.len() >= UPLOADERS_MIN);
+    Peers { senders: senders.count() as u64, largest_up: largest_up.copied().unwrap_or(0) }
 }
 
 fn described(
@@ -277,3 +283,6 @@ fn span_of(scene: &Scene<'_>, group: &Group<'_>, subscriber: Address) -> Seen {
     }
     seen
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,49 @@
+//! Hosts that send much to one party: thieves, and people whose telephones are backed up.
+
+use super::*;
+use crate::flow::row::FlowRow;
+use crate::population::limits::SummaryLimits;
+use crate::population::places::Places;
+use crate::population::summary::tests::{populations, row, summary_of};
+
+const MIB: u64 = 1 << 20;
+
+/// Home `n` sends the party so many mebibytes and gets so many.
+fn upload(n: u8, party: Address, mib_up: u64, mib_down: u64) -> FlowRow {
+    row(Address::v4([10, 0, 0, n]), party, u64::from(n) * 7 % 280, mib_up * MIB + 500, mib_down * MIB + 900)
+}
+
+fn worst(rows: &[FlowRow]) -> Option<Severity> {
+    let summary = summary_of(rows, &SummaryLimits::default());
+    let (populations, places) = (populations(), Places::default());
+    let mut findings = Vec::new();
+    detect(&Scene::new(&summary, &populations, &places, None), &mut findings);
+    findings.iter().map(|finding| finding.severity).max()
+}
+
+#[test]
+fn a_host_must_stand_out_of_its_peers() {
+    let party = Address::v4([203, 0, 113, 7]);
+    // What each of some homes sends the party and gets from it, mebibytes.
+    let table: [(&str, &[(u64, u64)], bool); 8] = [
+        ("one host, a party of its own", &[(60, 0)], true),
+        ("one backup of a telephone, before anyone else's", &[(18, 0)], false),
+        ("as much comes down", &[(60, 60)], false),
+        ("backups of several homes", &[(60, 0), (40, 0), (50, 0)], false),
+        ("far more than its peers", &[(160, 0), (3, 0), (5, 0)], true),
+        ("two thefts", &[(80, 0), (80, 0)], true),
+        ("others who only ask there", &[(160, 0), (0, 40), (0, 40), (0, 40)], true),
+        ("nobody", &[], false),
+    ];
+    for (name, homes, wanted) in table {
+        let mut rows: Vec<FlowRow> = (0..60u8).map(|n| upload(n, Address::v4([198, 51, n, 9]), 0, 1)).collect();
+        rows.extend((100u8..).zip(homes).map(|(n, &(up, down))| upload(n, party, up, down)));
+        let found = worst(&rows);
+        assert_eq!(found >= Some(Severity::Medium), wanted, "{name}: {found:?}");
+    }
+}
+
+#[test]
+fn less_is_much_once_peers_can_be_known() {
+    assert!(usual_at_least(DurationNs::from_secs(60)) > usual_at_least(DurationNs::from_secs(1_000)));
+}
