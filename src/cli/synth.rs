@@ -204,6 +204,7 @@ fn list(out: &mut impl Write) -> anyhow::Result<()> {
         writeln!(out, "  {:<20} {} ({} captures)", suite.name, suite.about, parts.len())?;
         for part in parts.iter().take(PARTS_LISTED_MAX) {
             writeln!(out, "      {:<40} {}", part.name, part.about)?;
+            writeln!(out, "      {:<40} {}", "", part.command())?;
         }
         if parts.len() > PARTS_LISTED_MAX {
             writeln!(out, "      and {} more", parts.len() - PARTS_LISTED_MAX)?;

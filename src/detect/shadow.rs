@@ -142,7 +142,14 @@ impl Measures {
                 log_ramp(subscribers as f64, 2.0, 10.0),
                 0.1,
             ),
-            Reason::number("volume_share", self.volume_share, "ratio", log_ramp(self.volume_share, 0.0005, 0.005), 0.1),
+            // A shadow is smaller than what it follows: of two that go together the larger one is what people do.
+            Reason::number(
+                "volume_share",
+                self.volume_share,
+                "ratio",
+                log_ramp(self.volume_share, 0.0005, 0.005).min(ramp(self.volume_share, 1.2, 0.6)),
+                0.1,
+            ),
         ]
     }
 }

@@ -109,7 +109,8 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
         let mut held = named.map(|found| &found.collector.addresses);
         held.any(|held| group.of.addresses.iter().all(|address| held.binary_search(address).is_ok()))
     };
-    groups.retain(|group| !is_explained(group));
+    // Peers that stand side by side share their few partners: together they reach no more people than each alone.
+    groups.retain(|group| group.whole.subscribers.count() >= SUBSCRIBERS_MIN && !is_explained(group));
     if groups.is_empty() {
         return;
     }

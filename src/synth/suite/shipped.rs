@@ -20,7 +20,7 @@ struct Composed {
 /// The first seed of a technique's own capture.
 const OWN_FROM: u64 = 12;
 /// Hours of such a capture.
-const OWN_HOURS: f64 = 0.75;
+const OWN_HOURS: f64 = 0.72;
 
 /// The composed ones.
 const COMPOSED: &[Composed] = &[
@@ -74,7 +74,7 @@ const COMPOSED: &[Composed] = &[
         subscribers: 100,
         hours: 1.0,
         start: "2026-03-05T01:00:00Z",
-        activity: 0.06,
+        activity: 0.035,
         volume: 0.003,
         operations: &["bulk-exfiltration:bytes=32MiB", "bulk-exfiltration:bytes=24MiB,mode=slow,every=120s"],
         negatives: &[
