@@ -28,8 +28,10 @@ pub const SUBSCRIBERS_MIN: u64 = 8;
 const BULK_SUBSCRIBERS_MIN: u64 = 3;
 /// Gaps needed before their regularity says anything.
 const GAPS_MIN: u64 = 8;
+/// Records a subscriber below which nothing is said to repeat.
+const RECORDS_REPEATED_MIN: f64 = 1.5;
 /// Gaps a subscriber from which those of all pairs stand for their rhythm.
-const GAPS_A_SUBSCRIBER: u64 = 2;
+const GAPS_A_SUBSCRIBER: u64 = 1;
 /// Share of the followed subscribers whose own period must be told before the times of a few of them stand for all.
 const TOLD_SHARE_MIN: f64 = 0.4;
 /// Upload share from which on one address among several may be part of a spread-out collector.
@@ -112,7 +114,8 @@ impl Measures {
         let timed = match self.clockwork {
             Some(clockwork) => clockwork.max(BY_PEOPLE),
             // Nothing repeats yet, and being machine-timed is half of what a fan-in is: at most `medium`, and that only
-            // for records that are small and of very many.
+            // for records that are small, of very many, and more than one of each: one call of many is a popular page.
+            None if self.records_per_subscriber < RECORDS_REPEATED_MIN => 0.03 * small,
             None => 0.08 * small,
         };
         let padded = PADDED * self.clockwork.unwrap_or(0.0);
@@ -165,7 +168,7 @@ impl Times {
         if let Some(rhythm) = rhythm {
             return Some(Self { gap_s: rhythm.period_s, spread: rhythm.spread, clockwork: rhythm.clockwork() });
         }
-        // Gaps of all pairs together: with fewer than two a subscriber they are those of the few that came back soon.
+        // Gaps of all pairs together: with fewer than one a subscriber they are those of the few that came back soon.
         let gaps = &whole.pair_gaps_ms;
         if gaps.total() < GAPS_A_SUBSCRIBER * whole.subscribers.count() {
             return None;
