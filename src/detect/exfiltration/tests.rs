@@ -25,7 +25,8 @@ fn worst(rows: &[FlowRow]) -> Option<Severity> {
 fn a_host_must_stand_out_of_its_peers() {
     let party = Address::v4([203, 0, 113, 7]);
     // What each of some homes sends the party and gets from it, mebibytes.
-    let table: [(&str, &[(u64, u64)], bool); 8] = [
+    type Case<'a> = (&'a str, &'a [(u64, u64)], bool);
+    let table: [Case<'_>; 8] = [
         ("one host, a party of its own", &[(60, 0)], true),
         ("one backup of a telephone, before anyone else's", &[(18, 0)], false),
         ("as much comes down", &[(60, 60)], false),

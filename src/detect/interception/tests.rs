@@ -85,7 +85,7 @@ fn interceptors_and_what_looks_like_them() {
 fn a_lowered_version_contests() {
     let own = |site: u8| format!("CN=www.site{site}.example");
     // Twenty sites of which three out of four speak TLS 1.3, reached by thirty subscribers; what is special comes on top.
-    let issuer_of = |site: u8| if site % 4 == 0 { 1 } else { SEALED };
+    let issuer_of = |site: u8| if site.is_multiple_of(4) { 1 } else { SEALED };
     let honest = || (0..30u8).flat_map(|c| (0..20u8).map(move |s| (c, s, issuer_of(s), 1_000 + u64::from(s))));
     let opened = |sites: std::ops::Range<u8>, clients: std::ops::Range<u8>, issuer: u64| -> Vec<Reached> {
         let shown = clients.flat_map(|c| sites.clone().map(move |s| (c, s, issuer, 7_000 + u64::from(s))));
