@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::io::Write;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use ipnet::IpNet;
 use serde_json::Value;
 use trawlwatch::capture::frame::FrameBatch;
 use trawlwatch::capture::{Captures, InputPath};
@@ -100,15 +102,15 @@ fn no_subscriber_in_clear_without_reveal() {
         said.push_str(&std::fs::read_to_string(&records).expect("flow records"));
         let is_part_of_address = |c: char| c.is_ascii_hexdigit() || c == '.' || c == ':';
         let words: BTreeSet<&str> = said.split(|c: char| !is_part_of_address(c)).collect();
-        let subscribers = subscribers(&capture);
+        let subscribers = subscribers(&capture, &policy);
         assert!(subscribers.len() >= 8, "{}: {} subscribers", capture.display(), subscribers.len());
         let shown: Vec<&String> = subscribers.iter().filter(|address| words.contains(address.as_str())).collect();
         assert!(shown.is_empty(), "{}: {shown:?}", capture.display());
     }
 }
 
-/// Addresses of the shipped captures' population, 10.20.0.0/16 and 2001:db8:20::/48, as they stand in the packets.
-fn subscribers(capture: &Path) -> BTreeSet<String> {
+/// Addresses of the policy's populations as they stand in the packets, inner ones of tunnels among them.
+fn subscribers(capture: &Path, policy: &Path) -> BTreeSet<String> {
     let mut captures = Captures::open(&[InputPath::parse(capture)]).expect("a shipped capture");
     let mut batch = FrameBatch::new(captures.maps());
     while let Some(frame) = captures.next_frame() {
@@ -116,9 +118,22 @@ fn subscribers(capture: &Path) -> BTreeSet<String> {
     }
     let (mut parser, mut packets) = (Parser::new(ParserLimits::default()), PacketColumns::default());
     parser.parse_batch(&batch, &mut packets);
-    let addresses = packets.key.iter().flat_map(|key| key.addresses).map(|address| address.to_string());
-    // 10.20.0.0 itself is EVE's `src_ip`: the population's first prefix.
-    addresses.filter(|a| (a.starts_with("10.20.") && a != "10.20.0.0") || a.starts_with("2001:db8:20:")).collect()
+    let prefixes = prefixes(policy);
+    let addresses = packets.key.iter().flat_map(|key| key.addresses).map(|address| address.to_ip());
+    let is_subscriber = |ip: &IpAddr| {
+        // A prefix's own network address is EVE's `src_ip`, and nobody.
+        prefixes.iter().any(|prefix| prefix.contains(ip)) && prefixes.iter().all(|prefix| prefix.network() != *ip)
+    };
+    addresses.filter(is_subscriber).map(|ip| ip.to_string()).collect()
+}
+
+/// Prefixes of every population of a policy.
+fn prefixes(policy: &Path) -> Vec<IpNet> {
+    let text = std::fs::read_to_string(policy).expect("a shipped policy");
+    let policy: toml::Table = text.parse().expect("TOML");
+    let populations = policy["population"].as_array().expect("populations");
+    let written = populations.iter().flat_map(|one| one["prefixes"].as_array().expect("prefixes"));
+    written.map(|prefix| prefix.as_str().expect("a text").parse().expect("a prefix")).collect()
 }
 
 #[test]
