@@ -82,14 +82,14 @@ a{color:var(--link)}
 .tally b{font-size:1.2rem}
 .critical,.high{color:var(--high)}.critical{color:var(--critical)}
 .medium{color:var(--medium)}.low{color:var(--low)}.info{color:var(--info)}
-.badge{display:inline-block;font-weight:700;font-size:.8rem;letter-spacing:.04em;text-transform:uppercase;
+.badge{display:inline-block;white-space:nowrap;font-weight:700;font-size:.8rem;letter-spacing:.04em;text-transform:uppercase;
 color:var(--badge-ink);padding:.1rem .5rem;border-radius:.2rem;border:1px solid currentColor}
 .badge.critical{background:var(--critical)}.badge.high{background:var(--high)}
 .badge.medium{background:var(--medium)}.badge.low{background:var(--low)}.badge.info{background:var(--info)}
 span.badge{color:var(--badge-ink)}
 table{border-collapse:collapse;width:100%}
 th,td{text-align:left;vertical-align:top;padding:.3rem .6rem .3rem 0;border-bottom:1px solid var(--rule)}
-th{font-weight:600;color:var(--quiet);font-size:.85rem}
+th{font-weight:600;color:var(--quiet);font-size:.85rem;overflow-wrap:normal}
 td.number{font-variant-numeric:tabular-nums;white-space:nowrap}
 article{background:var(--card);border:1px solid var(--rule);border-radius:.4rem;padding:.8rem 1rem;margin:1rem 0}
 dl{display:grid;grid-template-columns:9rem 1fr;gap:.15rem .8rem;margin:.6rem 0}
