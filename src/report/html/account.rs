@@ -11,12 +11,10 @@ const FILES_MAX: usize = 100;
 
 /// One sentence on the input.
 pub(super) fn what_was_read(stats: &RunStats) -> String {
-    let files = stats.files.len() as u64;
     let mut text = format!(
-        "Read: {} in {} of {}, {} of traffic.",
+        "Read: {} in {}, {} of traffic.",
         figures::counted(stats.packets, "packet"),
         figures::counted(stats.flows, "flow"),
-        figures::counted(files, "file"),
         figures::bytes(stats.bytes)
     );
     if !stats.populations.is_empty() {
@@ -24,12 +22,15 @@ pub(super) fn what_was_read(stats: &RunStats) -> String {
     }
     let lost = total(&stats.drops);
     let damaged = stats.files.iter().filter(|file| total(&file.faults) > 0).count() as u64;
-    if lost > 0 || damaged > 0 {
-        text += &format!(
-            " Not everything could be read: {}, {}; what is missing may hide something.",
-            figures::counted(lost, "packet was lost").replace("losts", "lost"),
-            figures::counted(damaged, "damaged file")
-        );
+    let mut missing = Vec::new();
+    if lost > 0 {
+        missing.push(format!("{} lost", figures::counted(lost, "packet")));
+    }
+    if damaged > 0 {
+        missing.push(figures::counted(damaged, "damaged file"));
+    }
+    if !missing.is_empty() {
+        text += &format!(" Not everything could be read: {}; what is missing may hide something.", missing.join(", "));
     }
     text
 }
