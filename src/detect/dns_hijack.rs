@@ -43,6 +43,8 @@ const WANDERING_MIN: usize = 2;
 const WANDERING_SURE: usize = 4;
 /// Unrelated domains that a network is answered for, bare, before it may be a forger's.
 const POOLED_MIN: usize = 3;
+/// Bytes down a row, headers included, from which on a party has served something: a refused handshake has a few hundred.
+const SERVED_BYTES_MIN: u64 = 1_000;
 /// Names shown.
 const NAMES_SHOWN: usize = 8;
 
@@ -397,7 +399,9 @@ fn wandering(scene: &Scene<'_>, population: PopulationIndex, answers: &Answers<'
     for (name, answered) in &answers.names {
         let given = bare(answered);
         // Nothing but bare answers: a name that also has an alias or several addresses is served from many places.
-        if given.len() < answered.given.len() || !wanders(&given, &tenants) {
+        if given.len() < answered.given.len()
+            || !wanders(&given, &tenants, |address| is_served(scene, population, address))
+        {
             continue;
         }
         names.push(name);
@@ -442,9 +446,23 @@ fn wandering(scene: &Scene<'_>, population: PopulationIndex, answers: &Answers<'
     });
 }
 
-/// Whether a name's answers lie in networks with nothing in common, one of which is answered for unrelated names. Two
-/// networks of one owner have the same tenants.
-fn wanders(given: &[(Party, Address)], tenants: &BTreeMap<Address, BTreeSet<&str>>) -> bool {
+/// Whether the population was served at an address: what answers there keeps what the name promised, as a CDN's node does
+/// that many unrelated names share. A forger's pool is of strangers' addresses, where nothing answers or nothing useful.
+fn is_served(scene: &Scene<'_>, population: PopulationIndex, address: Address) -> bool {
+    let is_it = |one: &CollectorSummary| {
+        let asked = one.totals.rows;
+        one.rows_answered * 2 > asked && one.totals.bytes_down() / asked.max(1) >= SERVED_BYTES_MIN
+    };
+    scene.collector(population, address).is_some_and(is_it)
+}
+
+/// Whether a name's answers lie in networks with nothing in common, one of which is answered for unrelated names and serves
+/// nobody. Two networks of one owner have the same tenants.
+fn wanders(
+    given: &[(Party, Address)],
+    tenants: &BTreeMap<Address, BTreeSet<&str>>,
+    is_served: impl Fn(Address) -> bool,
+) -> bool {
     let first = |network: &Address| network.as_v4().map(|octets| octets[0]);
     let networks: BTreeSet<Address> =
         given.iter().map(|(_, address)| network_of(*address)).filter(Address::is_v4).collect();
@@ -457,7 +475,10 @@ fn wanders(given: &[(Party, Address)], tenants: &BTreeMap<Address, BTreeSet<&str
     };
     let apart = |a: &Address| networks.iter().any(|b| first(a) != first(b) && !is_one_owner(a, b));
     let related = |a: &Address| networks.iter().any(|b| first(a) != first(b) && is_one_owner(a, b));
-    networks.iter().any(|network| is_pooled(network) && apart(network)) && !networks.iter().any(related)
+    let is_empty =
+        |network: &Address| !given.iter().any(|(_, address)| network_of(*address) == *network && is_served(*address));
+    let is_forged = |network: &Address| is_pooled(network) && apart(network) && is_empty(network);
+    networks.iter().any(is_forged) && !networks.iter().any(related)
 }
 
 fn answers_askers(scene: &Scene<'_>, population: PopulationIndex, resolvers: &[Address]) -> u64 {

@@ -19,6 +19,11 @@ const SECOND: [u8; 4] = [198, 51, 100, 66];
 type Asked = (u8, [u8; 4], u64, &'static str, [u8; 4]);
 
 fn found(asked: &[Asked]) -> Vec<Finding> {
+    found_beside(asked, &[])
+}
+
+/// The same, where a subscriber was served at each of some addresses too.
+fn found_beside(asked: &[Asked], served: &[[u8; 4]]) -> Vec<Finding> {
     let spec = PopulationSpec {
         name: "residents".to_owned(),
         prefixes: vec!["10.0.0.0/8".parse().expect("a prefix")],
@@ -52,6 +57,9 @@ fn found(asked: &[Asked]) -> Vec<Finding> {
             aliases: 0,
             free_bytes: 0,
         })));
+    }
+    for address in served {
+        rows.push(row(Address::v4([10, 0, 0, 1]), Address::v4(*address), 1_000, 700, 40_000));
     }
     summary.add_rows(&rows, &[], &mut cx);
     summary.add_observations(&observations, &mut cx);
@@ -120,6 +128,9 @@ fn answers_that_wander() {
     let asked: Vec<Asked> =
         forged.iter().map(|(name, net, last)| (1, THEIRS, u64::from(*last), *name, [*net, 13, 88, *last])).collect();
     assert_eq!(found(&asked).iter().map(|f| f.severity).collect::<Vec<_>>(), [Severity::Medium]);
+    // Nodes of a CDN, wherever they stand: whoever is led there is served there.
+    let nodes: Vec<[u8; 4]> = asked.iter().map(|(_, _, _, _, address)| *address).collect();
+    assert!(found_beside(&asked, &nodes).is_empty());
     // Two networks of one owner: the same names in both.
     let owner: Vec<Asked> = ["www.a.example", "www.b.example", "www.c.example", "www.d.example"]
         .into_iter()
