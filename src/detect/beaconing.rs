@@ -7,17 +7,16 @@
 //! it, as long as the group is a small part of the population: a service for everybody is in the register, or in use.
 //! The trivial baseline that it must beat: the variation of the gaps alone.
 
-use super::finding::{Finding, PopulationShare, Severity, Technique, Verdict};
+use super::finding::{Finding, Severity, Technique};
 use super::levels;
 use super::rhythm::Rhythm;
-use super::scene::{Group, Scene, app_of, proto_of, service_of};
+use super::scene::{Group, Scene, service_of};
 use super::weigh::{Reason, log_ramp, ramp, severity_of, weigh};
 use super::words;
 use crate::packet::facts::AppProtocol;
 use crate::population::collector::{CollectorSummary, SIZE_BITS};
 use crate::population::identity::Party;
 use crate::population::sketch::LogHistogram;
-use crate::units::Address;
 
 /// Fewest gaps between calls, over all devices.
 const GAPS_MIN: usize = 8;
@@ -40,8 +39,6 @@ const NAMED_ALONE: f64 = 0.01;
 const PADDED: f64 = 0.3;
 /// Bytes of an NTP message without extensions (RFC 5905).
 const NTP_BYTES: f64 = 48.0;
-/// Pseudonyms shown.
-const SAMPLE: usize = 5;
 
 /// What is measured of one party.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -180,12 +177,9 @@ fn finding(
     score: f64,
     p_value: f64,
 ) -> Finding {
-    let (whole, seen, rhythm) = (&group.whole, group.whole.seen, &measures.rhythm);
-    let collector = scene.identity(group);
-    let subscribers = whole.subscribers.count();
-    let who = group.spoken(&collector.names);
-    let mut sample: Vec<Address> = whole.sample.iter().take(SAMPLE).map(|one| one.subscriber).collect();
-    sample.sort_unstable();
+    let (subscribers, rhythm) = (group.whole.subscribers.count(), &measures.rhythm);
+    let blank = scene.blank(Technique::BeaconingImplant, group);
+    let who = group.spoken(&blank.collector.names);
     let (_, evidence) = weigh(measures.reasons());
     let every = words::seconds(rhythm.period_s);
     let group_words = match rhythm.agreement {
@@ -197,28 +191,10 @@ fn finding(
         _ => "",
     };
     Finding {
-        technique: Technique::BeaconingImplant,
         severity,
         score,
         p_value,
-        population: PopulationShare {
-            subscribers,
-            coverage: scene.coverage(group.of.population, subscribers),
-            sample,
-            ..scene.population(group.of.population)
-        },
-        start: seen.first,
-        end: seen.last,
-        proto: proto_of(whole),
-        app_proto: app_of(whole),
-        community_id: None,
-        flows: whole.totals.flows,
-        packets: whole.totals.packets_both(),
-        bytes_up: whole.totals.bytes_up(),
-        bytes_down: whole.totals.bytes_down(),
-        days: words::days(seen.first, seen.last),
         evidence,
-        verdict: Verdict::Unregistered,
         headline: format!("{} call {who} every {every}, by the clock", words::counted(subscribers, "subscriber")),
         explanation: format!(
             "{} call {who} again and again, every {every} or so: half of the times lie within {:.0} % of the period, {} gaps \
@@ -231,7 +207,7 @@ fn finding(
             rhythm.gaps,
             words::seconds(rhythm.lasts_s),
         ),
-        collector,
+        ..blank
     }
 }
 

@@ -11,7 +11,7 @@
 
 use std::collections::BTreeMap;
 
-use super::finding::{CollectorIdentity, EvidenceValue, Finding, PopulationShare, Technique, Verdict};
+use super::finding::{CollectorIdentity, EvidenceValue, Finding, Technique};
 use super::scene::{Scene, proto_of};
 use super::weigh::{Reason, log_ramp, ramp, severity_of, weigh};
 use super::words;
@@ -176,8 +176,17 @@ fn described(
     let services = whole.services.by_count();
     let mut ports: Vec<u16> = services.iter().map(|(service, _)| service.port).filter(|port| *port != 0).collect();
     ports.dedup();
-    let share = scene.population(population);
     let subscribers = whole.subscribers.count();
+    let share = scene.share(population, subscribers, Vec::new());
+    let collector = CollectorIdentity {
+        collector_key: key,
+        prefix: (all == 1).then(|| addresses.first().map(|a| words::prefix(*a))).flatten(),
+        addresses,
+        ports,
+        asn,
+        country: Some(country.to_owned()),
+        names,
+    };
     let allowed = if rule.allow.is_empty() { rule.from.clone() } else { rule.allow.join(", ") };
     let how_much = match is_seen {
         true => format!(
@@ -195,7 +204,6 @@ fn described(
         ),
     };
     Finding {
-        technique: Technique::CrossBorderTransfer,
         severity,
         score,
         p_value,
@@ -213,28 +221,14 @@ fn described(
             share.name,
             rule.from,
         ),
-        collector: CollectorIdentity {
-            collector_key: key,
-            prefix: (all == 1).then(|| addresses.first().map(|a| words::prefix(*a))).flatten(),
-            addresses,
-            ports,
-            asn,
-            country: Some(country.to_owned()),
-            names,
-        },
-        population: PopulationShare { subscribers, coverage: scene.coverage(population, subscribers), ..share },
-        start: whole.seen.first,
-        end: whole.seen.last,
         proto: proto_of(whole),
         app_proto: super::scene::app_of(whole),
-        community_id: None,
         flows: whole.totals.flows,
         packets: whole.totals.packets_both(),
         bytes_up: whole.totals.bytes_up(),
         bytes_down: whole.totals.bytes_down(),
-        days: words::days(whole.seen.first, whole.seen.last),
         evidence,
-        verdict: Verdict::Unregistered,
+        ..Finding::blank(Technique::CrossBorderTransfer, collector, share, whole.seen)
     }
 }
 

@@ -11,9 +11,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::finding::{
-    CollectorIdentity, Evidence, EvidenceValue, Finding, PopulationShare, Severity, Technique, Verdict,
-};
+use super::finding::{CollectorIdentity, Evidence, EvidenceValue, Finding, PopulationShare, Severity, Technique};
 use super::scene::Scene;
 use super::weigh::{Reason, log_ramp, ramp, severity_of, weigh};
 use super::words;
@@ -536,38 +534,13 @@ fn blank(
     let mut addresses = collector.addresses;
     addresses.sort_unstable();
     addresses.dedup();
+    let collector =
+        CollectorIdentity { ports: vec![53], asn: place.asn, country: place.country, addresses, ..collector };
+    let population = scene.share(population, share.subscribers, share.sample);
     Finding {
-        technique: Technique::DnsHijack,
-        severity: Severity::Info,
-        score: 0.0,
-        p_value: 1.0,
-        collector: CollectorIdentity {
-            ports: vec![53],
-            asn: place.asn,
-            country: place.country,
-            addresses,
-            ..collector
-        },
-        population: PopulationShare {
-            subscribers: share.subscribers,
-            coverage: scene.coverage(population, share.subscribers),
-            sample: share.sample,
-            ..scene.population(population)
-        },
-        start: seen.first,
-        end: seen.last,
         proto: "UDP",
         app_proto: Some("dns"),
-        community_id: None,
-        flows: 0,
-        packets: 0,
-        bytes_up: 0,
-        bytes_down: 0,
-        days: words::days(seen.first, seen.last),
-        evidence: Vec::new(),
-        verdict: Verdict::Unregistered,
-        headline: String::new(),
-        explanation: String::new(),
+        ..Finding::blank(Technique::DnsHijack, collector, population, seen)
     }
 }
 

@@ -11,7 +11,7 @@
 
 use std::collections::BTreeMap;
 
-use super::finding::{CollectorIdentity, EvidenceValue, Finding, PopulationShare, Severity, Technique, Verdict};
+use super::finding::{CollectorIdentity, EvidenceValue, Finding, PopulationShare, Severity, Technique};
 use super::scene::Scene;
 use super::weigh::{Reason, log_ramp, ramp, severity_of, weigh};
 use super::words;
@@ -364,33 +364,12 @@ fn blank(
     seen: Seen,
 ) -> Finding {
     let place = collector.addresses.first().map(|address| scene.places.of(*address)).unwrap_or_default();
-    let subscribers = share.subscribers;
+    let collector = CollectorIdentity { ports: vec![53], asn: place.asn, country: place.country, ..collector };
+    let population = scene.share(population, share.subscribers, share.sample);
     Finding {
-        technique: Technique::DnsTunnel,
-        severity: Severity::Info,
-        score: 0.0,
-        p_value: 1.0,
-        collector: CollectorIdentity { ports: vec![53], asn: place.asn, country: place.country, ..collector },
-        population: PopulationShare {
-            subscribers,
-            coverage: scene.coverage(population, subscribers),
-            sample: share.sample,
-            ..scene.population(population)
-        },
-        start: seen.first,
-        end: seen.last,
         proto: "UDP",
         app_proto: Some("dns"),
-        community_id: None,
-        flows: 0,
-        packets: 0,
-        bytes_up: 0,
-        bytes_down: 0,
-        days: words::days(seen.first, seen.last),
-        evidence: Vec::new(),
-        verdict: Verdict::Unregistered,
-        headline: String::new(),
-        explanation: String::new(),
+        ..Finding::blank(Technique::DnsTunnel, collector, population, seen)
     }
 }
 

@@ -9,7 +9,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::finding::{CollectorIdentity, Finding, PopulationShare, Severity, Technique, Verdict};
+use super::finding::{CollectorIdentity, Finding, Severity, Technique};
 use super::scene::{Group, Scene, app_of, proto_of};
 use super::weigh::{Reason, log_ramp, ramp, severity_of, weigh};
 use super::words;
@@ -229,6 +229,7 @@ fn described(
 ) -> Finding {
     let (whole, seen) = (&group.whole, span_of(scene, group, subscriber));
     let collector: CollectorIdentity = scene.identity(group);
+    let share = scene.share(group.of.population, 1, vec![subscriber]);
     let who = group.spoken(&collector.names);
     let hours = seen.length().as_secs_f64();
     let headline = format!("One inside host sent {} to {who}", words::bytes(sent.up));
@@ -243,31 +244,16 @@ fn described(
         words::bytes(usual as u64),
     );
     Finding {
-        technique: Technique::BulkExfiltration,
         severity,
-        score: 0.0,
-        p_value: 1.0,
-        collector,
-        population: PopulationShare {
-            subscribers: 1,
-            coverage: scene.coverage(group.of.population, 1),
-            sample: vec![subscriber],
-            ..scene.population(group.of.population)
-        },
-        start: seen.first,
-        end: seen.last,
-        proto: proto_of(whole),
-        app_proto: app_of(whole),
-        community_id: None,
         flows: sent.flows,
         packets: sent.packets,
         bytes_up: sent.up,
         bytes_down: sent.down,
-        days: words::days(seen.first, seen.last),
-        evidence: Vec::new(),
-        verdict: Verdict::Unregistered,
         headline,
         explanation,
+        proto: proto_of(whole),
+        app_proto: app_of(whole),
+        ..Finding::blank(Technique::BulkExfiltration, collector, share, seen)
     }
 }
 

@@ -10,10 +10,10 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::finding::{Evidence, EvidenceValue, Finding, PopulationShare, Technique, Verdict};
+use super::finding::{Evidence, EvidenceValue, Finding, Technique};
 use super::levels::{self, Census};
 use super::rhythm::Rhythm;
-use super::scene::{Group, Scene, app_of, proto_of};
+use super::scene::{Group, Scene};
 use super::weigh::{Reason, log_ramp, ramp, severity_of, weigh};
 use super::words;
 use crate::model::ProfileScore;
@@ -48,8 +48,6 @@ const BY_PEOPLE: f64 = 0.03;
 const IDENTITY_SHARE_MIN: f64 = 0.6;
 /// Names from which on one fingerprint under many of them is a fleet.
 const FLEET_NAMES_MIN: usize = 6;
-/// Pseudonyms shown.
-const SAMPLE: usize = 5;
 
 /// What is measured of one collector.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -362,7 +360,7 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
                 scene,
                 group,
                 &measures,
-                Finding { severity, score, p_value, evidence, ..blank(scene, group) },
+                Finding { severity, score, p_value, evidence, ..scene.blank(Technique::PopulationFanIn, group) },
             ));
         }
     }
@@ -374,41 +372,6 @@ fn p_value(bulk: &Bulk, score: f64, group: &Group<'_>, profile: Option<ProfileSc
     match profile.filter(|_| is_trained) {
         Some(profile) => profile.p_value,
         None => bulk.p_value(score, group.of.addresses.len()).min(1.0),
-    }
-}
-
-/// All that does not depend on the score.
-fn blank(scene: &Scene<'_>, group: &Group<'_>) -> Finding {
-    let (whole, seen) = (&group.whole, group.whole.seen);
-    let mut sample: Vec<Address> = whole.sample.iter().take(SAMPLE).map(|one| one.subscriber).collect();
-    sample.sort_unstable();
-    let subscribers = whole.subscribers.count();
-    Finding {
-        technique: Technique::PopulationFanIn,
-        severity: super::finding::Severity::Info,
-        score: 0.0,
-        p_value: 1.0,
-        collector: scene.identity(group),
-        population: PopulationShare {
-            subscribers,
-            coverage: scene.coverage(group.of.population, subscribers),
-            sample,
-            ..scene.population(group.of.population)
-        },
-        start: seen.first,
-        end: seen.last,
-        proto: proto_of(whole),
-        app_proto: app_of(whole),
-        community_id: None,
-        flows: whole.totals.flows,
-        packets: whole.totals.packets_both(),
-        bytes_up: whole.totals.bytes_up(),
-        bytes_down: whole.totals.bytes_down(),
-        days: words::days(seen.first, seen.last),
-        evidence: Vec::new(),
-        verdict: Verdict::Unregistered,
-        headline: String::new(),
-        explanation: String::new(),
     }
 }
 

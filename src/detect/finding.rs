@@ -3,6 +3,8 @@
 //! Not here: how it looks (`report`), whether it is allowed (`policy` fills `verdict`).
 
 use super::kept::Word;
+use super::words;
+use crate::population::span::Seen;
 use crate::units::{Address, TimestampNs};
 
 /// The closed list of techniques; ids never change meaning.
@@ -271,4 +273,32 @@ pub struct Finding {
     pub headline: String,
     /// A few plain sentences that a duty officer can act on.
     pub explanation: String,
+}
+
+impl Finding {
+    /// One of which only technique, parties and times are known: it says nothing yet, at `info`, of no flow.
+    pub fn blank(technique: Technique, collector: CollectorIdentity, population: PopulationShare, seen: Seen) -> Self {
+        Self {
+            technique,
+            severity: Severity::Info,
+            score: 0.0,
+            p_value: 1.0,
+            collector,
+            population,
+            start: seen.first,
+            end: seen.last,
+            proto: "IP",
+            app_proto: None,
+            community_id: None,
+            flows: 0,
+            packets: 0,
+            bytes_up: 0,
+            bytes_down: 0,
+            days: words::days(seen.first, seen.last),
+            evidence: Vec::new(),
+            verdict: Verdict::Unregistered,
+            headline: String::new(),
+            explanation: String::new(),
+        }
+    }
 }

@@ -13,9 +13,7 @@
 
 use std::collections::BTreeMap;
 
-use super::finding::{
-    CollectorIdentity, Evidence, EvidenceValue, Finding, PopulationShare, Severity, Technique, Verdict,
-};
+use super::finding::{CollectorIdentity, Evidence, EvidenceValue, Finding, PopulationShare, Severity, Technique};
 use super::scene::Scene;
 use super::weigh::{Reason, log_ramp, ramp, severity_of, weigh};
 use super::words;
@@ -207,38 +205,20 @@ fn described(
     let domains = server.domains.estimate().round() as u64;
     let networks = server.networks.estimate().round() as u64;
     let place = addresses.first().map(|address| scene.places.of(*address)).unwrap_or_default();
+    let collector = CollectorIdentity {
+        collector_key: key.to_owned(),
+        addresses,
+        ports: vec![443],
+        asn: place.asn.filter(|_| networks == 1),
+        country: place.country.filter(|_| networks == 1),
+        names,
+        ..CollectorIdentity::default()
+    };
+    let share = scene.share(population, subscribers, server.subscriber_sample.iter().take(5).collect());
     Finding {
-        technique: Technique::TlsInterception,
-        severity: Severity::Info,
-        score: 0.0,
-        p_value: 1.0,
-        collector: CollectorIdentity {
-            collector_key: key.to_owned(),
-            addresses,
-            ports: vec![443],
-            prefix: None,
-            asn: place.asn.filter(|_| networks == 1),
-            country: place.country.filter(|_| networks == 1),
-            names,
-        },
-        population: PopulationShare {
-            subscribers,
-            coverage: scene.coverage(population, subscribers),
-            sample: server.subscriber_sample.iter().take(5).collect(),
-            ..scene.population(population)
-        },
-        start: server.seen.first,
-        end: server.seen.last,
         proto: "TCP",
         app_proto: Some("tls"),
-        community_id: None,
         flows: server.rows,
-        packets: 0,
-        bytes_up: 0,
-        bytes_down: 0,
-        days: words::days(server.seen.first, server.seen.last),
-        evidence: Vec::new(),
-        verdict: Verdict::Unregistered,
         headline: format!(
             "{who} answers for {domains} unrelated domains in {networks} networks towards {}",
             words::counted(subscribers, "subscriber"),
@@ -251,6 +231,7 @@ fn described(
             words::counted(server.rows, "connection"),
             words::counted(subscribers, "subscriber"),
         ),
+        ..Finding::blank(Technique::TlsInterception, collector, share, server.seen)
     }
 }
 

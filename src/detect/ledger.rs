@@ -217,34 +217,23 @@ fn fold(known: &mut Finding, again: Finding) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::detect::finding::{CollectorIdentity, PopulationShare, Verdict};
+    use crate::detect::finding::{CollectorIdentity, PopulationShare};
+    use crate::population::span::Seen;
 
     fn finding(technique: Technique, key: &str, last: &[u8], severity: Severity, subscribers: u64) -> Finding {
+        let collector = CollectorIdentity {
+            collector_key: key.to_owned(),
+            addresses: last.iter().map(|d| Address::v4([203, 0, 113, *d])).collect(),
+            ..CollectorIdentity::default()
+        };
+        let share = PopulationShare { name: "residents".to_owned(), subscribers, ..PopulationShare::default() };
+        let seen = Seen { first: TimestampNs(0), last: TimestampNs(1) };
         Finding {
-            technique,
             severity,
             score: 0.5 + 0.1 * f64::from(severity as u8),
             p_value: 0.01,
-            collector: CollectorIdentity {
-                collector_key: key.to_owned(),
-                addresses: last.iter().map(|d| Address::v4([203, 0, 113, *d])).collect(),
-                ..CollectorIdentity::default()
-            },
-            population: PopulationShare { name: "residents".to_owned(), subscribers, ..PopulationShare::default() },
-            start: TimestampNs(0),
-            end: TimestampNs(1),
-            proto: "TCP",
-            app_proto: None,
-            community_id: None,
             flows: 1,
-            packets: 1,
-            bytes_up: 1,
-            bytes_down: 0,
-            days: 1.0,
-            evidence: Vec::new(),
-            verdict: Verdict::Unregistered,
-            headline: String::new(),
-            explanation: String::new(),
+            ..Finding::blank(technique, collector, share, seen)
         }
     }
 

@@ -5,9 +5,7 @@
 //! directions, in a copy both travel the same way; and a copy's flows are also seen natively. Either proves it. ERSPAN, TZSP,
 //! HEP and rpcap carry nothing but copies. Sources: ATT&CK T1020.001, CISA AA25-239A (GRE, SPAN and ERSPAN on routers, 2025).
 
-use super::finding::{
-    CollectorIdentity, Evidence, EvidenceValue, Finding, PopulationShare, Severity, Technique, Verdict,
-};
+use super::finding::{CollectorIdentity, Evidence, EvidenceValue, Finding, PopulationShare, Severity, Technique};
 use super::scene::Scene;
 use super::words;
 use crate::packet::columns::TunnelKind;
@@ -291,28 +289,8 @@ fn told(
 
 /// What every finding of this technique has.
 fn blank(ports: Vec<u16>) -> Finding {
-    Finding {
-        technique: Technique::TrafficMirroring,
-        severity: Severity::Info,
-        score: 0.0,
-        p_value: 1.0,
-        collector: CollectorIdentity { ports, ..CollectorIdentity::default() },
-        population: PopulationShare::default(),
-        start: Default::default(),
-        end: Default::default(),
-        proto: "IP",
-        app_proto: None,
-        community_id: None,
-        flows: 0,
-        packets: 0,
-        bytes_up: 0,
-        bytes_down: 0,
-        days: 1.0,
-        evidence: Vec::new(),
-        verdict: Verdict::Unregistered,
-        headline: String::new(),
-        explanation: String::new(),
-    }
+    let collector = CollectorIdentity { ports, ..CollectorIdentity::default() };
+    Finding::blank(Technique::TrafficMirroring, collector, PopulationShare::default(), Seen::default())
 }
 
 fn finish(

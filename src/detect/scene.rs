@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::finding::{CollectorIdentity, PopulationShare};
+use super::finding::{CollectorIdentity, Finding, PopulationShare, Technique};
 use super::words;
 use crate::model::{Baseline, Model, ProfileScore};
 use crate::population::collector::{CollectorKey, CollectorSummary, Service, ServiceAt};
@@ -21,6 +21,8 @@ use crate::units::Address;
 const NAMES_SHOWN: usize = 8;
 /// Ports shown of one collector.
 const PORTS_SHOWN: usize = 8;
+/// Pseudonyms shown of one finding.
+const SAMPLE: usize = 5;
 /// Share of an address' named rows from which on it belongs to one domain; a shared CDN address stays below.
 const DOMAIN_SHARE_MIN: f64 = 0.8;
 
@@ -208,6 +210,29 @@ impl<'a> Scene<'a> {
         let below = |name: &String| name == &group.key || name.ends_with(&format!(".{}", group.key));
         let names: Vec<String> = names.into_iter().filter(below).collect();
         if names.is_empty() { vec![group.key.clone()] } else { names }
+    }
+
+    /// `subscribers` of a population, those in `sample` among them.
+    pub fn share(&self, population: PopulationIndex, subscribers: u64, sample: Vec<Address>) -> PopulationShare {
+        let coverage = self.coverage(population, subscribers);
+        PopulationShare { subscribers, coverage, sample, ..self.population(population) }
+    }
+
+    /// A finding about a group that says nothing yet: who, whose, when and how much.
+    pub fn blank(&self, technique: Technique, group: &Group<'_>) -> Finding {
+        let whole = &group.whole;
+        let mut sample: Vec<Address> = whole.sample.iter().take(SAMPLE).map(|one| one.subscriber).collect();
+        sample.sort_unstable();
+        let population = self.share(group.of.population, whole.subscribers.count(), sample);
+        Finding {
+            proto: proto_of(whole),
+            app_proto: app_of(whole),
+            flows: whole.totals.flows,
+            packets: whole.totals.packets_both(),
+            bytes_up: whole.totals.bytes_up(),
+            bytes_down: whole.totals.bytes_down(),
+            ..Finding::blank(technique, self.identity(group), population, whole.seen)
+        }
     }
 
     /// Who a group is.

@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::finding::{CollectorIdentity, Finding, PopulationShare, Technique, Verdict};
+use super::finding::{CollectorIdentity, Finding, Technique};
 use super::scene::Scene;
 use super::weigh::{Reason, log_ramp, ramp, severity_of, weigh};
 use super::words;
@@ -265,42 +265,25 @@ fn described(scene: &Scene<'_>, pull: &Pull<'_>, measures: &Measures) -> Finding
         None => "Too few others ask this service to compare with.".to_owned(),
     };
     let hours = (whole.seen.length().as_secs_f64() / 3600.0).max(1.0 / 60.0);
+    let collector = CollectorIdentity {
+        collector_key: pull.key.clone(),
+        addresses: pull.addresses.clone(),
+        ports: vec![port],
+        prefix: (prefixes.len() == 1).then(|| prefixes.into_iter().next()).flatten(),
+        asn: place.asn,
+        country: place.country,
+        names,
+    };
     Finding {
-        technique: Technique::RecordScraping,
-        severity: super::finding::Severity::Info,
-        score: 0.0,
-        p_value: 1.0,
-        collector: CollectorIdentity {
-            collector_key: pull.key.clone(),
-            addresses: pull.addresses.clone(),
-            ports: vec![port],
-            prefix: (prefixes.len() == 1).then(|| prefixes.into_iter().next()).flatten(),
-            asn: place.asn,
-            country: place.country,
-            names,
-        },
-        population: PopulationShare {
-            subscribers: 1,
-            coverage: scene.coverage(population, 1),
-            sample: vec![server],
-            ..scene.population(population)
-        },
-        start: whole.seen.first,
-        end: whole.seen.last,
         proto: match protocol {
             6 => "TCP",
             17 => "UDP",
             _ => "IP",
         },
-        app_proto: None,
-        community_id: None,
         flows: whole.totals.flows,
         packets: whole.totals.packets_both(),
         bytes_up: whole.totals.bytes_up(),
         bytes_down: whole.totals.bytes_down(),
-        days: words::days(whole.seen.first, whole.seen.last),
-        evidence: Vec::new(),
-        verdict: Verdict::Unregistered,
         headline: format!("{who} pulls {} like records out of an inside service", measures.exchanges as u64),
         explanation: format!(
             "{who} asked one service inside (port {port}; the pseudonym in the sample) {} times in {}, about {:.0} an hour, \
@@ -316,6 +299,7 @@ fn described(scene: &Scene<'_>, pull: &Pull<'_>, measures: &Measures) -> Finding
             100.0 * measures.dispersion,
             100.0 * measures.steadiness,
         ),
+        ..Finding::blank(Technique::RecordScraping, collector, scene.share(population, 1, vec![server]), whole.seen)
     }
 }
 

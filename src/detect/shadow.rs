@@ -9,9 +9,9 @@
 //! while the subscriber is busy, or speaks while it is idle; how much more goes up than comes back.
 //! The trivial baseline that it must beat: the upload bytes of a collector.
 
-use super::finding::{Finding, PopulationShare, Severity, Technique, Verdict};
+use super::finding::{Finding, Severity, Technique};
 use super::levels;
-use super::scene::{Group, Scene, app_of, proto_of};
+use super::scene::{Group, Scene};
 use super::weigh::{Reason, log_ramp, ramp, weigh};
 use super::words;
 use crate::population::SubscriberKey;
@@ -19,7 +19,6 @@ use crate::population::collector::CollectorSummary;
 use crate::population::facet::Followed;
 use crate::population::groups::Level;
 use crate::population::sketch::Tick;
-use crate::units::Address;
 
 /// Fewest subscribers: one that is followed by its own backup is no population.
 const SUBSCRIBERS_MIN: u64 = 5;
@@ -41,8 +40,6 @@ const SHIFTS: usize = 39;
 const CHANCE_MAX: f64 = 0.05;
 /// Levels at which like addresses are taken together; domains come from their own facets.
 const SPREAD: [Level; 3] = [Level::Prefix, Level::Asn, Level::CertificateKey];
-/// Pseudonyms shown.
-const SAMPLE: usize = 5;
 
 /// One slot of a subscriber: bytes that it exchanged with others, bytes that it gave the collector, in how many flows.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -240,36 +237,15 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
 }
 
 fn finding(scene: &Scene<'_>, group: &Group<'_>, measures: &Measures, severity: Severity, score: f64) -> Finding {
-    let (whole, seen) = (&group.whole, group.whole.seen);
-    let collector = scene.identity(group);
-    let subscribers = whole.subscribers.count();
-    let who = group.spoken(&collector.names);
-    let mut sample: Vec<Address> = whole.sample.iter().take(SAMPLE).map(|one| one.subscriber).collect();
-    sample.sort_unstable();
+    let subscribers = group.whole.subscribers.count();
+    let blank = scene.blank(Technique::ShadowUpload, group);
+    let who = group.spoken(&blank.collector.names);
     let (_, evidence) = weigh(measures.reasons(subscribers));
     Finding {
-        technique: Technique::ShadowUpload,
         severity,
         score,
         p_value: measures.chance,
-        population: PopulationShare {
-            subscribers,
-            coverage: scene.coverage(group.of.population, subscribers),
-            sample,
-            ..scene.population(group.of.population)
-        },
-        start: seen.first,
-        end: seen.last,
-        proto: proto_of(whole),
-        app_proto: app_of(whole),
-        community_id: None,
-        flows: whole.totals.flows,
-        packets: whole.totals.packets_both(),
-        bytes_up: whole.totals.bytes_up(),
-        bytes_down: whole.totals.bytes_down(),
-        days: words::days(seen.first, seen.last),
         evidence,
-        verdict: Verdict::Unregistered,
         headline: format!(
             "Uploads of {} to {who} follow whatever else they do",
             words::counted(subscribers, "subscriber")
@@ -288,7 +264,7 @@ fn finding(scene: &Scene<'_>, group: &Group<'_>, measures: &Measures, severity: 
             measures.in_proportion,
             100.0 * measures.volume_share,
         ),
-        collector,
+        ..blank
     }
 }
 

@@ -11,7 +11,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::finding::{CollectorIdentity, EvidenceValue, Finding, PopulationShare, Technique, Verdict};
+use super::finding::{CollectorIdentity, EvidenceValue, Finding, Technique};
 use super::scene::Scene;
 use super::series::{High, blocks_that_agree, correlation, high_pass, shifted, worth};
 use super::weigh::{Reason, ramp, severity_of, weigh};
@@ -361,27 +361,20 @@ fn judge(
     let protocol = services.first().map_or(0, |(service, _)| service >> 16);
     let prefix = words::prefix(candidate.addresses.first().copied().unwrap_or_default());
     let one_prefix = candidate.addresses.iter().all(|a| words::prefix(*a) == prefix);
+    let collector = CollectorIdentity {
+        collector_key: candidate.key.clone(),
+        addresses: candidate.addresses.clone(),
+        ports: services.iter().map(|(service, _)| (service & 0xffff) as u16).filter(|port| *port != 0).collect(),
+        prefix: one_prefix.then_some(prefix),
+        asn: place.asn,
+        country: place.country,
+        names,
+    };
+    let share = scene.share(population, subscribers, Vec::new());
     Some(Finding {
-        technique: Technique::TapCorrelation,
         severity,
         score,
         p_value,
-        collector: CollectorIdentity {
-            collector_key: candidate.key.clone(),
-            addresses: candidate.addresses.clone(),
-            ports: services.iter().map(|(service, _)| (service & 0xffff) as u16).filter(|port| *port != 0).collect(),
-            prefix: one_prefix.then_some(prefix),
-            asn: place.asn,
-            country: place.country,
-            names,
-        },
-        population: PopulationShare {
-            subscribers,
-            coverage: scene.coverage(population, subscribers),
-            ..scene.population(population)
-        },
-        start: candidate.stream.seen.first,
-        end: candidate.stream.seen.last,
         proto: match protocol {
             6 => "TCP",
             17 => "UDP",
@@ -390,15 +383,11 @@ fn judge(
             132 => "SCTP",
             _ => "IP",
         },
-        app_proto: None,
-        community_id: None,
         flows: candidate.stream.flows,
         packets: candidate.stream.packets[0].saturating_add(candidate.stream.packets[1]),
         bytes_up: candidate.stream.bytes[0],
         bytes_down: candidate.stream.bytes[1],
-        days: words::days(candidate.stream.seen.first, candidate.stream.seen.last),
         evidence,
-        verdict: Verdict::Unregistered,
         headline: format!("An opaque stream to {who} rises and falls with the population's traffic"),
         explanation: format!(
             "{sender} sends {} to {who} and hardly gets anything back. Its rate follows {what}, {class} over {} slots, once \
@@ -412,6 +401,7 @@ fn judge(
             found.z,
             100.0 * found.agreement,
         ),
+        ..Finding::blank(Technique::TapCorrelation, collector, share, candidate.stream.seen)
     })
 }
 

@@ -8,10 +8,10 @@
 //! far out, and this one lies at least twice as far as the median one.
 //! What another technique finds of the same collector, here or at any other time, takes its place (see `ledger`).
 
-use super::finding::{EvidenceValue, Finding, PopulationShare, Severity, Technique, Verdict};
+use super::finding::{EvidenceValue, Finding, Severity, Technique};
 use super::levels;
 use super::rhythm::Rhythm;
-use super::scene::{Group, Scene, app_of, proto_of, service_of};
+use super::scene::{Group, Scene, service_of};
 use super::weigh::{Reason, log_ramp, ramp, weigh};
 use super::words;
 use crate::model::{Baseline, ProfileScore};
@@ -19,7 +19,7 @@ use crate::packet::facts::AppProtocol;
 use crate::population::collector::CollectorSummary;
 use crate::population::groups::Level;
 use crate::population::profile::{PROFILE_LEN, profile_of};
-use crate::units::{Address, DurationNs};
+use crate::units::DurationNs;
 
 /// Fewest subscribers; also keeps groups above the k of privacy.
 const SUBSCRIBERS_MIN: u64 = 8;
@@ -34,8 +34,6 @@ const UPLOAD_SHARE_MIN: f64 = 0.55;
 /// Most that may lie as far out, and how far that must be, for a `medium`.
 const P_VALUE_MAX: f64 = 0.05;
 const OUTLIER_MIN: f64 = 2.0;
-/// Pseudonyms shown.
-const SAMPLE: usize = 5;
 
 /// What is measured of one collector.
 struct Measures {
@@ -146,11 +144,8 @@ fn bulk(scene: &Scene<'_>) -> Option<Baseline> {
 }
 
 fn finding(scene: &Scene<'_>, group: &Group<'_>, measures: &Measures, severity: Severity, score: f64) -> Finding {
-    let (whole, seen) = (&group.whole, group.whole.seen);
-    let collector = scene.identity(group);
-    let who = group.spoken(&collector.names);
-    let mut sample: Vec<Address> = whole.sample.iter().take(SAMPLE).map(|one| one.subscriber).collect();
-    sample.sort_unstable();
+    let blank = scene.blank(Technique::UnattributedCluster, group);
+    let who = group.spoken(&blank.collector.names);
     let (_, mut evidence) = weigh(measures.reasons());
     let begun =
         words::evidence("begun_by_collector_share", EvidenceValue::Number(measures.begun_by_collector), "ratio", 0.0);
@@ -160,28 +155,10 @@ fn finding(scene: &Scene<'_>, group: &Group<'_>, measures: &Measures, severity: 
         _ => "The calls go by the clock: nobody's hand is behind them",
     };
     Finding {
-        technique: Technique::UnattributedCluster,
         severity,
         score,
         p_value: measures.p_value,
-        population: PopulationShare {
-            subscribers: measures.subscribers,
-            coverage: scene.coverage(group.of.population, measures.subscribers),
-            sample,
-            ..scene.population(group.of.population)
-        },
-        start: seen.first,
-        end: seen.last,
-        proto: proto_of(whole),
-        app_proto: app_of(whole),
-        community_id: None,
-        flows: whole.totals.flows,
-        packets: whole.totals.packets_both(),
-        bytes_up: whole.totals.bytes_up(),
-        bytes_down: whole.totals.bytes_down(),
-        days: words::days(seen.first, seen.last),
         evidence,
-        verdict: Verdict::Unregistered,
         headline: format!(
             "{who} behaves towards {} as no ordinary service does",
             words::counted(measures.subscribers, "subscriber")
@@ -194,6 +171,6 @@ fn finding(scene: &Scene<'_>, group: &Group<'_>, measures: &Measures, severity: 
             words::counted(measures.subscribers, "subscriber"),
             measures.outlier,
         ),
-        collector,
+        ..blank
     }
 }

@@ -7,13 +7,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::ablation::Profiled;
 use super::labels::Operation;
-use crate::detect::finding::{CollectorIdentity, Finding, PopulationShare, Severity, Technique, Verdict};
+use crate::detect::finding::{CollectorIdentity, Finding, PopulationShare, Technique, Verdict};
 use crate::model::Baseline;
 use crate::policy::Policy;
 use crate::population::groups::CollectorGroup;
 use crate::population::identity::Party;
 use crate::population::places::Places;
 use crate::population::profile::{PROFILE_LEN, ProfileContext, profile_of};
+use crate::population::span::Seen;
 use crate::population::{MergeError, Populations, SpanClass, Summary, SummaryLimits};
 use crate::units::{Address, TimestampNs};
 
@@ -358,28 +359,8 @@ impl Gathered {
                 names: names.cloned().collect(),
                 ..CollectorIdentity::default()
             };
-            let mut finding = Finding {
-                technique,
-                severity: Severity::Medium,
-                score: 0.0,
-                p_value: 1.0,
-                collector,
-                population: of(spec.name.clone()),
-                start: TimestampNs::ZERO,
-                end: TimestampNs::ZERO,
-                proto: "IP",
-                app_proto: None,
-                community_id: None,
-                flows: 0,
-                packets: 0,
-                bytes_up: 0,
-                bytes_down: 0,
-                days: 1.0,
-                evidence: Vec::new(),
-                verdict: Verdict::Unregistered,
-                headline: String::new(),
-                explanation: String::new(),
-            };
+            let never = Seen { first: TimestampNs::ZERO, last: TimestampNs::ZERO };
+            let mut finding = Finding::blank(technique, collector, of(spec.name.clone()), never);
             policy.judge(&mut finding);
             matches!(finding.verdict, Verdict::Authorised { .. })
         })
