@@ -15,7 +15,7 @@ SIMD_TESTS := simd:: features:: model:: population::
 BENCH_SMOKE := TRAWLWATCH_BENCH=smoke
 
 .DEFAULT_GOAL := help
-.PHONY: help prepare live-tools soak demo build test test-native test-scalar captures models bench bench-smoke bench-report peers validators browser lint lint-format lint-clippy lint-docs
+.PHONY: help prepare live-tools suricata promtool soak soak-report demo build test test-native test-scalar captures models bench bench-smoke bench-report peers validators browser lint lint-format lint-clippy lint-docs
 
 help: ## this list
 	@printf 'make TARGET, where TARGET is\n'
@@ -27,8 +27,24 @@ prepare: ## look for a C compiler, libpcap and Rust; install or name what is mis
 live-tools: ## install what tests and benches of live capture send with (Debian, Ubuntu)
 	apt-get install -y --no-install-recommends iproute2 tcpreplay tcpdump util-linux bsdutils procps
 
+suricata: ## Suricata, beside which live capture is measured (Debian, from backports where the release has none; as root)
+	@command -v suricata >/dev/null || apt-get install -y --no-install-recommends suricata || { \
+	. /etc/os-release && echo "deb http://deb.debian.org/debian $$VERSION_CODENAME-backports main" >/etc/apt/sources.list.d/trawlwatch-backports.list \
+	&& apt-get update && apt-get install -y --no-install-recommends -t "$$VERSION_CODENAME-backports" suricata; }
+
+promtool: $(TARGET)/validators/bin/promtool ## Prometheus' own judge of metrics (Debian, into the build folder; no daemon is installed)
+
+$(TARGET)/validators/bin/promtool:
+	mkdir -p $(TARGET)/validators/bin $(TARGET)/validators/promtool
+	cd $(TARGET)/validators/promtool && { apt-get download prometheus || { apt-get update && apt-get download prometheus; }; }
+	dpkg-deb --fsys-tarfile $(TARGET)/validators/promtool/prometheus_*.deb | tar -xO ./usr/bin/promtool >$@.part
+	chmod +x $@.part && mv $@.part $@ && rm -r $(TARGET)/validators/promtool
+
 soak: prepare ## live capture: highest rate without loss, then 20 minutes at half of it (TRAWLWATCH_SOAK_MINUTES)
 	$(CARGO) bench --locked --bench live
+
+soak-report: prepare ## the same, into benches/RESULTS.md
+	TRAWLWATCH_BENCH_REPORT=$(CURDIR)/benches/RESULTS.md $(CARGO) bench --locked --bench live
 
 build: prepare ## the program, optimised, in $CARGO_TARGET_DIR or target/
 	$(CARGO) build --release --locked
@@ -77,7 +93,7 @@ bench-report: prepare ## the whole program beside libpcap and its peers, into be
 
 peers: ## flow meters to compare with (Debian and PyPI; as root)
 	apt-get install -y --no-install-recommends nfdump argus-server softflowd tshark python3-pip
-	apt-get install -y --no-install-recommends suricata || echo 'peers: this release has no suricata' >&2
+	$(MAKE) --no-print-directory suricata || echo 'peers: no suricata is to be had here' >&2
 	pip install --break-system-packages nfstream || pip install nfstream
 
 validators: $(TARGET)/validators/bin/stix2_validator ## readers that tests hold reports against (PyPI, into the build folder)
