@@ -18,7 +18,7 @@ const REMEMBERED_MAX: usize = 50_000;
 const GROWTH_TOLD: u64 = 2;
 
 /// What was last told of a finding.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Told {
     severity: Severity,
     flows: u64,
@@ -29,6 +29,9 @@ struct Told {
     is_open: bool,
     /// Windows in which it went on without being told.
     folded: u64,
+    /// As it last stood, while it is open: one that is found no more still has an end to be told.
+    #[serde(default)]
+    last: Option<Box<Finding>>,
 }
 
 /// What has been told so far. Kept with `--state`, so that a restart repeats nothing.
@@ -67,7 +70,7 @@ impl Announcer {
                 }
                 Some(told) if is_over => {
                     tell(Change::Ended);
-                    (told.is_open, told.end) = (false, told.end.max(finding.end));
+                    (told.is_open, told.end, told.last) = (false, told.end.max(finding.end), None);
                 }
                 Some(told) if told.has_grown(finding) => {
                     tell(Change::Grown);
@@ -76,12 +79,17 @@ impl Announcer {
                 Some(told) => {
                     told.folded += u64::from(finding.end > told.end);
                     told.end = told.end.max(finding.end);
+                    told.last = Some(Box::new(finding.clone()));
                 }
             }
         }
-        // What is not among the findings any more (its population was taken out of the policy) ends untold.
-        let is_over = |told: &Told| told.is_open && now.since(told.end) > ended_after;
-        self.told.values_mut().filter(|told| is_over(told)).for_each(|told| told.is_open = false);
+        // What is not among the findings any more: more was seen, and another finding says it better, or its population was
+        // taken out of the policy.
+        let is_over = |told: &&mut Told| told.is_open && now.since(told.end) > ended_after;
+        for told in self.told.values_mut().filter(is_over) {
+            told.is_open = false;
+            news.extend(told.last.take().map(|finding| News { change: Change::Ended, finding: *finding }));
+        }
         self.forget();
         news
     }
@@ -115,6 +123,7 @@ impl Told {
             end: finding.end,
             is_open: true,
             folded: 0,
+            last: Some(Box::new(finding.clone())),
         }
     }
 
@@ -179,5 +188,22 @@ mod tests {
             assert_eq!(news.first().map(|news| news.change), wanted, "{name}");
         }
         assert_eq!(announcer.open(), 1);
+    }
+
+    #[test]
+    fn what_is_found_no_more_ends_once() {
+        let mut announcer = Announcer::default();
+        let mut at = |findings: &[Finding], now_s: u64| {
+            let kept = serde_json::to_string(&announcer).expect("a form");
+            announcer = serde_json::from_str(&kept).expect("reads");
+            let now = TimestampNs(now_s * 1_000_000_000);
+            let news = announcer.news(findings, now, DurationNs::from_secs(3_600));
+            news.iter().map(|news| (news.change, news.finding.flows)).collect::<Vec<_>>()
+        };
+        assert_eq!(at(&[finding(10, 60)], 60), [(Change::New, 10)]);
+        assert_eq!(at(&[finding(12, 120)], 120), []);
+        for (now_s, wanted) in [(180, None), (3_800, Some((Change::Ended, 12))), (9_000, None)] {
+            assert_eq!(at(&[], now_s).first().copied(), wanted, "{now_s}");
+        }
     }
 }

@@ -38,6 +38,8 @@ pub struct View {
     pub counted: Totals,
     /// Windows closed.
     pub windows: u64,
+    /// Times that the capture clock stepped back so far that windows began anew.
+    pub clock_steps: u64,
     /// What the last window lost.
     pub lost_last: Lost,
     /// Confidence of the last window.

@@ -211,6 +211,11 @@ fn analysis(page: &mut Page, board: &Board, view: &View) {
     let limits = limits.map(|(limit, n)| (vec![("limit", limit.to_owned())], n as f64));
     page.counter("trawlwatch_limit_hits", "What gave way because a limit was reached, by limit.", limits.into_iter());
     page.counter("trawlwatch_windows", "Windows closed.", one(view.windows as f64));
+    page.counter(
+        "trawlwatch_clock_steps",
+        "Steps back of the capture clock by over an hour.",
+        one(view.clock_steps as f64),
+    );
     page.gauge(
         "trawlwatch_window_end_timestamp_seconds",
         "End of the last window closed, in capture time.",

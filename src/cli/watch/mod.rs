@@ -248,16 +248,23 @@ fn close(kit: &mut Kit, stats: &RunStats) {
 
 /// Interfaces, a line each.
 fn list() -> String {
-    let mut out = format!("{:<16} {:<5} {:<22} {}\n", "interface", "state", "link type", "remark");
+    let all = interfaces();
+    let width = all.iter().map(|interface| interface.name.chars().count()).max().unwrap_or(0).max("interface".len());
+    let mut out = format!("{:<width$} {:<5} {:<22} {}\n", "interface", "state", "link type", "remark");
     let mut is_refused = false;
-    for interface in interfaces() {
+    for interface in all {
         is_refused |= matches!(interface.link, Err(LiveError::Permission { .. }));
         let state = if interface.is_up { "up" } else { "down" };
         let (link, remark) = match &interface.link {
             Ok(link) => (link_name(link.0), interface.about.clone().unwrap_or_default()),
-            Err(error) => ("–".to_owned(), error.to_string()),
+            Err(error) => {
+                let (said, name) = (error.to_string(), format!("{}: ", interface.name));
+                ("–".to_owned(), said.strip_prefix(&name).unwrap_or(&said).to_owned())
+            }
         };
-        out.push_str(&format!("{:<16} {state:<5} {link:<22} {remark}\n", interface.name));
+        let line = format!("{:<width$} {state:<5} {link:<22} {remark}", interface.name);
+        out.push_str(line.trim_end());
+        out.push('\n');
     }
     if is_refused {
         out.push_str(start::permission_cure().trim_start_matches("; "));

@@ -100,6 +100,7 @@ pub struct Session<'a, 'k> {
     kit: &'k mut Kit,
     analyst: Analyst<'a>,
     populations: &'a Populations,
+    /// Of the last window.
     last_end: TimestampNs,
     rounds: u64,
     /// By lane: whether its interface was there, and how often it had come back.
@@ -136,8 +137,16 @@ impl Listener for Session<'_, '_> {
         let began = Instant::now();
         let ClosedWindow { number, summary, so_far, .. } = window;
         let span = summary.span();
-        self.last_end = self.last_end.max(span.end);
+        let has_stepped_back = span.end < self.last_end;
+        self.last_end = span.end;
         let kit = &mut *self.kit;
+        if has_stepped_back {
+            kit.board.view().clock_steps += 1;
+            let to = figures::plain_time(span.start);
+            kit.warn(&format!(
+                "the capture clock stepped back, to {to}: what was open has ended, windows go on from there"
+            ));
+        }
         kit.losses.note(span, lost);
         let taken = board::taken(&summary);
         self.analyst.window(summary)?;
@@ -297,7 +306,10 @@ impl Kit {
             let at = wall_clock().0 / 1_000_000_000;
             self.board.view().reload = Some((loaded.is_ok(), at));
             match loaded {
-                Err(error) => self.warn(&format!("the policy was refused, and the old one stays in force: {error:#}")),
+                Err(error) => {
+                    let why = crate::cli::with_causes(&error);
+                    self.warn(&format!("the policy was refused, and the old one stays in force: {why}"));
+                }
                 Ok((policy, Some(meant))) if meant.fingerprint() != populations.fingerprint() => {
                     self.say("the policy names other populations: what is remembered of the old ones begins anew");
                     self.pending = Some((policy, meant));

@@ -208,8 +208,9 @@ fn key_of(setting: &Setting, state: Option<&Path>, talk: &Talk) -> anyhow::Resul
         let key = match path.exists() {
             true => Key::from_file(&path)?.0,
             false => {
+                let key = Key::create_file(&path)?;
                 talk.note(&format!("{}: a new pseudonym key; it alone turns pseudonyms back", path.display()));
-                Key::create_file(&path)?
+                key
             }
         };
         return Ok(key);

@@ -28,6 +28,8 @@ use crate::report::{Layout as PageLayout, Palette, figures, text};
 
 /// Time between two screens without a key.
 const DRAW_EVERY: Duration = Duration::from_millis(500);
+/// Lanes with a line of their own: more leave no room for findings on 24 lines.
+const LANES_SHOWN: usize = 4;
 
 /// The view's thread.
 pub struct Tui {
@@ -236,7 +238,10 @@ impl Drawing<'_> {
         if let Some((finding, line)) = finding {
             return self.finding(frame, finding, line);
         }
-        let lanes = self.board.gauges.lanes.len().min(4) as u16;
+        let all = self.board.gauges.lanes.len();
+        let lanes = all.min(LANES_SHOWN) as u16;
+        let capture_title =
+            if all > LANES_SHOWN { format!("capture, {LANES_SHOWN} of {all}") } else { "capture".to_owned() };
         let [head, capture, collectors, findings, foot] = Layout::vertical([
             Constraint::Length(1),
             Constraint::Length(lanes + 3),
@@ -246,8 +251,11 @@ impl Drawing<'_> {
         ])
         .areas(frame.area());
         frame.render_widget(Paragraph::new(self.head()), head);
-        frame.render_widget(boxed("capture", self.capture(usize::from(lanes))), capture);
-        frame.render_widget(boxed("collectors by risk, then by bytes taken", self.collectors(collectors)), collectors);
+        frame.render_widget(boxed(&capture_title, self.capture(usize::from(lanes))), capture);
+        frame.render_widget(
+            boxed("collectors: risk, subscribers, bytes taken in all and by window", self.collectors(collectors)),
+            collectors,
+        );
         frame.render_widget(boxed("findings", self.findings(findings)), findings);
         frame.render_widget(Paragraph::new(self.foot()), foot);
     }
@@ -276,12 +284,12 @@ impl Drawing<'_> {
             let style = if lost.total() > 0 || state == "GONE" { Style::new().fg(Color::Red) } else { Style::new() };
             lines.push(Line::styled(
                 format!(
-                    "{:<12} {state:<4} {packets:>9.0} pkt/s {:>9.2} Mbit/s  lost: ring {} card {} queue {}",
-                    clipped(&lane.interface, 12),
+                    "{:<10} {state:<4} {packets:>8.0}/s {:>8.1} Mbit/s lost ring {} card {} queue {}",
+                    clipped(&lane.interface, 10),
                     bits / 1e6,
-                    lost.ring_full,
-                    lost.interface,
-                    lost.queue_full
+                    short(lost.ring_full),
+                    short(lost.interface),
+                    short(lost.queue_full)
                 ),
                 style,
             ));
@@ -381,6 +389,16 @@ fn bar(value: u64, most: u64) -> char {
     }
 }
 
+/// A count in at most four characters, so that a line of three fits a narrow screen: rounded down, never to nothing.
+fn short(n: u64) -> String {
+    match n {
+        0..1_000 => n.to_string(),
+        1_000..1_000_000 => format!("{}k", n / 1_000),
+        1_000_000..1_000_000_000 => format!("{}M", n / 1_000_000),
+        _ => format!("{}G", (n / 1_000_000_000).min(999)),
+    }
+}
+
 fn clipped(text: &str, columns: usize) -> String {
     match text.chars().count() > columns {
         false => text.to_owned(),
@@ -440,8 +458,14 @@ mod tests {
 
     #[test]
     fn a_screen_of_80_by_24_shows_all_of_it_and_smaller_ones_do_not_panic() {
-        let board = Board::new(Arc::new(Gauges::new(["mirror0".to_owned()], 2)), Vec::new());
+        let lanes = (0..6).map(|n| format!("mirror-port-{n}"));
+        let board = Board::new(Arc::new(Gauges::new(lanes, 2)), Vec::new());
         board.gauges.lanes[0].ring_full.store(7, Relaxed);
+        // The widest line that there can be.
+        let wide = &board.gauges.lanes[1];
+        [&wide.ring_full, &wide.interface_lost, &wide.queue_full]
+            .iter()
+            .for_each(|lost| lost.store(999_999_999_999, Relaxed));
         let mut view = View::default();
         view.collectors.push(Collector {
             address: crate::units::Address::v4([203, 0, 113, 7]),
@@ -449,14 +473,24 @@ mod tests {
             subscribers: 312,
             trend: [1, 4, 8].into(),
         });
-        let shown = Shown::default();
+        let shown = Shown { now: vec![(0.0, 0.0), (99_999_999.0, 1e11)], ..Shown::default() };
         for (width, height) in [(80, 24), (20, 5), (1, 1), (200, 60)] {
             let mut terminal = Terminal::new(TestBackend::new(width, height)).expect("memory");
             let drawing = Drawing { board: &board, view: &view, shown: &shown, reveal: &Reveal::Nothing };
             terminal.draw(|frame| drawing.draw(frame)).expect("memory");
             let screen: String = terminal.backend().buffer().content().iter().map(|cell| cell.symbol()).collect();
             if width >= 80 {
-                for wanted in ["mirror0", "ring 7", "203.0.113.7", "0.98", "▁▄█", "none so far", "q end"] {
+                for wanted in [
+                    "mirror-po…",
+                    "ring 7 card 0 queue 0",
+                    "ring 999G card 999G queue 999G",
+                    "4 of 6",
+                    "203.0.113.7",
+                    "0.98",
+                    "▁▄█",
+                    "none so far",
+                    "q end",
+                ] {
                     assert!(screen.contains(wanted), "{width}x{height}: {wanted} is missing in {screen}");
                 }
             }

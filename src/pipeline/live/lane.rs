@@ -164,6 +164,9 @@ impl Filer<'_> {
     fn take(&mut self, frame: &Frame<'_>) {
         self.seen.frames += 1;
         self.seen.wire_bytes += u64::from(frame.wire_bytes);
+        if self.latest == TimestampNs::ZERO {
+            self.begin_at(frame.ts);
+        }
         if self.end.is_none_or(|end| frame.ts >= end) || self.latest.since(frame.ts) > CLOCK_STEP_BACK {
             self.stopped |= self.cross(frame.ts).is_err();
         }
@@ -178,12 +181,18 @@ impl Filer<'_> {
         }
     }
 
-    /// The first frame of all, one past the window's end, or one of a clock that stepped far back.
+    /// This lane's first frame, which may come into a window that another lane opened. One of a pipeline that was built anew
+    /// over the same source is not the first.
     #[cold]
-    fn cross(&mut self, ts: TimestampNs) -> Result<(), Stopped> {
+    fn begin_at(&mut self, ts: TimestampNs) {
         if self.gauges.first_ts_ns.load(Relaxed) == 0 {
             self.gauges.first_ts_ns.store(ts.0, Relaxed);
         }
+    }
+
+    /// The first frame of all, one past the window's end, or one of a clock that stepped far back.
+    #[cold]
+    fn cross(&mut self, ts: TimestampNs) -> Result<(), Stopped> {
         // What is counted by now belongs to the window that ends.
         self.note_frames();
         self.flush()?;
