@@ -125,10 +125,21 @@ pub fn main() -> ExitCode {
         Ok(status) => status.into(),
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            talk.error(&format!("{error:#}"));
+            talk.error(&with_causes(&error));
             error.downcast_ref::<Failed>().map_or(Status::Usage, |failed| failed.status).into()
         }
     }
+}
+
+/// An error and what it came from. Many errors name their cause themselves: what is said is not said again.
+fn with_causes(error: &anyhow::Error) -> String {
+    let mut said = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !said.contains(&cause) {
+            said = format!("{said}: {cause}");
+        }
+    }
+    said
 }
 
 fn run(cli: Cli, talk: &Talk) -> anyhow::Result<Status> {

@@ -193,7 +193,7 @@ pub fn run(mut args: Args, talk: &Talk) -> anyhow::Result<Status> {
         && let Err(error) = notify(&mut webhook, &news_of(&swept, &told))
     {
         // What was not heard is not told: the next sweep says it again.
-        talk.error(&format!("{error:#}"));
+        talk.error(&super::with_causes(&error));
         unheard = true;
     }
     if !unheard {
