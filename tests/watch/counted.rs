@@ -33,6 +33,23 @@ fn at_top_speed_through_a_small_ring_every_packet_is_seen_or_counted() {
 }
 
 #[test]
+fn several_interfaces_all_of_them_and_queues_of_one_count_each_packet_where_it_passed() {
+    for (options, times) in [(&["-i", "va"][..], 2), (&["-i", "any"], 3), (&["--fanout", "2"], 1)] {
+        let Some(net) = Net::new(&["tcpreplay"]) else { return };
+        let folder = folder();
+        // Without fragments, as above.
+        let (capture, _) = shipped("injection", folder.path());
+        let watch = Watch::start(&net, &[&["--format", "json"], options].concat());
+        let sent = net.send(&capture, &["--topspeed", "--limit", "3000", "-K"]);
+        let stats = watch.stop().stats();
+        // It leaves by `va` and comes in by `vb`; `any` hears both.
+        assert_eq!(accounted(&stats), sent * times, "{options:?}: {stats}");
+        let times = ["first_packet", "last_packet"].map(|key| stats[key].as_str().unwrap_or_default().to_owned());
+        assert_eq!(times[0][..10], times[1][..10], "{options:?}: a lane begins with its first packet: {times:?}");
+    }
+}
+
+#[test]
 fn a_filter_is_checked_before_the_start_and_kept_by_the_kernel() {
     let Some(net) = Net::new(&["tcpreplay"]) else { return };
     let program = env!("CARGO_BIN_EXE_trawlwatch");

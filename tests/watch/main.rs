@@ -5,10 +5,14 @@
 
 mod net;
 mod program;
+mod stamped;
 
+mod clocks;
 mod confined;
 mod counted;
 mod faults;
+mod pace;
 mod same;
 mod seen;
+mod service;
 mod view;

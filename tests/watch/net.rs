@@ -15,12 +15,7 @@ impl Net {
     /// A new one; none, aloud, where that is not permitted or `tools` are missing.
     pub fn new(tools: &[&str]) -> Option<Self> {
         for tool in tools.iter().chain(&["ip"]) {
-            let found = std::env::var_os("PATH").is_some_and(|path| {
-                std::env::split_paths(&path)
-                    .chain(["/usr/sbin".into(), "/sbin".into()])
-                    .any(|dir| dir.join(tool).is_file())
-            });
-            if !found {
+            if find(tool).is_none() {
                 println!("not run: {tool} is missing; `make live-tools` installs it");
                 return None;
             }
@@ -38,6 +33,11 @@ impl Net {
             return None;
         }
         Some(net)
+    }
+
+    /// Its name, as `ip netns` knows it.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Makes the pair and switches it on.
@@ -79,6 +79,14 @@ impl Drop for Net {
     fn drop(&mut self) {
         ran(&mut ip(&["netns", "del", &self.name]));
     }
+}
+
+/// Where a tool lies: in the path, where tools of root lie, or in the build's own `validators/bin`.
+pub fn find(tool: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let target = Path::new(env!("CARGO_BIN_EXE_trawlwatch")).ancestors().nth(2).expect("TARGET/PROFILE/trawlwatch");
+    let more = ["/usr/sbin".into(), "/sbin".into(), target.join("validators/bin")];
+    std::env::split_paths(&path).chain(more).map(|folder| folder.join(tool)).find(|place| place.is_file())
 }
 
 fn ip(args: &[&str]) -> Command {

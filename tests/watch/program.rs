@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::Value;
 
@@ -15,8 +15,15 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A run under way.
 pub struct Watch {
     child: Child,
-    stdout: Arc<Mutex<String>>,
-    stderr: Arc<Mutex<String>>,
+    stdout: Arc<Mutex<Lines>>,
+    stderr: Arc<Mutex<Lines>>,
+}
+
+/// What was said, and when each line came.
+#[derive(Default)]
+struct Lines {
+    text: String,
+    came: Vec<SystemTime>,
 }
 
 /// What a run came to.
@@ -30,9 +37,15 @@ pub struct Ended {
 impl Watch {
     /// Starts it, and waits until it listens.
     pub fn start(net: &Net, args: &[&str]) -> Self {
+        Self::start_with(net, &[], args)
+    }
+
+    /// The same, with variables in its environment.
+    pub fn start_with(net: &Net, variables: &[(&str, &str)], args: &[&str]) -> Self {
         let program = env!("CARGO_BIN_EXE_trawlwatch");
         let mut child = net
             .command(program)
+            .envs(variables.iter().copied())
             .args(["watch", "-i", "vb"])
             .args(args)
             .stdout(Stdio::piped())
@@ -53,11 +66,17 @@ impl Watch {
     }
 
     pub fn stdout(&self) -> String {
-        self.stdout.lock().expect("no panic").clone()
+        self.stdout.lock().expect("no panic").text.clone()
+    }
+
+    /// Lines of standard output so far, each with the moment at which it came.
+    pub fn told(&self) -> Vec<(SystemTime, Value)> {
+        let stdout = self.stdout.lock().expect("no panic");
+        stdout.came.iter().copied().zip(lines(&stdout.text)).collect()
     }
 
     pub fn stderr(&self) -> String {
-        self.stderr.lock().expect("no panic").clone()
+        self.stderr.lock().expect("no panic").text.clone()
     }
 
     /// Waits until something is so; panics with all that was said when it never is.
@@ -141,14 +160,15 @@ fn lines(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in {line}"))).collect()
 }
 
-fn collect(from: impl Read + Send + 'static) -> Arc<Mutex<String>> {
-    let text = Arc::new(Mutex::new(String::new()));
+fn collect(from: impl Read + Send + 'static) -> Arc<Mutex<Lines>> {
+    let text = Arc::new(Mutex::new(Lines::default()));
     let to = Arc::clone(&text);
     std::thread::spawn(move || {
         for line in BufReader::new(from).lines().map_while(Result::ok) {
             let mut to = to.lock().expect("no panic");
-            to.push_str(&line);
-            to.push('\n');
+            to.came.push(SystemTime::now());
+            to.text.push_str(&line);
+            to.text.push('\n');
         }
     });
     text

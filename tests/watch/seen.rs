@@ -1,6 +1,9 @@
 //! What a run shows of itself: metrics that count what was sent, health, and what sampling takes from a finding.
 
-use super::net::{Net, folder, shipped};
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use super::net::{Net, find, folder, shipped};
 use super::program::Watch;
 
 #[test]
@@ -24,6 +27,9 @@ fn metrics_count_what_was_sent_and_sampling_shows_in_findings() {
     let counted = format!("trawlwatch_capture_packets_total{{interface=\"vb\",queue=\"0\"}} {sent}\n");
     watch.wait_for("the count", |_| ask("/metrics", "accept: */*").contains(&counted));
     watch.wait_for("a finding", |_| ask("/metrics", "accept: */*").contains("technique=\"traffic-mirroring\""));
+    let plain = ask("/metrics", "accept: */*");
+    // curl has put the status behind it.
+    heard_by_promtool(plain.strip_suffix("200").expect("the status"));
     let open = ask("/metrics", "accept: application/openmetrics-text");
     assert!(open.contains("# TYPE trawlwatch_capture_packets counter\n") && open.contains("# EOF\n"), "{open}");
     assert!(open.contains("trawlwatch_stage_duration_seconds_bucket{stage=\"batch\",le=\"+Inf\"}"), "{open}");
@@ -35,4 +41,25 @@ fn metrics_count_what_was_sent_and_sampling_shows_in_findings() {
         assert_eq!(confidence["value"], 0.1, "{line}");
         assert!(line["trawl"]["explanation"].as_str().is_some_and(|text| text.contains("one packet in 10")), "{line}");
     }
+}
+
+/// `promtool check metrics` has nothing to say about them, and would.
+fn heard_by_promtool(metrics: &str) {
+    let Some(promtool) = find("promtool") else {
+        println!("not run: promtool is missing; `make promtool` installs it");
+        return;
+    };
+    let check = |text: &str| {
+        let mut command = Command::new(&promtool);
+        command.args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("promtool starts");
+        child.stdin.take().expect("piped").write_all(text.as_bytes()).expect("reads");
+        let out = child.wait_with_output().expect("ends");
+        (out.status.success(), String::from_utf8_lossy(&[out.stdout, out.stderr].concat()).into_owned())
+    };
+    let (is_clean, said) = check(metrics);
+    assert!(is_clean && said.trim().is_empty(), "promtool: {said}");
+    assert!(metrics.contains("trawlwatch_findings_total{technique="), "findings are among what was checked: {metrics}");
+    let without_help = metrics.replacen("# HELP trawlwatch_windows_total", "# note", 1);
+    assert!(!check(&without_help).0, "a metric without help is refused");
 }
