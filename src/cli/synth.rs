@@ -8,8 +8,9 @@ use anyhow::{Context, bail};
 
 use super::Status;
 use super::talk::Talk;
+use crate::policy::size;
 use crate::synth::suite::{SUITES, Suite};
-use crate::synth::{FAULTS, Overwrite, PROGRAMS, Role, Scenario, ScenarioWords, SynthReport, WORLDS};
+use crate::synth::{self, FAULTS, Overwrite, PROGRAMS, Role, Scenario, ScenarioWords, SynthReport, WORLDS};
 
 /// Write labelled captures of a population, from a seed
 ///
@@ -65,10 +66,18 @@ pub struct Args {
     /// Folder of the suite
     #[arg(value_name = "DIR", requires = "suite")]
     dir: Option<PathBuf>,
-    /// Write over files that exist
+    /// Say the SHA-256 of large captures too (over 64 MiB): reading one again takes as long as writing it
+    #[arg(long)]
+    digest: bool,
+    /// Write over files that exist, and beyond what the disk seems to have room for
     #[arg(long)]
     force: bool,
 }
+
+/// Captures up to this size are read again for their digest whether or not somebody asks: some hundredths of a second.
+const DIGEST_UNASKED_BYTES: u64 = 64 << 20;
+/// From this size on a capture is announced before it is written.
+const LARGE_BYTES: u64 = 1 << 30;
 
 /// Captures of a suite that a list names.
 const PARTS_LISTED_MAX: usize = 30;
@@ -103,8 +112,40 @@ pub fn run(args: &Args, talk: &Talk) -> anyhow::Result<Status> {
         faults: args.fault.clone(),
         seed: args.seed,
     };
-    say(&Scenario::try_from(words)?.write(output, overwrite)?, talk, &mut out)?;
+    let scenario = Scenario::try_from(words)?;
+    look_ahead(&scenario, output, overwrite, talk)?;
+    say(&scenario.write(output, overwrite)?, args.digest, talk, &mut out)?;
     Ok(Status::Quiet)
+}
+
+/// Says how large a capture will be where it is large, and refuses what the disk has no room for.
+fn look_ahead(scenario: &Scenario, path: &Path, overwrite: Overwrite, talk: &Talk) -> anyhow::Result<()> {
+    let forecast = scenario.forecast(path)?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // What is written over makes room first.
+    let there = std::fs::metadata(path).map_or(0, |file| file.len());
+    let room = synth::room_bytes(folder).map(|bytes| bytes.saturating_add(there));
+    let about = if forecast.is_exact { "" } else { "about " };
+    let size = size::show(forecast.file_bytes);
+    let cure = "make people quieter (--activity 0.1), their transfers lighter (--volume 0.01), the capture shorter (--hours), \
+                or pack it (NAME.pcap.zst)";
+    if let Some(room) = room.filter(|room| forecast.file_bytes > *room) {
+        let room = size::show(room);
+        if overwrite == Overwrite::Never {
+            bail!(
+                "{}: {about}{size} would be written, and {room} are free there; {cure}; --force writes it all the same",
+                path.display()
+            );
+        }
+        talk.warn(&format!("{}: {about}{size} will be written, and {room} are free there", path.display()));
+    } else if forecast.file_bytes >= LARGE_BYTES {
+        talk.note(&format!(
+            "{}: {about}{} packets, {size} will be written; to get less, {cure}",
+            path.display(),
+            forecast.packets
+        ));
+    }
+    Ok(())
 }
 
 /// Which captures of a suite are wanted.
@@ -157,15 +198,19 @@ fn write_suite(
     }
     std::fs::create_dir_all(dir).with_context(|| format!("{}: cannot make the folder", dir.display()))?;
     for part in parts {
-        say(&part.write(dir, overwrite)?, talk, out)?;
+        look_ahead(&part.scenario()?, &dir.join(&part.name), overwrite, talk)?;
+        say(&part.write(dir, overwrite)?, true, talk, out)?;
     }
     Ok(())
 }
 
-fn say(report: &SynthReport, talk: &Talk, out: &mut impl Write) -> anyhow::Result<()> {
-    let sha256 = report.sha256()?;
+fn say(report: &SynthReport, digest: bool, talk: &Talk, out: &mut impl Write) -> anyhow::Result<()> {
     let (packets, bytes) = (report.written.packets, report.written.file_bytes);
-    writeln!(out, "{}  packets={packets}  bytes={bytes}  sha256={sha256}", report.capture.display())?;
+    write!(out, "{}  packets={packets}  bytes={bytes}", report.capture.display())?;
+    if digest || bytes <= DIGEST_UNASKED_BYTES {
+        write!(out, "  sha256={}", report.sha256()?)?;
+    }
+    writeln!(out)?;
     for (kind, packets, subscribers) in &report.programs {
         talk.detail(&format!("{kind}: {packets} packets of its own, {subscribers} subscribers"));
         if *packets == 0 && kind != &"retransmissions" {

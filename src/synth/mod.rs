@@ -12,6 +12,7 @@
 mod artefacts;
 mod dice;
 mod faults;
+mod forecast;
 mod labels;
 mod places;
 mod programs;
@@ -23,6 +24,7 @@ mod wire;
 mod write;
 
 pub use faults::{FAULTS, FaultError};
+pub use forecast::{Forecast, room_bytes};
 pub use programs::knobs::{Knob, KnobError, KnobUnit, Knobs};
 pub use programs::{PROGRAMS, Program, Role};
 pub use scenario::{Overwrite, Scenario, ScenarioError, ScenarioWords, SynthError, SynthReport};

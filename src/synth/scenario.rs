@@ -248,17 +248,49 @@ impl Scenario {
 
     fn play(&self, stage: &mut Stage, path: &Path, beside: Beside) -> Result<SynthReport, SynthError> {
         let seeds = Seeds::new(self.seed);
-        let mut town = Town::new(self.world, &seeds, self.subscribers, self.activity, self.volume, stage);
-        let (mut taps, mut registered) = (Vec::new(), Vec::new());
-        network::install(&mut Cx { stage: &mut *stage, town: &mut town }, &mut registered);
-        habits::install(&mut Cx { stage: &mut *stage, town: &mut town });
-        self.install(stage, &mut town, &mut taps, &mut registered);
-        town.loss = self.faults.loss.unwrap_or(town.loss);
+        let (mut town, mut taps, registered) = self.set(&seeds, self.subscribers, stage);
         let out = CaptureWriter::create(path)?;
         let mut out = CapturePoint::new(out, self.faults, [stage.start, stage.end], &seeds);
         stage.run(&mut town, &mut taps, &mut out)?;
         let written = out.finish()?;
         self.describe(path, beside, written, &stage.tallies[1..], &registered, &town)
+    }
+
+    /// Sets the stage: the world, everybody in it, and what the register says of them.
+    pub(super) fn set(
+        &self,
+        seeds: &Seeds,
+        subscribers: u32,
+        stage: &mut Stage,
+    ) -> (Town, Vec<Box<dyn Tap>>, Vec<Registered>) {
+        let mut town = Town::new(self.world, seeds, subscribers, self.activity, self.volume, stage);
+        let (mut taps, mut registered) = (Vec::new(), Vec::new());
+        network::install(&mut Cx { stage: &mut *stage, town: &mut town }, &mut registered);
+        habits::install(&mut Cx { stage: &mut *stage, town: &mut town });
+        self.install(stage, &mut town, &mut taps, &mut registered);
+        town.loss = self.faults.loss.unwrap_or(town.loss);
+        (town, taps, registered)
+    }
+
+    /// Begin and end.
+    pub(super) fn span(&self) -> [TimestampNs; 2] {
+        [self.start, self.start.after(self.lasts)]
+    }
+
+    pub(super) fn subscribers(&self) -> u32 {
+        self.subscribers
+    }
+
+    pub(super) fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    pub(super) fn faults(&self) -> Faults {
+        self.faults
+    }
+
+    pub(super) fn world(&self) -> &'static World {
+        self.world
     }
 
     fn install(

@@ -118,6 +118,8 @@ pub(crate) struct Stage {
     pub(crate) plane: Option<UserPlane>,
     pub(crate) start: TimestampNs,
     pub(crate) end: TimestampNs,
+    /// How many packets a run may still send before it pauses.
+    pub(crate) packets_left: u64,
     /// Every frame and the label of who sent it, where a test looks on.
     #[cfg(test)]
     pub(crate) witnessed: Option<Vec<Witnessed>>,
@@ -137,6 +139,7 @@ impl Stage {
             plane: None,
             start,
             end,
+            packets_left: u64::MAX,
             #[cfg(test)]
             witnessed: None,
         }
@@ -189,7 +192,17 @@ impl Stage {
         self.due.push(Reverse((at, self.planned, what)));
     }
 
-    /// Runs the world to its end.
+    /// When the next thing happens; the end where nothing will.
+    pub(crate) fn now(&self) -> TimestampNs {
+        self.due.peek().map_or(self.end, |Reverse((at, ..))| *at)
+    }
+
+    /// Whether nothing will happen any more.
+    pub(crate) fn is_over(&self) -> bool {
+        self.due.is_empty()
+    }
+
+    /// Runs the world to its end, or until it has sent as much as it may; another run goes on from there.
     pub(crate) fn run(
         &mut self,
         town: &mut Town,
@@ -197,7 +210,10 @@ impl Stage {
         out: &mut CapturePoint,
     ) -> Result<(), WriteError> {
         let mut frame = Vec::with_capacity(super::wire::FRAME_BYTES_MAX);
-        while let Some(Reverse((at, _, what))) = self.due.pop() {
+        while self.packets_left > 0
+            && let Some(Reverse((at, _, what))) = self.due.pop()
+        {
+            self.packets_left -= u64::from(!matches!(what, What::Wake(_)));
             match what {
                 What::Wake(number) => self.wake(at, number, town),
                 What::Packet(number) => {
@@ -246,8 +262,11 @@ impl Stage {
         let Some([forth, back]) = self.carriers.get_mut(usize::from(plan.carried) - 1) else { return Ok(()) };
         let from_first = plan.source.address == forth.inner_of_first;
         let outer = if from_first { &mut forth.outer } else { &mut back.outer };
-        for frame in outer.frames(inner) {
+        let frames = outer.frames(inner);
+        for frame in frames {
             out.write(at, &frame)?;
+            #[cfg(test)]
+            self.witness(at, plan.label, &frame);
         }
         Ok(())
     }

@@ -61,6 +61,8 @@ impl Write for Counted {
 }
 
 enum Out {
+    /// Frames are counted and forgotten.
+    Nowhere,
     Plain(BufWriter<Counted>),
     Packed(Box<BufWriter<zstd::Encoder<'static, Counted>>>),
 }
@@ -68,6 +70,7 @@ enum Out {
 impl Write for Out {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
+            Self::Nowhere => Ok(bytes.len()),
             Self::Plain(out) => out.write(bytes),
             Self::Packed(out) => out.write(bytes),
         }
@@ -75,6 +78,7 @@ impl Write for Out {
 
     fn flush(&mut self) -> io::Result<()> {
         match self {
+            Self::Nowhere => Ok(()),
             Self::Plain(out) => out.flush(),
             Self::Packed(out) => out.flush(),
         }
@@ -104,6 +108,11 @@ pub(crate) struct CaptureWriter {
 }
 
 impl CaptureWriter {
+    /// A capture that is counted and not kept.
+    pub(crate) fn nowhere() -> Self {
+        Self { out: Out::Nowhere, path: PathBuf::new(), packets: 0, frame_bytes: 0, span: None }
+    }
+
     pub(crate) fn create(path: &Path) -> Result<Self, WriteError> {
         let failed = |source| WriteError::Io { path: path.to_owned(), source };
         let file = Counted { file: File::create(path).map_err(failed)?, bytes: 0 };
@@ -148,6 +157,14 @@ impl CaptureWriter {
         let failed = |source| WriteError::Io { path: path.clone(), source };
         let into_inner = |error: io::Error| WriteError::Io { path: path.clone(), source: error };
         let mut file = match self.out {
+            Out::Nowhere => {
+                return Ok(Written {
+                    packets: self.packets,
+                    frame_bytes: self.frame_bytes,
+                    file_bytes: 0,
+                    span: self.span,
+                });
+            }
             Out::Plain(out) => out.into_inner().map_err(|e| into_inner(e.into_error()))?,
             Out::Packed(out) => out.into_inner().map_err(|e| into_inner(e.into_error()))?.finish().map_err(failed)?,
         };
