@@ -223,16 +223,44 @@ fn with_operation(program: &Program, variant: Option<&'static str>, seed: u64, h
     if !settings.is_empty() {
         operation += &format!(":{}", settings.join(","));
     }
-    let all: Vec<String> = negatives().map(thinned).collect();
-    let beside = (0..4).map(|i| all[(seed as usize * 5 + i * 7) % all.len()].clone());
     let name = match variant {
         Some(variant) => format!("{}-{variant}-seed{seed}", program.kind),
         None => format!("{}-seed{seed}", program.kind),
     };
     let mut part = bedded(name, program.about.to_owned(), world, seed, hours, bed);
     part.words.operations.push(operation);
-    part.words.negatives = unique(beside);
+    part.words.negatives = unique(beside(program.kind, seed));
     part
+}
+
+/// Negatives that resemble an operation so much that counting takes them for it: each at its thinned size, or as written.
+const RESEMBLING: &[(&str, &[&str])] = &[
+    ("population-fan-in", &["update-check", "lapsed-entry", "push-keepalive", "site-check", "page-counter", "ntp"]),
+    ("shadow-upload", &["photo-upload", "page-counter", "opaque-upload", "backup", "lapsed-entry"]),
+    ("bulk-exfiltration", &["backup", "photo-upload", "peer-to-peer", "opaque-upload"]),
+    ("record-scraping", &["portal", "crawler", "monitor"]),
+    ("traffic-mirroring", &["site-overlay", "vxlan-overlay", "flow-export-inside", "duplicated-packets"]),
+    ("tap-correlation", &["site-tunnel", "branch-tunnel", "opaque-upload", "backup"]),
+    ("packet-injection", &["stations", "round-robin", "duplicated-packets", "retransmissions"]),
+    ("tls-interception", &["cdn-issuer", "cdn"]),
+    ("dns-hijack", &["chosen-resolvers:subscribers=0.3,resolvers=2", "round-robin"]),
+    ("dns-tunnel", &["name-lists", "long-names", "chosen-resolvers"]),
+    ("cross-border-transfer", &["allowed-transfer", "backup", "photo-upload"]),
+    ("beaconing-implant", &["update-check", "things-cloud", "push-keepalive", "ntp", "site-check"]),
+    ("unattributed-cluster", &["remote-management", "scan", "portal"]),
+];
+
+/// Negatives beside one operation: two that resemble it, by turns, and two of all.
+fn beside(kind: &str, seed: u64) -> impl Iterator<Item = String> {
+    let turn = seed as usize;
+    let alike = RESEMBLING.iter().find(|(of, _)| *of == kind).map_or(&[][..], |(_, alike)| alike);
+    let alike = (0..alike.len().min(2)).map(move |i| alike[(turn + i) % alike.len()]);
+    let alike = alike.map(|text| match negatives().find(|program| program.kind == text) {
+        Some(program) => thinned(program),
+        None => text.to_owned(),
+    });
+    let all: Vec<String> = negatives().map(thinned).collect();
+    alike.chain((0..2).map(move |i| all[(turn * 5 + i * 7) % all.len()].clone()))
 }
 
 /// Several techniques at once.
@@ -317,7 +345,11 @@ fn thinned(program: &Program) -> String {
         "photo-upload" => "subscribers=0.1,bytes=256KiB",
         "peer-to-peer" => "subscribers=0.03,bytes=24KiB,every=90s",
         "site-check" => "subscribers=0.4,period=600s",
-        "site-tunnel" => "rate=2",
+        "site-tunnel" => "rate=6",
+        "site-overlay" => "calls=400",
+        "cdn-issuer" => "visits=6",
+        "stations" => "period=200s",
+        "lapsed-entry" => "visits=2",
         _ => "",
     };
     if settings.is_empty() { program.kind.to_owned() } else { format!("{}:{settings}", program.kind) }
@@ -364,6 +396,19 @@ mod tests {
             let parts = Suite::named(name).expect("a suite").parts();
             assert!(parts.iter().all(|part| (low..=high).contains(&part.seed())), "{name}");
         }
+    }
+
+    #[test]
+    fn every_operation_has_negatives_that_resemble_it() {
+        for program in operations() {
+            let alike = RESEMBLING.iter().find(|(of, _)| *of == program.kind).map(|(_, alike)| *alike);
+            let alike = alike.unwrap_or_else(|| panic!("{}: resembled by nothing", program.kind));
+            for kind in alike {
+                let kind = kind.split(':').next().unwrap_or_default();
+                assert!(negatives().any(|negative| negative.kind == kind), "{}: no negative {kind}", program.kind);
+            }
+        }
+        assert_eq!(RESEMBLING.len(), operations().count());
     }
 
     #[test]

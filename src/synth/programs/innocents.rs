@@ -1,6 +1,6 @@
 //! Innocents: what popular, harmless services look like when a whole town uses them. Each resembles an operation in one way.
 
-use super::knobs::{Knob, KnobUnit, Knobs};
+use super::knobs::{Knob, KnobUnit};
 use super::{Install, Program, Role};
 use crate::synth::dice::{Dice, secs};
 use crate::synth::stage::{Actor, Cx, Wake};
@@ -15,6 +15,7 @@ use crate::units::TimestampNs;
 
 const SUBSCRIBERS: Knob =
     Knob { name: "subscribers", default: "0.2", unit: KnobUnit::Share, about: "share of the homes that take part" };
+const SUBSCRIBERS_MOST: Knob = Knob { default: "0.7", ..SUBSCRIBERS };
 const SIZE: Knob =
     Knob { name: "bytes", default: "6MiB", unit: KnobUnit::Bytes, about: "plain bytes of one transfer (median)" };
 
@@ -86,7 +87,7 @@ impl Actor for Member {
 /// Lets a share of the homes take part.
 fn take_part(
     install: &mut Install,
-    knobs: &Knobs,
+    share: f64,
     kinds: &[DeviceKind],
     services: &[u32],
     port: u16,
@@ -97,7 +98,7 @@ fn take_part(
     let mut dice = install.dice("members");
     let (start, end) = (install.cx.stage.start, install.cx.stage.end);
     let lasts_s = end.since(start).as_secs_f64();
-    for device in install.cx.town.members(kinds, knobs.number("subscribers"), &mut dice) {
+    for device in install.cx.town.members(kinds, share, &mut dice) {
         let mut own = dice.fork();
         let first = match when {
             When::Once => start.after(own.secs_between(0.02 * lasts_s, 0.9 * lasts_s)),
@@ -109,6 +110,13 @@ fn take_part(
         let member = Member { device, services: services.to_vec(), port, deed, when, label, dice: own };
         install.cx.stage.spawn(first, Box::new(member));
     }
+}
+
+/// People look at pages of these services.
+pub(super) fn visit(install: &mut Install, services: &[u32], share: f64, per_hour: f64) {
+    let script = rounds(3, Gap::LogNormal { median_s: 0.5, sigma: 1.4 }, around(480.0, 0.5), around(9_000.0, 1.6));
+    let (deed, when) = (Deed::Call(script, Opening::Handshake), When::People { per_hour });
+    take_part(install, share, &[Phone, Laptop], services, 443, deed, when);
 }
 
 fn own_service(install: &mut Install, name: &str, addresses: usize) -> u32 {
@@ -143,7 +151,44 @@ pub(super) const ANALYTICS: Program = Program {
         let service = own_service(install, "events.appmeter.example", 3);
         let script = rounds(2, Gap::Exponential { mean_s: 8.0 }, around(1_100.0, 0.7), around(2_100.0, 0.9));
         let when = When::People { per_hour: knobs.number("visits") };
-        take_part(install, knobs, &[Phone, Laptop], &[service], 443, Deed::Call(script, Opening::Handshake), when);
+        take_part(
+            install,
+            knobs.number("subscribers"),
+            &[Phone, Laptop],
+            &[service],
+            443,
+            Deed::Call(script, Opening::Handshake),
+            when,
+        );
+    },
+};
+
+/// A harmless service whose entry in the register nobody renewed.
+pub(super) const LAPSED_ENTRY: Program = Program {
+    kind: "lapsed-entry",
+    role: Role::Negative,
+    about: "most homes use a service for maps and timetables whose entry in the register ran out last year",
+    fact: "nearly everybody sends one party small questions, and the register allows it no more; but people ask, and get far more back",
+    knobs: &[
+        SUBSCRIBERS_MOST,
+        Knob {
+            name: "visits",
+            default: "3",
+            unit: KnobUnit::Count,
+            about: "questions an hour of each, at the busiest",
+        },
+    ],
+    variants: &[],
+    install: |knobs, install| {
+        let service = own_service(install, "plan.reiswijzer.example", 3);
+        let script = rounds(3, Gap::Exponential { mean_s: 12.0 }, around(700.0, 0.5), around(6_500.0, 1.0));
+        let when = When::People { per_hour: knobs.number("visits") };
+        let share = knobs.number("subscribers");
+        take_part(install, share, &[Phone, Laptop], &[service], 443, Deed::Call(script, Opening::Handshake), when);
+        install.policy(
+            "[[authorised]]\nname = \"Travel planner\"\ncollectors = [\"sni:*.reiswijzer.example\"]\n\
+             populations = [\"residents\"]\nlegal_basis = \"contract\"\nreference = \"DPIA-2024-003\"\nexpires = 2025-12-31",
+        );
     },
 };
 
@@ -159,7 +204,15 @@ pub(super) const BACKUP: Program = Program {
         let service = own_service(install, "vault.kluiscloud.example", 2);
         let piece = around((knobs.number("bytes") / 6.0).max(1.0), 1.1);
         let script = rounds(6, Gap::Exponential { mean_s: 2.0 }, piece, around(450.0, 0.3));
-        take_part(install, knobs, &[Laptop], &[service], 443, Deed::Call(script, Opening::Handshake), When::Once);
+        take_part(
+            install,
+            knobs.number("subscribers"),
+            &[Laptop],
+            &[service],
+            443,
+            Deed::Call(script, Opening::Handshake),
+            When::Once,
+        );
     },
 };
 
@@ -179,7 +232,7 @@ pub(super) const VIDEO_CALL: Program = Program {
         let service = own_service(install, "sfu3.praatmee.example", 2);
         let kind = TalkKind::Call { pictures_bps: knobs.number("pictures") };
         let deed = Deed::Talk(kind, around(knobs.number("lasts").max(1.0), 0.5));
-        take_part(install, knobs, &[Phone, Laptop], &[service], 3478, deed, When::Once);
+        take_part(install, knobs.number("subscribers"), &[Phone, Laptop], &[service], 3478, deed, When::Once);
     },
 };
 
@@ -202,7 +255,15 @@ pub(super) const NTP: Program = Program {
     install: |knobs, install| {
         let service = own_service(install, "tijd.klokkenhuis.example", 1);
         let when = When::Timer { every_s: knobs.number("period").max(1.0) };
-        take_part(install, knobs, &[Thing, Television, Laptop, Phone], &[service], 123, Deed::AskTime, when);
+        take_part(
+            install,
+            knobs.number("subscribers"),
+            &[Thing, Television, Laptop, Phone],
+            &[service],
+            123,
+            Deed::AskTime,
+            when,
+        );
     },
 };
 
@@ -219,7 +280,15 @@ pub(super) const UPDATES: Program = Program {
         let piece = around((knobs.number("bytes") / 4.0).max(1.0), 0.05);
         let script = rounds(4, Gap::Exponential { mean_s: 0.6 }, around(610.0, 0.1), piece);
         let deed = Deed::Call(script, Opening::Handshake);
-        take_part(install, knobs, &[Laptop, Phone, Television], &[service], 443, deed, When::Once);
+        take_part(
+            install,
+            knobs.number("subscribers"),
+            &[Laptop, Phone, Television],
+            &[service],
+            443,
+            deed,
+            When::Once,
+        );
     },
 };
 
@@ -254,7 +323,15 @@ pub(super) const CDN: Program = Program {
         }
         let script = rounds(3, Gap::LogNormal { median_s: 0.4, sigma: 1.4 }, around(480.0, 0.5), around(9_000.0, 1.6));
         let when = When::People { per_hour: knobs.number("visits") };
-        take_part(install, knobs, &[Phone, Laptop], &services, 443, Deed::Call(script, Opening::Handshake), when);
+        take_part(
+            install,
+            knobs.number("subscribers"),
+            &[Phone, Laptop],
+            &services,
+            443,
+            Deed::Call(script, Opening::Handshake),
+            when,
+        );
     },
 };
 
@@ -280,7 +357,15 @@ pub(super) const PHOTO_UPLOAD: Program = Program {
         let picture = around((knobs.number("bytes") / 3.0).max(1.0), 1.0);
         let script = rounds(3, Gap::LogNormal { median_s: 1.5, sigma: 1.2 }, picture, around(520.0, 0.4));
         let when = When::People { per_hour: knobs.number("visits") };
-        take_part(install, knobs, &[Phone], &[service], 443, Deed::Call(script, Opening::Handshake), when);
+        take_part(
+            install,
+            knobs.number("subscribers"),
+            &[Phone],
+            &[service],
+            443,
+            Deed::Call(script, Opening::Handshake),
+            when,
+        );
     },
 };
 
@@ -298,7 +383,15 @@ pub(super) const SITE_CHECK: Program = Program {
     install: |knobs, install| {
         let service = own_service(install, "connect.netcheck.example", 2);
         let when = When::Timer { every_s: knobs.number("period").max(1.0) };
-        take_part(install, knobs, &[Phone, Laptop, Television, Thing], &[service], 80, Deed::Check, when);
+        take_part(
+            install,
+            knobs.number("subscribers"),
+            &[Phone, Laptop, Television, Thing],
+            &[service],
+            80,
+            Deed::Check,
+            when,
+        );
     },
 };
 
@@ -319,6 +412,14 @@ pub(super) const PUSH_KEEPALIVE: Program = Program {
         let mut script =
             rounds(u32::MAX, Gap::Regular { every_s, jitter: 0.03 }, around(31.0, 0.05), around(31.0, 0.4));
         script.first = Gap::Exponential { mean_s: every_s };
-        take_part(install, knobs, &[Phone], &[service], 5223, Deed::Call(script, Opening::Midway), When::Standing);
+        take_part(
+            install,
+            knobs.number("subscribers"),
+            &[Phone],
+            &[service],
+            5223,
+            Deed::Call(script, Opening::Midway),
+            When::Standing,
+        );
     },
 };

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::knobs::{Knob, KnobUnit};
-use super::{Program, Role, Variant};
+use super::{Program, Role, Variant, innocents};
 use crate::detect::finding::Technique;
 use crate::synth::town::homes::DeviceKind;
 use crate::synth::town::intercept::Interceptor;
@@ -58,5 +58,43 @@ pub(super) const OPERATION: Program = Program {
         }
         let label = install.label;
         install.cx.town.interceptor = Some(Interceptor { homes, shown, label });
+    },
+};
+
+/// Names that a CDN's own certificates name.
+const CDN_NAMES: usize = 180;
+
+/// A CDN that mints the certificates of all its customers itself.
+pub(super) const CDN_ISSUER: Program = Program {
+    kind: "cdn-issuer",
+    role: Role::Negative,
+    about: "a CDN mints certificates for all names that it serves, and answers for them from its own addresses",
+    fact: "one issuer, one key and one server for very many unrelated names; but on the CDN's own prefixes, and the same for everybody",
+    knobs: &[
+        Knob { name: "subscribers", default: "0.5", unit: KnobUnit::Share, about: "share of the homes that visit" },
+        Knob { name: "visits", default: "10", unit: KnobUnit::Count, about: "visits an hour of each, at the busiest" },
+    ],
+    variants: &[],
+    install: |knobs, install| {
+        let mut dice = install.dice("cdn issuer");
+        let issuer = Issuer::new("US", "Kastanet Inc", "Kastanet Edge CA 4", &mut dice);
+        let mint = dice.fork();
+        let shared = install.cx.town.catalogue.add_on_cdn("edge.kastanet.example".to_owned());
+        let shared = install.cx.town.catalogue.get(shared).addresses.clone();
+        let words = ["bakker", "fiets", "school", "kapper", "museum", "camping", "drukker", "tuin", "klus", "zwembad"];
+        let mut services = Vec::with_capacity(CDN_NAMES);
+        for i in 0..CDN_NAMES {
+            let name = format!("www.{}{}.example", words[i % words.len()], 1 + i / words.len());
+            let number = install.cx.town.catalogue.add_on_cdn(name.clone());
+            let service = &mut install.cx.town.catalogue.services[number as usize];
+            service.addresses.clone_from(&shared);
+            service.tls.chain = Rc::new(issuer.chain(&[name], &mut mint.clone()));
+            // Half of its customers have not turned the new version on.
+            let new = dice.chance(0.5);
+            service.tls.version = if new { ServerVersion::Tls13 } else { ServerVersion::Tls12 };
+            services.push(number);
+        }
+        services.iter().for_each(|service| install.note_party(*service));
+        innocents::visit(install, &services, knobs.number("subscribers"), knobs.number("visits"));
     },
 };

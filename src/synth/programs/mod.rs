@@ -1,6 +1,7 @@
 //! Programs: operations, and the innocent traffic that resembles them. One file a family, one register.
 //! In: a kind and its knobs. Out: actors and taps in the world, and what the labels and the policy will say of them.
 
+pub(crate) mod answers;
 pub(crate) mod beaconing;
 pub(crate) mod copies;
 pub(crate) mod dns_hijack;
@@ -136,6 +137,10 @@ pub const PROGRAMS: &[Program] = &[
     innocents::PUSH_KEEPALIVE,
     innocents::PHOTO_UPLOAD,
     innocents::SITE_CHECK,
+    innocents::LAPSED_ENTRY,
+    interception::CDN_ISSUER,
+    answers::STATIONS,
+    answers::ROUND_ROBIN,
     floods::DDOS,
     floods::SCAN,
     dns_hijack::CHOSEN_RESOLVERS,
@@ -144,6 +149,7 @@ pub const PROGRAMS: &[Program] = &[
     copies::RETRANSMISSIONS,
     copies::DUPLICATED_PACKETS,
     overlay::VXLAN_OVERLAY,
+    overlay::SITE_OVERLAY,
     inside::FLOW_EXPORT_INSIDE,
     inside::SITE_TUNNEL,
     peers::PEER_TO_PEER,

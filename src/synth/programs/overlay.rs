@@ -1,4 +1,4 @@
-//! A VXLAN overlay between two racks of the town itself: machines inside talk to machines inside, wrapped on the way.
+//! Overlays: machines of one owner that talk to each other wrapped on the way: between two racks inside, and to another site.
 
 use super::knobs::{Knob, KnobUnit};
 use super::{Install, Program, Role};
@@ -18,6 +18,10 @@ use crate::units::TimestampNs;
 const RACKS: [[u8; 2]; 2] = [[250, 10], [250, 11]];
 const CLIENT: [u8; 2] = [251, 20];
 const SERVER: [u8; 2] = [251, 30];
+/// Of the other site: its gateway stands outside, its servers have addresses of the owner's own space.
+const GATEWAY: [u8; 2] = [250, 20];
+const DESK: [u8; 2] = [251, 40];
+const FAR_SERVER: [u8; 2] = [251, 50];
 
 /// The overlay.
 pub(super) const VXLAN_OVERLAY: Program = Program {
@@ -33,23 +37,58 @@ pub(super) const VXLAN_OVERLAY: Program = Program {
     }],
     variants: &[],
     install: |knobs, install| {
-        let device = add_machine(install);
+        let device = add_machine(install, CLIENT);
         let (service, carried) = add_server(install);
         let dice = install.dice("overlay");
         let label = install.label;
         let per_hour = knobs.number("calls");
-        let machine = Machine { device, service, carried, per_hour, label, dice };
-        let start = install.cx.stage.start;
-        install.cx.stage.spawn(start, Box::new(machine));
+        begin(install, Machine { device, service, carried, per_hour, label, dice });
         let [a, b] = RACKS.map(|[c, d]| install.cx.town.machine_at(c, d));
         install.cx.stage.tallies[usize::from(label)].parties.extend([a, b]);
     },
 };
 
+/// A GRE tunnel to another site of the same owner, whose gateway is an ordinary address of the wide network.
+pub(super) const SITE_OVERLAY: Program = Program {
+    kind: "site-overlay",
+    role: Role::Negative,
+    about: "desks of the network work on servers of the owner's other site, through a GRE tunnel between the two gateways",
+    fact: "wrapped packets of inside addresses go to an outsider, more than a mirror sends; but both ways, and seen nowhere else",
+    knobs: &[Knob { name: "calls", default: "700", unit: KnobUnit::Count, about: "calls an hour between the sites" }],
+    variants: &[],
+    install: |knobs, install| {
+        let device = add_machine(install, DESK);
+        let gateway = install.cx.town.catalogue.add_own("gw.filiaal-noord.example".to_owned(), 1);
+        install.note_party(gateway);
+        let far = install.cx.town.catalogue.get(gateway);
+        let (address, delay) = (far.addresses.first().copied().unwrap_or_default(), far.delay);
+        let (ttl, hops) = (255 - far.hops, far.hops);
+        install.place(&[address], "NL", 64_592, "Own network, site north");
+        let [desk, server, own] = [DESK, FAR_SERVER, GATEWAY].map(|[c, d]| install.cx.town.machine_at(c, d));
+        let name = "files.filiaal-noord.example".to_owned();
+        let service = install.cx.town.catalogue.add_machine(name, server);
+        install.cx.town.catalogue.services[service as usize].delay = delay;
+        // Wrapped on the way, the inner packet passes no router of the wide network.
+        install.cx.town.catalogue.services[service as usize].hops = u8::from(hops > 0);
+        let ends = [own, address].map(|address| Endpoint { address, port: 0 });
+        let mut dice = install.dice("site overlay");
+        let mut end = |ends, ttl| CarrierEnd {
+            inner_of_first: desk,
+            outer: Outer { wrapping: Wrapping::Gre, ends, ttl, session: 0, number: 0, id: dice.short() },
+        };
+        let pair = [end(ends, 255), end([ends[1], ends[0]], ttl)];
+        install.cx.stage.carriers.push(pair);
+        let carried = install.cx.stage.carriers.len() as u8;
+        let (per_hour, label) = (knobs.number("calls"), install.label);
+        let dice = install.dice("desk");
+        begin(install, Machine { device, service, carried, per_hour, label, dice });
+    },
+};
+
 /// A machine that calls; it has no people and no router in front of it.
-fn add_machine(install: &mut Install) -> DeviceNumber {
+fn add_machine(install: &mut Install, [c, d]: [u8; 2]) -> DeviceNumber {
     let mut dice = install.dice("machine");
-    let address = install.cx.town.machine_at(CLIENT[0], CLIENT[1]).as_v4().unwrap_or_default();
+    let address = install.cx.town.machine_at(c, d).as_v4().unwrap_or_default();
     let number = install.cx.town.add_machine(address, Distance::NEAR, &LINUX, &OPENSSL, &mut dice, install.cx.stage);
     let home = install.cx.town.device(number).home as usize;
     install.cx.town.homes[home].mss = 1_410;
@@ -65,6 +104,12 @@ fn add_server(install: &mut Install) -> (u32, u8) {
     let end = |ends| CarrierEnd { inner_of_first: client, outer: outer(ends) };
     install.cx.stage.carriers.push([end([a, b]), end([b, a])]);
     (service, install.cx.stage.carriers.len() as u8)
+}
+
+/// Lets a machine call from some time on.
+fn begin(install: &mut Install, mut machine: Machine) {
+    let first = install.cx.stage.start.after(machine.dice.secs_exponential(3600.0 / machine.per_hour));
+    install.cx.stage.spawn(first, Box::new(machine));
 }
 
 struct Machine {

@@ -84,6 +84,10 @@ pub(crate) struct Service {
     pub(crate) delay: DurationNs,
     pub(crate) tls: ServerStack,
     pub(crate) quic: bool,
+    /// Share of segments lost on its own last stretch, beside what the subscriber's line loses.
+    pub(crate) loss: f64,
+    /// Keeps nothing of what it sent: what was lost it makes anew, with what its clock says by then (uIP and its like).
+    pub(crate) rebuilds: bool,
 }
 
 /// A place where services live.
@@ -291,6 +295,8 @@ impl Catalogue {
                 chain: Rc::new(self.issuers[dice.weighted(&[6.0, 3.0, 1.0])].chain(&names, dice)),
             },
             quic: cdn && matches!(kind, Kind::Web | Kind::Assets | Kind::Video | Kind::Social) && dice.chance(0.5),
+            loss: 0.0,
+            rebuilds: false,
             name,
             addresses,
         }

@@ -150,7 +150,7 @@ impl Dial {
             bps: home.down_bps,
             ids: server_ids,
         };
-        let (loss, mss) = (home.loss.unwrap_or(town.loss), home.mss - v6);
+        let (loss, mss) = (home.loss.unwrap_or(town.loss) + service.loss, home.mss - v6);
         let carrier = match self.way {
             Way::Http { method, path, kind } => {
                 Carrier::Http { method, path, kind, service: self.service, agent: device.agent }

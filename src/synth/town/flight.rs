@@ -120,7 +120,9 @@ impl Connection {
         arrivals.sort();
         let again = self.receive(receiver, base, bytes, &mut arrivals, lost.map(|i| (i, last_at)));
         if let (Some(at), Some(i)) = (again, lost) {
-            self.draft_segment(at, side, base, i as u64 * segment, piece(i), false);
+            let sent_at = times.get(i).copied().unwrap_or(start);
+            let piece = self.made_anew(piece(i), side, at.since(sent_at));
+            self.draft_segment(at, side, base, i as u64 * segment, piece, false);
         }
         let arrived = arrivals.last().map_or(last_at, |(at, _)| *at).max(last_at);
         let half = self.half(side);
@@ -136,6 +138,18 @@ impl Connection {
         let rtt = DurationNs(self.turn(Side::Orig).0 + self.turn(Side::Resp).0);
         let round = if again.is_some() { arrived } else { times.first().copied().unwrap_or(start) };
         Progress { next_at: round.after(rtt).max(arrived.after(gap)), done_at: ends.then_some(arrived) }
+    }
+
+    /// What a sender that keeps nothing sends instead of what was lost: the same, but for its clock.
+    fn made_anew(&self, piece: (Source, u64, u16), side: Side, later: DurationNs) -> (Source, u64, u16) {
+        let (Some(rebuilt), Side::Resp, (Source::HeadThenOpaque { head, base }, ..)) = (&self.rebuilt, side, &piece)
+        else {
+            return piece;
+        };
+        let (digits, mut anew) = (rebuilt.digits_at as usize, head.to_vec());
+        let said = format!("{:08}", rebuilt.up_ms + later.0 / 1_000_000);
+        anew[digits..digits + said.len()].copy_from_slice(said.as_bytes());
+        (Source::HeadThenOpaque { head: anew.into(), base: *base }, piece.1, piece.2)
     }
 
     /// When each segment of a flight passes.

@@ -90,6 +90,16 @@ enum Phase {
     Closed,
 }
 
+/// Digits of a station's clock.
+pub(super) const UP_DIGITS: u64 = 8;
+
+/// Where an answer that is made anew tells the time, and what it said.
+pub(super) struct Rebuilt {
+    /// Offset of the first digit.
+    pub(super) digits_at: u64,
+    pub(super) up_ms: u64,
+}
+
 /// One connection.
 pub(crate) struct Connection {
     pub(super) ends: [Endpoint; 2],
@@ -107,6 +117,8 @@ pub(crate) struct Connection {
     /// Bytes of the first leg that are under way.
     pub(super) sent: u64,
     pub(super) drafts: Vec<Draft>,
+    /// The answer under way, where its sender keeps nothing.
+    pub(super) rebuilt: Option<Rebuilt>,
     device: DeviceNumber,
     opening: Opening,
     carrier: Carrier,
@@ -159,6 +171,7 @@ impl Connection {
             legs: VecDeque::new(),
             sent: 0,
             drafts: Vec::new(),
+            rebuilt: None,
             device: dial.device,
             opening: dial.opening,
             carrier,
@@ -273,7 +286,7 @@ impl Connection {
             self.push_tickets(DurationNs(300_000), town);
         }
         if round.down > 0 {
-            let flight = self.response(round.down);
+            let flight = self.response(round.down, town);
             self.legs.push_back(Leg { flight, after: wait });
         }
     }
@@ -296,10 +309,20 @@ impl Connection {
         }
     }
 
-    fn response(&mut self, bytes: u64) -> Flight {
+    fn response(&mut self, bytes: u64, town: &Town) -> Flight {
         match self.carrier {
             Carrier::Tls { .. } => self.records(Side::Resp, bytes),
             Carrier::Smb { session } => self.sealed(Side::Resp, session, bytes),
+            Carrier::Http { kind, service, .. } if town.catalogue.get(service).rebuilds => {
+                // A page of few lines that says how long the station has been up, in milliseconds.
+                let mut head = http::response("200 OK", "station", kind, bytes);
+                let up_ms = 10_000_000 + self.dice.below(80_000_000);
+                head.extend(format!("{{\"up\":{up_ms:08}").as_bytes());
+                let own = head.len() as u64;
+                self.rebuilt = Some(Rebuilt { digits_at: own - UP_DIGITS, up_ms });
+                let Flight { side, source, .. } = self.with_head(Side::Resp, head, 0);
+                Flight { side, source, bytes: own + bytes.saturating_sub(6 + UP_DIGITS) }
+            }
             Carrier::Http { kind, .. } => {
                 let head = http::response("200 OK", "nginx", kind, bytes);
                 self.with_head(Side::Resp, head, bytes)
