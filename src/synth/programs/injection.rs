@@ -95,12 +95,14 @@ pub(super) const OPERATION: Program = Program {
         }
         let mut homes: Vec<u32> = victims.iter().map(|device| install.cx.town.device(*device).home).collect();
         homes.sort_unstable();
-        // He stands as far away as servers do.
-        let hops = 7 + dice.below(12) as u8;
+        // He stands as far away as servers do, and begins to count where they do.
+        let like = install.cx.town.catalogue.draw(Kind::PlainWeb, &mut dice);
+        let like = install.cx.town.catalogue.get(like);
+        let own_ttl = like.stack.ttl - like.hops;
         install.cx.town.injector = Some(Injector {
             homes,
             shots: knobs.number("shots"),
-            ttl: (knobs.word("ttl") == "differs").then_some(64 - hops),
+            ttl: (knobs.word("ttl") == "differs").then_some(own_ttl),
             redirects: knobs.word("payload") == "redirect",
             lure,
             label: install.label,

@@ -101,11 +101,13 @@ pub(super) const OPERATION: Program = Program {
             "inside" => install.cx.town.machine_at(255, 9),
             _ => Address::v4([198, 18, 255, 9]),
         };
-        let port = if dice.chance(0.5) { 51_820 } else { 1_024 + dice.below(60_000) as u16 };
+        let port = tunnel_port(&mut dice);
+        let far_ttl = far_ttl(install, service);
         let tunnels = fars
             .iter()
             .map(|far| Tunnel {
                 ends: [Endpoint { address: device, port }, Endpoint { address: *far, port }],
+                ttls: [64, far_ttl],
                 is_esp: knobs.word("carrier") == "esp",
                 spi: dice.int(),
                 number: 0,
@@ -128,9 +130,22 @@ pub(super) const OPERATION: Program = Program {
     },
 };
 
+/// The port on which both ends of a tunnel meet: WireGuard's own, or any.
+fn tunnel_port(dice: &mut Dice) -> u16 {
+    if dice.chance(0.5) { 51_820 } else { 1_024 + dice.below(60_000) as u16 }
+}
+
+/// TTL of the far end's packets at the capture point.
+fn far_ttl(install: &Install, service: u32) -> u8 {
+    let far = install.cx.town.catalogue.get(service);
+    far.stack.ttl - far.hops
+}
+
 /// One tunnel to one far end.
 struct Tunnel {
     ends: [Endpoint; 2],
+    /// Of the device here and of the far end, at the capture point.
+    ttls: [u8; 2],
     is_esp: bool,
     spi: u32,
     number: u64,
@@ -158,13 +173,14 @@ impl Tunnel {
     fn packet(&mut self, at: TimestampNs, bytes: usize, back: bool, label: u16, stage: &mut Stage) {
         self.number += 1;
         let [from, to] = if back { [self.ends[1], self.ends[0]] } else { self.ends };
+        let ttl = self.ttls[usize::from(back)];
         match (self.is_esp, from.address.as_v4(), to.address.as_v4()) {
             (true, Some(source), Some(destination)) => {
                 let mut frame = Vec::with_capacity(bytes + 34);
                 frame.extend(Town::link(from.address));
                 frame.extend([0x08, 0x00]);
                 let id = self.dice.short();
-                let header = Ipv4Header { source, destination, class: 0, id, fragment: 0, ttl: 64, protocol: ESP };
+                let header = Ipv4Header { source, destination, class: 0, id, fragment: 0, ttl, protocol: ESP };
                 let bytes = bytes.next_multiple_of(4).max(24);
                 write_ipv4_header(&header, bytes, &mut frame);
                 frame.extend(self.spi.to_be_bytes());
@@ -180,7 +196,7 @@ impl Tunnel {
                 head[4..8].copy_from_slice(&self.spi.to_le_bytes());
                 head[8..16].copy_from_slice(&self.number.to_le_bytes());
                 let source = Source::Framed { head, head_bytes: 16, base: self.dice.below(1 << 16) };
-                let mut plan = Plan::udp(from, to, 64, source, bytes.next_multiple_of(16).max(32));
+                let mut plan = Plan::udp(from, to, ttl, source, bytes.next_multiple_of(16).max(32));
                 plan.id = IpId::Fixed(self.dice.short());
                 plan.label = label;
                 stage.send(at, plan);
@@ -273,10 +289,11 @@ fn stream(install: &mut Install, name: &str, is_esp: bool, bytes_s: f64, back: f
     let far = install.cx.town.catalogue.get(service).addresses.first().copied().unwrap_or_default();
     let mut dice = install.dice("stream");
     let device = install.cx.town.machine_at(255, 20 + (install.label % 200) as u8);
-    let port = 1_024 + dice.below(60_000) as u16;
+    let (port, far_ttl) = (tunnel_port(&mut dice), far_ttl(install, service));
     let start = install.cx.stage.start;
     let tunnel = Tunnel {
         ends: [Endpoint { address: device, port }, Endpoint { address: far, port }],
+        ttls: [64, far_ttl],
         is_esp,
         spi: dice.int(),
         number: 0,
@@ -286,8 +303,9 @@ fn stream(install: &mut Install, name: &str, is_esp: bool, bytes_s: f64, back: f
         chaffed: start,
         dice: dice.fork(),
     };
+    let first = start.after(dice.secs_between(0.0, 1.0));
     let actor = Streamer { tunnel, bytes_s, back, until: start, level: 0.2, label: install.label, dice };
-    install.cx.stage.spawn(start, Box::new(actor));
+    install.cx.stage.spawn(first, Box::new(actor));
 }
 
 struct Streamer {
