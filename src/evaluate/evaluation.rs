@@ -276,7 +276,8 @@ fn false_by_kind(captures: &[&Judged]) -> Vec<FalseKind> {
 }
 
 fn rate(captures: &[&Judged], techniques: &[Technique]) -> FalseRate {
-    let days = captures.iter().map(|one| one.days).sum();
+    // The sum of nothing is minus zero.
+    let days = captures.iter().map(|one| one.days).sum::<f64>() + 0.0;
     let count = |of: &dyn Fn(&Found) -> bool| {
         captures.iter().flat_map(|one| one.false_findings()).filter(|found| of(found)).count() as u64
     };
@@ -370,6 +371,12 @@ fn false_alarms(captures: &[&Judged]) -> Vec<FalseAlarm> {
         headline: found.headline.clone(),
     };
     alarms.into_iter().map(told).collect()
+}
+
+/// How many false findings each budget comes to over these captures: below one, a single false finding is too much.
+pub fn budgets_in_words(days: f64) -> String {
+    let allowed = BUDGETS_PER_DAY.map(|budget| format!("{budget} a day: {:.0}", (budget * days).floor()));
+    format!("False findings that each budget allows over these {days:.2} days of capture: {}.", allowed.join(", "))
 }
 
 /// How the figures were computed, in a sentence that stands under every table of them.

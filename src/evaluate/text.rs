@@ -3,7 +3,7 @@
 
 use std::io::{self, Write};
 
-use super::evaluation::{Evaluation, method};
+use super::evaluation::{Evaluation, budgets_in_words, method};
 use super::interval::Estimate;
 use super::ranking::BUDGETS_PER_DAY;
 use super::score::TechniqueFigures;
@@ -107,12 +107,15 @@ fn ranking(out: &mut dyn Write, evaluation: &Evaluation) -> io::Result<()> {
             theirs.recall_at_budget.map(|recall| number(recall.value)).join(" "),
         )?;
     }
-    Ok(())
+    writeln!(out, "{}", budgets_in_words(evaluation.everywhere.days))
 }
 
 fn promises(out: &mut dyn Write, evaluation: &Evaluation) -> io::Result<()> {
     let kept = evaluation.promises.iter().filter(|promise| promise.observed > 0);
     writeln!(out, "\nPROMISES (p-values on captures without operations: promised and observed findings)")?;
+    if evaluation.promises.iter().all(|promise| promise.observed == 0) {
+        writeln!(out, "  no finding with a promised probability came")?;
+    }
     for promise in kept {
         let over = if promise.observed as f64 > promise.promised.max(1.0) { "  more than promised" } else { "" };
         writeln!(
