@@ -255,6 +255,11 @@ fn cut(page: &mut String, all: usize) {
 
 /// A table of cells that are escaped already.
 fn table<const N: usize>(page: &mut String, heads: [&str; N], rows: impl Iterator<Item = [String; N]>) {
+    let mut rows = rows.peekable();
+    if rows.peek().is_none() {
+        page.push_str("<p class=dim>none</p>");
+        return;
+    }
     page.push_str("<div class=scroll><table><tr>");
     heads.iter().for_each(|head| {
         let _ = write!(page, "<th>{head}");

@@ -91,7 +91,8 @@ pub fn figures(technique: Technique, captures: &[&Judged], counts: &dyn Fn(&Oper
     let draws = interval::draws(&holds, interval::ROUNDS);
     let (found, trivial) = (sides.found.figures_of(&draws), sides.trivial.figures_of(&draws));
     let gains = found.1.iter().zip(&trivial.1).map(|(a, b)| a.average_precision.zip(b.average_precision));
-    let gain = |pair: Option<(f64, f64)>| pair.map(|(a, b)| a - b);
+    // Nothing less nothing is no minus zero.
+    let gain = |pair: Option<(f64, f64)>| pair.map(|(a, b)| a - b + 0.0);
     let about = BASELINES.iter().find(|baseline| baseline.technique == technique).map_or("", |baseline| baseline.about);
     let of_technique: Vec<(&Judged, &Operation)> =
         captures.iter().flat_map(|one| operations(one, technique, counts).map(|o| (*one, o))).collect();
