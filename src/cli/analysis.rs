@@ -74,7 +74,8 @@ pub fn findings_beside(
     });
     let outcome = run(opened, setting, RowsWanted::None, flows, talk, |window| {
         each_window(&window.summary)?;
-        Ok(analyst.window(window.summary)?)
+        window.spares.give(analyst.window(window.summary)?);
+        Ok(())
     })?;
     let (mut findings, counted) = analyst.finish()?;
     for finding in &mut findings {

@@ -77,11 +77,11 @@ impl<'a> Analyst<'a> {
         }
     }
 
-    /// Takes a window in. The summary was bounded.
+    /// Takes a window in. The summary was bounded. What comes back is empty: memory for another window, for whoever makes some.
     ///
     /// # Errors
     /// When it was made under another policy, key or codebook than the windows before.
-    pub fn window(&mut self, summary: Summary) -> Result<(), MergeError> {
+    pub fn window(&mut self, mut summary: Summary) -> Result<Summary, MergeError> {
         let start = summary.span().start;
         if self.hour.is_past(start) {
             self.close_hour()?;
@@ -91,7 +91,7 @@ impl<'a> Analyst<'a> {
         }
         self.note_limits(summary.limit_hits().named());
         self.look(&summary);
-        let hits = self.hour.add(summary, self.knowledge.limits)?;
+        let hits = self.hour.add(&mut summary, self.knowledge.limits)?;
         self.note_limits(hits);
         // 2, 4, 8 … windows: what repeats slowly is found after a time in proportion to its slowness.
         if self.hour.parts > 1 && self.hour.parts.is_power_of_two() {
@@ -99,7 +99,7 @@ impl<'a> Analyst<'a> {
             self.look(&so_far);
             self.hour.so_far = so_far;
         }
-        Ok(())
+        Ok(summary)
     }
 
     /// Closes what is open and gives all findings, worst first.
@@ -159,14 +159,14 @@ impl<'a> Analyst<'a> {
 
     fn close_hour(&mut self) -> Result<(), MergeError> {
         let parts = self.hour.parts;
-        let hour = self.hour.take();
+        let mut hour = self.hour.take();
         if parts == 0 {
             return Ok(());
         }
         if !parts.is_power_of_two() {
             self.look(&hour);
         }
-        let hits = self.day.add(hour, self.knowledge.limits)?;
+        let hits = self.day.add(&mut hour, self.knowledge.limits)?;
         self.note_limits(hits);
         // What is slow shows after a time in proportion to its slowness, here too; the end of the day looks once more.
         if self.day.parts > 1 && self.day.parts.is_power_of_two() {
@@ -254,12 +254,12 @@ impl Horizon {
     /// Takes a part in; what had to give way in the longer stretch, by limit.
     fn add(
         &mut self,
-        mut part: Summary,
+        part: &mut Summary,
         limits: &SummaryLimits,
     ) -> Result<impl Iterator<Item = (&'static str, u64)> + use<>, MergeError> {
         self.start.get_or_insert(part.span().start.slot_start(self.length));
         part.rollup(self.class);
-        self.so_far.merge(part)?;
+        self.so_far.take_in(part)?;
         let before = self.so_far.limit_hits().named();
         self.so_far.bound(limits);
         self.parts += 1;

@@ -12,7 +12,7 @@ mod worker;
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
 
-use crossbeam::channel::{Receiver, bounded};
+use crossbeam::channel::{Receiver, Sender, bounded};
 
 use crate::capture::frame::FrameBatch;
 use crate::capture::{Captures, FileReport, Filter, FilterError};
@@ -105,6 +105,20 @@ pub struct ClosedWindow {
     pub rows: FlowColumns,
     /// What the workers have counted since the run began.
     pub so_far: Totals,
+    /// Where the summary's memory may go when it has been looked at.
+    pub spares: Spares,
+}
+
+/// Summaries that were looked at, on their way back to the workers: their tables are filled again instead of being built
+/// anew, which is a page fault for every four kilobytes.
+#[derive(Clone, Debug)]
+pub struct Spares(Sender<Box<Summary>>);
+
+impl Spares {
+    /// Gives a summary's memory back; what was in it is forgotten. More than the workers can use go back to the system.
+    pub fn give(&self, summary: Summary) {
+        let _enough = self.0.try_send(Box::new(summary));
+    }
 }
 
 /// How far a run is, for whoever watches.
@@ -155,20 +169,21 @@ where
     let workers = config.workers.max(1);
     let (reply_to, replies) = bounded(workers * QUEUE_WINDOWS);
     let (free_to, free) = bounded::<FrameBatch>(workers * (QUEUE_BATCHES + 2));
+    let (spare_to, spare) = bounded(workers);
     std::thread::scope(|scope| {
         let mut tasks = Vec::with_capacity(workers);
         for index in 0..workers {
             let (task_to, task) = bounded(QUEUE_BATCHES);
             tasks.push(task_to);
-            let (reply_to, free_to) = (reply_to.clone(), free_to.clone());
-            scope.spawn(move || worker::Worker::new(index, config, shared).run(&task, &free_to, &reply_to));
+            let (reply_to, free_to, spare) = (reply_to.clone(), free_to.clone(), spare.clone());
+            scope.spawn(move || worker::Worker::new(index, config, shared, spare).run(&task, &free_to, &reply_to));
         }
-        drop((reply_to, free_to));
+        drop((reply_to, free_to, spare));
         let reader = scope.spawn(move || {
             let maps = captures.maps();
             reader::Reader::new(maps, config, tasks, free, progress).run(captures)
         });
-        let merged = merge_windows(&replies, workers, config, &mut each_window);
+        let merged = merge_windows(&replies, workers, config, &Spares(spare_to), &mut each_window);
         // Workers that wait to hand on a window see the channel closed and end; so does the reader behind them.
         drop(replies);
         let read = reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
@@ -190,6 +205,7 @@ fn merge_windows<E>(
     replies: &Receiver<Reply>,
     workers: usize,
     config: &Config,
+    spares: &Spares,
     each_window: &mut impl FnMut(ClosedWindow) -> Result<(), E>,
 ) -> Result<Totals, E> {
     let mut waiting: BTreeMap<u64, Vec<Option<Share>>> = BTreeMap::new();
@@ -203,7 +219,7 @@ fn merge_windows<E>(
                 // Every worker closes its windows in order, so the first complete one is the oldest.
                 if shares.iter().all(Option::is_some) {
                     let shares = waiting.remove(&number).unwrap_or_default();
-                    each_window(merge_shares(number, shares.into_iter().flatten(), config))?;
+                    each_window(merge_shares(number, shares.into_iter().flatten(), config, spares))?;
                 }
             }
         }
@@ -211,15 +227,22 @@ fn merge_windows<E>(
     Ok(totals)
 }
 
-fn merge_shares(number: u64, shares: impl Iterator<Item = Share>, config: &Config) -> ClosedWindow {
-    let (mut summary, mut rows, mut so_far) = (Summary::empty(), FlowColumns::default(), Totals::default());
-    for (share, mut share_rows, counted) in shares {
+fn merge_shares(number: u64, shares: impl Iterator<Item = Share>, config: &Config, spares: &Spares) -> ClosedWindow {
+    let (mut whole, mut rows, mut so_far) = (None::<Box<Summary>>, FlowColumns::default(), Totals::default());
+    for (mut share, mut share_rows, counted) in shares {
         so_far.merge(&counted);
-        summary.merge(*share).expect("all workers have one policy, one key and one codebook");
         rows.append(&mut share_rows);
+        match &mut whole {
+            None => whole = Some(share),
+            Some(whole) => {
+                whole.take_in(&mut share).expect("all workers have one policy, one key and one codebook");
+                spares.give(*share);
+            }
+        }
     }
+    let mut summary = whole.map_or_else(Summary::empty, |whole| *whole);
     summary.bound(&config.summary);
-    ClosedWindow { number, summary, rows: in_order(rows), so_far }
+    ClosedWindow { number, summary, rows: in_order(rows), so_far, spares: spares.clone() }
 }
 
 /// Rows by time and key, so that a file of them does not depend on the number of workers.

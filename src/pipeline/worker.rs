@@ -88,10 +88,12 @@ pub(super) struct Worker<'a, Q> {
     rows_kept: FlowColumns,
     windows: u64,
     timings: Timings,
+    /// Summaries whose memory may be used again.
+    spare: Receiver<Box<Summary>>,
 }
 
 impl<'a, Q: Quantiser> Worker<'a, Q> {
-    pub(super) fn new(index: usize, config: &'a Config, shared: Shared<'a, Q>) -> Self {
+    pub(super) fn new(index: usize, config: &'a Config, shared: Shared<'a, Q>, spare: Receiver<Box<Summary>>) -> Self {
         Self {
             index,
             config,
@@ -108,6 +110,7 @@ impl<'a, Q: Quantiser> Worker<'a, Q> {
             rows_kept: FlowColumns::default(),
             windows: 0,
             timings: Timings::default(),
+            spare,
         }
     }
 
@@ -123,7 +126,10 @@ impl<'a, Q: Quantiser> Worker<'a, Q> {
                     true
                 }
                 Task::Open { span } => {
-                    self.summary = Summary::new(span);
+                    self.summary = match self.spare.try_recv() {
+                        Ok(spare) => spare.renewed(span),
+                        Err(_) => Summary::new(span),
+                    };
                     true
                 }
                 Task::CloseWindow { end } => {

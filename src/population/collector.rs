@@ -11,6 +11,7 @@ use super::span::{Seen, SpanClass};
 use super::table::Weighed;
 use super::texts::TextId;
 use super::totals::{Totals, count};
+use crate::flow::prefetch;
 use crate::packet::facts::AppProtocol;
 use crate::units::Address;
 
@@ -267,5 +268,10 @@ impl Weighed for CollectorSummary {
 
     fn to_others(&self) -> Totals {
         self.totals
+    }
+
+    fn fetch_weight(&self) {
+        prefetch::lines(&self.totals, 2);
+        prefetch::lines(&self.subscribers, 1);
     }
 }

@@ -239,10 +239,16 @@ impl Summary {
     /// Takes another summary in: an exact union, nothing is dropped. Where their classes differ, both go to the coarser
     /// one. Refused, with nothing changed, where they rest on different populations, keys or codebooks.
     pub fn merge(&mut self, mut other: Self) -> Result<(), MergeError> {
+        self.take_in(&mut other)
+    }
+
+    /// As [`Self::merge`]; `other` stays behind empty, with the memory of its tables, good for [`Self::renewed`].
+    pub fn take_in(&mut self, other: &mut Self) -> Result<(), MergeError> {
         let basis = self.basis.joined(other.basis)?;
         let class = self.class.max(other.class);
         self.rollup(class);
         other.rollup(class);
+        // Taken apart, so that a new field cannot be forgotten.
         let Self {
             copies: _,
             basis: _,
@@ -272,35 +278,52 @@ impl Summary {
             texts,
         } = other;
         self.basis = basis;
-        self.span.merge(span);
-        self.windows.extend(windows);
+        self.span.merge(std::mem::take(span));
+        self.windows.append(windows);
         self.windows.sort_unstable();
         self.windows.dedup();
         self.windows.truncate(WINDOWS_MAX);
-        self.seen.merge(seen);
-        self.roles.merge(roles);
-        for (population, summary) in populations {
+        self.seen.merge(std::mem::take(seen));
+        self.roles.merge(std::mem::take(roles));
+        for (population, summary) in std::mem::take(populations) {
             self.populations.entry(population).or_default().merge(summary);
         }
-        self.collectors.merge(collectors);
-        self.domains.merge(domains);
-        self.pairs.merge(pairs);
-        self.subscribers.merge(subscribers);
-        self.served.merge(served);
-        self.paces.merge(paces);
-        self.carriers.merge(carriers);
-        self.native.merge(native);
-        self.exports.merge(exports);
-        self.conflicts.merge(conflicts);
-        self.injections.merge(injections);
-        self.answers.merge(answers);
-        self.resolvers.merge(resolvers);
-        self.answered.merge(answered);
-        self.zones.merge(zones);
-        self.servers.merge(servers);
-        self.forgeries.merge(forgeries);
-        self.texts.merge(texts);
+        self.collectors.take_in(collectors);
+        self.domains.take_in(domains);
+        self.pairs.take_in(pairs);
+        self.subscribers.take_in(subscribers);
+        self.served.take_in(served);
+        self.paces.merge(std::mem::take(paces));
+        self.carriers.take_in(carriers);
+        self.native.merge(std::mem::take(native));
+        self.exports.take_in(exports);
+        self.conflicts.merge(std::mem::take(conflicts));
+        self.injections.take_in(injections);
+        self.answers.take_in(answers);
+        self.resolvers.take_in(resolvers);
+        self.answered.take_in(answered);
+        self.zones.take_in(zones);
+        self.servers.take_in(servers);
+        self.forgeries.merge(std::mem::take(forgeries));
+        self.texts.take_in(texts);
         Ok(())
+    }
+
+    /// A summary of one window, to be filled, in the memory of another whose content is forgotten.
+    pub fn renewed(self, span: Span) -> Self {
+        Self {
+            collectors: self.collectors.cleared(),
+            domains: self.domains.cleared(),
+            pairs: self.pairs.cleared(),
+            subscribers: self.subscribers.cleared(),
+            served: self.served.cleared(),
+            answers: self.answers.cleared(),
+            answered: self.answered.cleared(),
+            zones: self.zones.cleared(),
+            servers: self.servers.cleared(),
+            texts: self.texts.cleared(),
+            ..Self::new(span)
+        }
     }
 
     /// The same in coarser slots, so that merging many windows stays small. A finer class than its own changes nothing.

@@ -15,6 +15,10 @@ use crate::flow::prefetch;
 
 /// Lines of a value that are brought near: more do not fit into what a core may wait for at once.
 const LINES_FETCHED: usize = 16;
+/// Values whose weights are asked for ahead of the one that is weighed.
+const WEIGHTS_AHEAD: usize = 8;
+/// An empty table keeps room for at most this many times the entries that were there.
+const ROOM_KEPT: usize = 4;
 
 /// A value of a bounded table.
 pub trait Weighed: Merge + Default {
@@ -27,6 +31,17 @@ pub trait Weighed: Merge + Default {
     /// Starts bringing it near.
     fn fetch(&self) {
         prefetch::lines(self, (size_of::<Self>() / prefetch::LINE_BYTES + 1).min(LINES_FETCHED));
+    }
+    /// Starts bringing near what [`Self::weight`] looks at, where that is not beside the key.
+    fn fetch_weight(&self) {}
+    /// Takes another's content in; the memory that the other leaves behind, empty, where it has any of its own.
+    fn take_in(&mut self, other: Self) -> Option<Self> {
+        self.merge(other);
+        None
+    }
+    /// Its memory, empty, where it has any of its own.
+    fn emptied(self) -> Option<Self> {
+        None
     }
 }
 
@@ -44,19 +59,45 @@ impl<T: Weighed> Weighed for Box<T> {
     fn fetch(&self) {
         (**self).fetch();
     }
+
+    fn fetch_weight(&self) {
+        (**self).fetch_weight();
+    }
+
+    fn take_in(&mut self, mut other: Self) -> Option<Self> {
+        (**self).merge(std::mem::take(&mut *other));
+        Some(other)
+    }
+
+    fn emptied(mut self) -> Option<Self> {
+        *self = T::default();
+        Some(self)
+    }
 }
 
 /// A map, the total of what it does not hold, and how many entries were moved there.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Bounded<K, V: Weighed> {
     map: HashMap<K, V, RandomState>,
     others: V::Others,
     moved: u64,
+    /// Empty values for the next new keys: memory that went out of use. A record of a kilobyte that goes back to the allocator
+    /// and is asked for again costs more than filling it.
+    spare: Vec<V>,
 }
 
 impl<K, V: Weighed> Default for Bounded<K, V> {
     fn default() -> Self {
-        Self { map: HashMap::default(), others: V::Others::default(), moved: 0 }
+        Self { map: HashMap::default(), others: V::Others::default(), moved: 0, spare: Vec::new() }
+    }
+}
+
+impl<K: Clone, V: Weighed + Clone> Clone for Bounded<K, V>
+where
+    V::Others: Clone,
+{
+    fn clone(&self) -> Self {
+        Self { map: self.map.clone(), others: self.others.clone(), moved: self.moved, spare: Vec::new() }
     }
 }
 
@@ -70,7 +111,46 @@ impl<K: Ord + Copy + std::hash::Hash, V: Weighed> Bounded<K, V> {
         }
         match self.map.entry(key) {
             Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(free) => free.insert(V::default()),
+            Entry::Vacant(free) => free.insert(self.spare.pop().unwrap_or_default()),
+        }
+    }
+
+    /// Takes another's entries and total in, and leaves it empty but for its memory.
+    pub(super) fn take_in(&mut self, other: &mut Self) {
+        let used = other.map.len();
+        self.others.merge(std::mem::take(&mut other.others));
+        count(&mut self.moved, std::mem::take(&mut other.moved));
+        // The larger map takes the smaller in: merging is commutative.
+        if other.map.len() > self.map.len() {
+            std::mem::swap(&mut self.map, &mut other.map);
+        }
+        for (key, value) in other.map.drain() {
+            match self.map.entry(key) {
+                Entry::Occupied(mut known) => other.spare.extend(known.get_mut().take_in(value)),
+                Entry::Vacant(free) => {
+                    free.insert(value);
+                }
+            }
+        }
+        other.keep_room_for(used);
+    }
+
+    /// The same table, empty but for its memory.
+    pub(super) fn cleared(mut self) -> Self {
+        let used = self.map.len();
+        if used > 0 {
+            self.spare.extend(self.map.drain().filter_map(|(_, value)| value.emptied()));
+            self.keep_room_for(used);
+        }
+        Self { others: V::Others::default(), moved: 0, ..self }
+    }
+
+    /// Gives back the memory that so many entries would not need: one busy hour is not kept all day.
+    fn keep_room_for(&mut self, entries: usize) {
+        self.spare.truncate(entries);
+        if self.map.capacity() / ROOM_KEPT > entries {
+            self.map.shrink_to(entries);
+            self.spare.shrink_to(entries);
         }
     }
 
@@ -103,6 +183,13 @@ impl<K: Ord + Copy + std::hash::Hash, V: Weighed> Bounded<K, V> {
         let mut list: Vec<(K, (&K, &V))> = self.map.iter().map(|entry| (*entry.0, entry)).collect();
         list.sort_unstable_by_key(|(key, _)| *key);
         list.into_iter().map(|(_, entry)| entry).collect()
+    }
+
+    /// The same with the keys at hand, for whoever searches the list by them.
+    pub fn sorted_by_key(&self) -> Vec<(K, &V)> {
+        let mut list: Vec<(K, &V)> = self.map.iter().map(|(key, value)| (*key, value)).collect();
+        list.sort_unstable_by_key(|(key, _)| *key);
+        list
     }
 
     /// The total of what is not in the map.
@@ -144,37 +231,38 @@ impl<K: Ord + Copy + std::hash::Hash, V: Weighed> Bounded<K, V> {
 
     #[cold]
     fn keep_heaviest(&mut self, most: usize) {
-        let mut order: Vec<(std::cmp::Reverse<u64>, K)> =
-            self.map.iter().map(|(key, value)| (std::cmp::Reverse(value.weight()), *key)).collect();
-        if most >= order.len() {
-            return;
-        }
-        order.select_nth_unstable(most);
-        for (_, key) in order.drain(most..) {
-            if let Some(value) = self.map.remove(&key) {
-                self.others.merge(value.to_others());
-                count(&mut self.moved, 1);
-            }
+        let Some(leaving) = self.map.len().checked_sub(most).filter(|leaving| *leaving > 0) else { return };
+        // In the order of the map, which stays the same between two walks; what is heavy to look up is asked for ahead.
+        let mut ahead = self.map.values();
+        ahead.by_ref().take(WEIGHTS_AHEAD).for_each(V::fetch_weight);
+        let weigh = |value: &V| {
+            ahead.next().inspect(|next| next.fetch_weight());
+            value.weight()
+        };
+        let weights: Vec<u64> = self.map.values().map(weigh).collect();
+        let border = *weights.clone().select_nth_unstable(leaving - 1).1;
+        // Of those as light as the border, the ones with the greatest keys leave.
+        let lighter = weights.iter().filter(|weight| **weight < border).count();
+        let as_light = self.map.keys().zip(&weights).filter(|(_, weight)| **weight == border);
+        let mut as_light: Vec<K> = as_light.map(|(key, _)| *key).collect();
+        let stay = as_light.len() - (leaving - lighter);
+        let first_to_leave = *as_light.select_nth_unstable(stay).1;
+        let mut weights = weights.into_iter();
+        let leaves = |key: &K, _: &mut V| {
+            let weight = weights.next().unwrap_or(u64::MAX);
+            weight < border || weight == border && *key >= first_to_leave
+        };
+        for (_, value) in self.map.extract_if(leaves) {
+            self.others.merge(value.to_others());
+            count(&mut self.moved, 1);
+            self.spare.extend(value.emptied());
         }
     }
 }
 
 impl<K: Ord + Copy + std::hash::Hash, V: Weighed> Merge for Bounded<K, V> {
     fn merge(&mut self, mut other: Self) {
-        self.others.merge(std::mem::take(&mut other.others));
-        count(&mut self.moved, other.moved);
-        // The larger map takes the smaller in: merging is commutative.
-        if other.map.len() > self.map.len() {
-            std::mem::swap(&mut self.map, &mut other.map);
-        }
-        for (key, value) in other.map {
-            match self.map.entry(key) {
-                Entry::Occupied(mut known) => known.get_mut().merge(value),
-                Entry::Vacant(free) => {
-                    free.insert(value);
-                }
-            }
-        }
+        self.take_in(&mut other);
     }
 }
 
@@ -197,7 +285,7 @@ where
 {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let (moved, others, Ascending(map)) = <(u64, V::Others, Ascending<K, V>)>::deserialize(from)?;
-        Ok(Self { map, others, moved })
+        Ok(Self { map, others, moved, spare: Vec::new() })
     }
 }
 

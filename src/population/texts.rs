@@ -119,6 +119,28 @@ impl Texts {
         self.missed
     }
 
+    /// Takes another's texts in, and leaves it empty but for its memory.
+    pub(super) fn take_in(&mut self, other: &mut Self) {
+        count(&mut self.missed, std::mem::take(&mut other.missed));
+        if other.map.len() > self.map.len() {
+            std::mem::swap(&mut self.map, &mut other.map);
+        }
+        for (id, text) in other.map.drain() {
+            match self.map.get_mut(&id) {
+                Some(known) => join(known, text),
+                None => {
+                    self.map.insert(id, text);
+                }
+            }
+        }
+    }
+
+    /// The same table, empty but for its memory.
+    pub(super) fn cleared(mut self) -> Self {
+        self.map.clear();
+        Self { map: self.map, missed: 0 }
+    }
+
     /// Keeps the texts that `wanted` (ascending) names, at most `most` of them, lowest ids first.
     pub fn bound(&mut self, wanted: &[TextId], most: usize) {
         self.map.retain(|id, _| wanted.binary_search(id).is_ok());
@@ -135,18 +157,7 @@ impl Texts {
 
 impl Merge for Texts {
     fn merge(&mut self, mut other: Self) {
-        count(&mut self.missed, other.missed);
-        if other.map.len() > self.map.len() {
-            std::mem::swap(&mut self.map, &mut other.map);
-        }
-        for (id, text) in other.map {
-            match self.map.get_mut(&id) {
-                Some(known) => join(known, text),
-                None => {
-                    self.map.insert(id, text);
-                }
-            }
-        }
+        self.take_in(&mut other);
     }
 }
 

@@ -135,7 +135,7 @@ impl Listener for Session<'_, '_> {
 
     fn window(&mut self, window: ClosedWindow, lost: Lost) -> anyhow::Result<()> {
         let began = Instant::now();
-        let ClosedWindow { number, summary, so_far, .. } = window;
+        let ClosedWindow { number, summary, so_far, spares, .. } = window;
         let span = summary.span();
         let has_stepped_back = span.end < self.last_end;
         self.last_end = span.end;
@@ -149,7 +149,7 @@ impl Listener for Session<'_, '_> {
         }
         kit.losses.note(span, lost);
         let taken = board::taken(&summary);
-        self.analyst.window(summary)?;
+        spares.give(self.analyst.window(summary)?);
         self.analyst.retire(span.end.before(LEDGER_KEEPS));
         let findings = kit.judged(self.analyst.findings());
         let new = kit.tell(&findings, span.end);

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use crossbeam::channel::{RecvTimeoutError, bounded};
 
 use super::worker::{Task, Totals, Worker};
-use super::{ClosedWindow, Config, Quantiser, Reply, Share, Shared, merge_shares};
+use super::{ClosedWindow, Config, Quantiser, Reply, Share, Shared, Spares, merge_shares};
 use crate::capture::frame::FrameBatch;
 use crate::capture::live::LiveSource;
 
@@ -77,6 +77,7 @@ pub fn run<Q: Quantiser, L: Listener>(
     let workers = config.workers.max(1);
     let (reply_to, replies) = bounded(workers * QUEUE_WINDOWS);
     let (free_to, free) = bounded::<FrameBatch>(workers * QUEUE_BATCHES);
+    let (spare_to, spare) = bounded(workers);
     let clock = clock::WindowClock::new(config.window, sources.len());
     let clock = &clock;
     std::thread::scope(|scope| {
@@ -84,16 +85,16 @@ pub fn run<Q: Quantiser, L: Listener>(
         for index in 0..workers {
             let (task_to, task) = bounded::<Task>(QUEUE_BATCHES);
             tasks.push(task_to);
-            let (reply_to, free_to) = (reply_to.clone(), free_to.clone());
+            let (reply_to, free_to, spare) = (reply_to.clone(), free_to.clone(), spare.clone());
             let started = std::thread::Builder::new().name(format!("worker-{index}"));
             let work = move || {
-                let worker = Worker::new(index, config, shared);
+                let worker = Worker::new(index, config, shared, spare);
                 confine(Role::Worker);
                 worker.run(&task, &free_to, &reply_to);
             };
             started.spawn_scoped(scope, work).expect("the system starts a thread");
         }
-        drop((reply_to, free_to));
+        drop((reply_to, free_to, spare));
         for (index, source) in sources.iter_mut().enumerate() {
             let lane = lane::Lane::new(index, source, config, (gauges, control, clock), tasks.clone(), free.clone());
             let started = std::thread::Builder::new().name(format!("lane-{index}"));
@@ -104,7 +105,7 @@ pub fn run<Q: Quantiser, L: Listener>(
             started.spawn_scoped(scope, read).expect("the system starts a thread");
         }
         drop((tasks, free));
-        let merged = listen(&replies, config, gauges, listener);
+        let merged = listen(&replies, config, &Spares(spare_to), gauges, listener);
         if merged.is_err() {
             control.direct(Directive::Stop);
         }
@@ -120,6 +121,7 @@ pub fn run<Q: Quantiser, L: Listener>(
 fn listen<L: Listener>(
     replies: &crossbeam::channel::Receiver<Reply>,
     config: &Config,
+    spares: &Spares,
     gauges: &Gauges,
     listener: &mut L,
 ) -> Result<Totals, L::Error> {
@@ -137,8 +139,8 @@ fn listen<L: Listener>(
                 if shares.iter().all(Option::is_some) {
                     let shares = waiting.remove(&number).unwrap_or_default();
                     let lost = gauges.lost();
-                    listener
-                        .window(merge_shares(number, shares.into_iter().flatten(), config), lost.since(&lost_before))?;
+                    let window = merge_shares(number, shares.into_iter().flatten(), config, spares);
+                    listener.window(window, lost.since(&lost_before))?;
                     lost_before = lost;
                 }
             }

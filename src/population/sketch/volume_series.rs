@@ -112,14 +112,18 @@ impl VolumeSeries {
     /// The same in the coarser slots of another class.
     pub fn rollup(&mut self, from: SpanClass, to: SpanClass) {
         let factor = (to.slot().0 / from.slot().0).max(1);
-        let mut coarse: Vec<(u64, Volume)> = Vec::with_capacity(self.slots.len() / factor as usize + 1);
-        for (slot, volume) in self.slots.drain(..) {
-            match coarse.last_mut() {
+        let mut kept = 0;
+        for at in 0..self.slots.len() {
+            let (slot, volume) = self.slots[at];
+            match self.slots[..kept].last_mut() {
                 Some((known, sum)) if *known == slot / factor => sum.merge(volume),
-                _ => coarse.push((slot / factor, volume)),
+                _ => {
+                    self.slots[kept] = (slot / factor, volume);
+                    kept += 1;
+                }
             }
         }
-        self.slots = SmallVec::from_vec(coarse);
+        self.slots.truncate(kept);
     }
 
     /// Keeps the first [`SLOTS_MAX`] slots that anything moved in.
