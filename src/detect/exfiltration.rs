@@ -7,6 +7,7 @@
 //! The trivial baseline that it must beat: plain bytes out.
 
 use std::borrow::Cow;
+use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::finding::{CollectorIdentity, Finding, Severity, Technique};
@@ -58,7 +59,8 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
     if !scene.pairs().iter().any(|(key, _)| heavy(key.population, key.subscriber)) {
         return;
     }
-    let bulk = Bulk::of(scene);
+    // Only for whoever is judged: it sorts every pair.
+    let bulk = LazyCell::new(|| Bulk::of(scene));
     let tunnels = scene.tunnel_ends();
     let uploads = uploads_by_party(scene);
     let sent_to = |(key, _): &Member<'_>| {

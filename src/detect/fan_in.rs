@@ -305,12 +305,11 @@ struct Bulk {
 
 impl Bulk {
     /// Every address with enough subscribers to be popular at all.
-    fn of(scene: &Scene<'_>, groups: &[Group<'_>]) -> Self {
-        let popular = groups
-            .iter()
-            .filter(|group| group.level == Level::Address && group.whole.subscribers.count() >= BULK_SUBSCRIBERS_MIN);
-        let measures: Vec<Measures> =
-            popular.map(|group| Measures::of(&group.whole, scene.active(group.of.population))).collect();
+    fn of(groups: &[Group<'_>], measures: &[Measures]) -> Self {
+        let is_popular =
+            |group: &Group<'_>, m: &Measures| group.level == Level::Address && m.subscribers >= BULK_SUBSCRIBERS_MIN;
+        let popular = groups.iter().zip(measures).filter(|(group, m)| is_popular(group, m));
+        let measures: Vec<Measures> = popular.map(|(_, m)| *m).collect();
         let usual = Usual::of(&measures);
         let mut scores: Vec<f64> = measures.iter().map(|m| weigh(m.reasons(&usual)).0).collect();
         scores.sort_by(f64::total_cmp);
@@ -335,10 +334,11 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
     if groups.iter().all(|group| group.whole.subscribers.count() < SUBSCRIBERS_MIN) {
         return;
     }
-    let bulk = Bulk::of(scene, &groups);
+    let measures: Vec<Measures> =
+        groups.iter().map(|group| Measures::of(&group.whole, scene.active(group.of.population))).collect();
+    let bulk = Bulk::of(&groups, &measures);
     let mut judged: Vec<(usize, Measures, f64, Vec<Evidence>)> = Vec::new();
-    for (at, group) in groups.iter().enumerate().filter(|(_, g)| g.whole.subscribers.count() >= SUBSCRIBERS_MIN) {
-        let measures = Measures::of(&group.whole, scene.active(group.of.population));
+    for (at, measures) in measures.into_iter().enumerate().filter(|(_, m)| m.subscribers >= SUBSCRIBERS_MIN) {
         let (score, evidence) = weigh(measures.reasons(&bulk.usual));
         // No p-value lifts a score that is too low for any severity.
         if severity_of(score, 0.0).is_some() {

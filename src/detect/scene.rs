@@ -133,12 +133,12 @@ impl<'a> Scene<'a> {
     }
 
     /// The pairs of one collector.
-    pub fn pairs_of(&self, population: PopulationIndex, address: Address) -> &[(&'a PairKey, &'a PairSummary)] {
+    pub fn pairs_of(&self, population: PopulationIndex, address: Address) -> &[(PairKey, &'a PairSummary)] {
         self.profiles.pairs_of(population, address)
     }
 
     /// All pairs, ordered by population, collector and subscriber.
-    pub fn pairs(&self) -> &[(&'a PairKey, &'a PairSummary)] {
+    pub fn pairs(&self) -> &[(PairKey, &'a PairSummary)] {
         self.profiles.pairs()
     }
 

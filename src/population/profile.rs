@@ -69,7 +69,7 @@ pub struct SubscriberShare {
 pub struct ProfileContext<'a> {
     summary: &'a Summary,
     /// Ascending, so that a collector's pairs lie together.
-    pairs: Vec<(&'a PairKey, &'a PairSummary)>,
+    pairs: Vec<(PairKey, &'a PairSummary)>,
     /// By population, estimated once.
     active: BTreeMap<PopulationIndex, u64>,
 }
@@ -78,16 +78,16 @@ impl<'a> ProfileContext<'a> {
     /// Arranges a summary.
     pub fn new(summary: &'a Summary) -> Self {
         let active = summary.populations.iter().map(|(index, population)| (*index, population.active.count()));
-        Self { summary, pairs: summary.pairs.sorted(), active: active.collect() }
+        Self { summary, pairs: summary.pairs.sorted_by_key(), active: active.collect() }
     }
 
     /// All pairs, ordered by population, collector and subscriber.
-    pub fn pairs(&self) -> &[(&'a PairKey, &'a PairSummary)] {
+    pub fn pairs(&self) -> &[(PairKey, &'a PairSummary)] {
         &self.pairs
     }
 
     /// The pairs of one collector.
-    pub fn pairs_of(&self, population: PopulationIndex, address: Address) -> &[(&'a PairKey, &'a PairSummary)] {
+    pub fn pairs_of(&self, population: PopulationIndex, address: Address) -> &[(PairKey, &'a PairSummary)] {
         let place = (population, address);
         let from = self.pairs.partition_point(|(key, _)| (key.population, key.collector) < place);
         let len = self.pairs[from..].partition_point(|(key, _)| (key.population, key.collector) == place);
@@ -181,15 +181,18 @@ const PERIOD_FLOWS_MIN: u64 = 3;
 
 impl<'a> View<'a> {
     fn of(group: &CollectorGroup, collector: &'a CollectorSummary, cx: &ProfileContext<'a>) -> Self {
-        let shares = cx.shares(group);
-        let upload = |share: &SubscriberShare| {
-            let totals = &share.pair.totals;
-            (totals.bytes_up() > 0).then(|| totals.bytes_up() as f64 / totals.rows.max(1) as f64)
+        let (mut uploads, mut periods) = (Vec::new(), Vec::new());
+        let mut look = |pair: &PairSummary| {
+            let totals = &pair.totals;
+            uploads.extend((totals.bytes_up() > 0).then(|| totals.bytes_up() as f64 / totals.rows.max(1) as f64));
+            let gap = pair.mean_gap().filter(|gap| *gap > DurationNs::ZERO && totals.flows >= PERIOD_FLOWS_MIN);
+            periods.extend(gap.map(DurationNs::as_secs_f64));
         };
-        let period = |share: &SubscriberShare| {
-            let gap = share.pair.mean_gap().filter(|gap| *gap > DurationNs::ZERO);
-            gap.filter(|_| share.pair.totals.flows >= PERIOD_FLOWS_MIN).map(DurationNs::as_secs_f64)
-        };
+        match group.addresses[..] {
+            // One address has one pair a subscriber.
+            [address] => cx.pairs_of(group.population, address).iter().for_each(|(_, pair)| look(pair)),
+            _ => cx.shares(group).iter().for_each(|share| look(&share.pair)),
+        }
         // One subscriber is like no other.
         let alike = |values: Vec<f64>| (values.len() >= 2).then(|| Quartiles::of(values)).flatten();
         Self {
@@ -197,8 +200,8 @@ impl<'a> View<'a> {
             population: cx.population(group.population),
             active: cx.active(group.population),
             subscribers: collector.subscribers.count() as f64,
-            uploads: alike(shares.iter().filter_map(upload).collect()),
-            periods: alike(shares.iter().filter_map(period).collect()),
+            uploads: alike(uploads),
+            periods: alike(periods),
             lookers: cx.lookers(group),
         }
     }

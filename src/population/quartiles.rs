@@ -15,7 +15,7 @@ pub struct Quartiles {
 impl Quartiles {
     /// Of a list; none where it is empty.
     pub fn of(mut values: Vec<f64>) -> Option<Self> {
-        values.sort_by(f64::total_cmp);
+        values.sort_unstable_by(f64::total_cmp);
         let at = |q: f64| {
             let rank = q * (values.len() as f64 - 1.0);
             let (low, share) = (rank.floor() as usize, rank.fract());
