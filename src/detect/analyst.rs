@@ -164,6 +164,8 @@ impl<'a> Analyst<'a> {
             return Ok(());
         }
         if !parts.is_power_of_two() {
+            let hits = bound(&mut hour, self.knowledge.limits);
+            self.note_limits(hits);
             self.look(&hour);
         }
         let hits = self.day.add(&mut hour, self.knowledge.limits)?;
@@ -179,10 +181,12 @@ impl<'a> Analyst<'a> {
 
     fn close_day(&mut self) {
         let parts = self.day.parts;
-        let day = self.day.take();
+        let mut day = self.day.take();
         if parts == 0 {
             return;
         }
+        let hits = bound(&mut day, self.knowledge.limits);
+        self.note_limits(hits);
         self.note_unseen(&day);
         self.note_transfers();
         // A day of one hour has been looked at as that hour, one of 2, 4, 8 or 16 when the last of them closed.
@@ -251,26 +255,30 @@ impl Horizon {
         self.start.is_some_and(|start| ts.slot_start(self.length) != start)
     }
 
-    /// Takes a part in; what had to give way in the longer stretch, by limit.
-    fn add(
-        &mut self,
-        part: &mut Summary,
-        limits: &SummaryLimits,
-    ) -> Result<impl Iterator<Item = (&'static str, u64)> + use<>, MergeError> {
+    /// Takes a part in; what had to give way in the longer stretch, by limit. It is brought within its limits when somebody
+    /// is about to look, and whenever a table is over: a walk over the whole hour for each of its windows would cost more
+    /// than the windows.
+    fn add(&mut self, part: &mut Summary, limits: &SummaryLimits) -> Result<Vec<(&'static str, u64)>, MergeError> {
         self.start.get_or_insert(part.span().start.slot_start(self.length));
         part.rollup(self.class);
         self.so_far.take_in(part)?;
-        let before = self.so_far.limit_hits().named();
-        self.so_far.bound(limits);
         self.parts += 1;
-        let after = self.so_far.limit_hits().named();
-        Ok(after.into_iter().zip(before).map(|((name, after), (_, before))| (name, after.saturating_sub(before))))
+        let is_due = self.parts.is_power_of_two() || self.so_far.is_over(limits);
+        Ok(if is_due { bound(&mut self.so_far, limits) } else { Vec::new() })
     }
 
     fn take(&mut self) -> Summary {
         (self.start, self.parts) = (None, 0);
         std::mem::take(&mut self.so_far)
     }
+}
+
+/// Brings a summary within its limits; what had to give way, by limit.
+fn bound(summary: &mut Summary, limits: &SummaryLimits) -> Vec<(&'static str, u64)> {
+    let before = summary.limit_hits().named();
+    summary.bound(limits);
+    let after = summary.limit_hits().named();
+    after.into_iter().zip(before).map(|((name, after), (_, before))| (name, after.saturating_sub(before))).collect()
 }
 
 #[cfg(test)]

@@ -144,8 +144,10 @@ impl<'a> Answers<'a> {
                 elsewhere.map(|given| wide_network_of(Party::shown(&given.address))).collect();
             for given in answered.given.iter().filter(|given| is_it(&given.resolver)) {
                 let address = Party::shown(&given.address);
-                let Zone::Domain(domain, _) = Zone::of(name) else { continue };
-                if given.bearing == Bearing::Bare && !networks.contains(&wide_network_of(address)) {
+                if given.bearing == Bearing::Bare
+                    && !networks.contains(&wide_network_of(address))
+                    && let Zone::Domain(domain, _) = Zone::of(name)
+                {
                     lies.entry(address).or_default().insert(domain);
                 }
             }
@@ -379,11 +381,24 @@ fn told(scene: &Scene<'_>, population: PopulationIndex, party: &Party53<'_>) -> 
 
 /// Names whose bare answers lie in networks that have nothing in common, in networks that are answered for other names too:
 /// a forger draws from a small pool, whatever is asked.
-fn wandering(scene: &Scene<'_>, population: PopulationIndex, answers: &Answers<'_>, findings: &mut Vec<Finding>) {
+fn wandering<'a>(scene: &Scene<'a>, population: PopulationIndex, answers: &Answers<'a>, findings: &mut Vec<Finding>) {
     let bare = |answered: &Answered| -> Vec<(Party, Address)> {
         let given = answered.given.iter().filter(|given| given.bearing == Bearing::Bare);
         given.map(|given| (given.resolver, Party::shown(&given.address))).collect()
     };
+    // Nothing but bare answers: a name that also has an alias or several addresses is served from many places. And in two
+    // networks at least: where too few names are, no name's domain need be told.
+    let wanderer = |(name, answered): &(&'a str, &Answered)| {
+        let given = bare(answered);
+        let first = given.iter().find_map(|(_, address)| address.as_v4());
+        let is_spread =
+            given.iter().any(|(_, address)| address.as_v4().is_some_and(|[a, ..]| first.is_some_and(|[b, ..]| a != b)));
+        (given.len() == answered.given.len() && is_spread).then_some((*name, given))
+    };
+    let candidates: Vec<(&str, Vec<(Party, Address)>)> = answers.names.iter().filter_map(wanderer).collect();
+    if candidates.len() < WANDERING_MIN {
+        return;
+    }
     let mut tenants: BTreeMap<Address, BTreeSet<&str>> = BTreeMap::new();
     for (name, answered) in &answers.names {
         let Zone::Domain(domain, _) = Zone::of(name) else { continue };
@@ -394,12 +409,8 @@ fn wandering(scene: &Scene<'_>, population: PopulationIndex, answers: &Answers<'
     let mut names: Vec<&str> = Vec::new();
     let mut parties: BTreeSet<Party> = BTreeSet::new();
     let mut pool: BTreeSet<Address> = BTreeSet::new();
-    for (name, answered) in &answers.names {
-        let given = bare(answered);
-        // Nothing but bare answers: a name that also has an alias or several addresses is served from many places.
-        if given.len() < answered.given.len()
-            || !wanders(&given, &tenants, |address| is_served(scene, population, address))
-        {
+    for (name, given) in candidates {
+        if !wanders(&given, &tenants, |address| is_served(scene, population, address)) {
             continue;
         }
         names.push(name);

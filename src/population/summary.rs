@@ -16,7 +16,7 @@ use super::facet::{DomainKey, DomainSummary};
 use super::forgery::ForgeryRecord;
 use super::identity::{Party, SubscriberIdentity, mark};
 use super::limits::{LimitHits, SummaryLimits};
-use super::pace::Paces;
+use super::pace::{BUSY_MAX, Paces, STREAMS_MAX};
 use super::pair::{PairKey, PairSummary, SubscriberKey, SubscriberSummary};
 use super::populations::{PopulationIndex, Populations};
 use super::resolved::{AnswerNames, ResolverSummary};
@@ -144,6 +144,9 @@ pub struct Summary {
     /// How rows are taken while it is filled; no part of its value.
     #[serde(skip)]
     copies: Copies,
+    /// Hashes of a block's rows, on their way into a sample; no part of its value.
+    #[serde(skip)]
+    hashes: Vec<u64>,
     basis: Basis,
     class: SpanClass,
     span: Span,
@@ -251,6 +254,7 @@ impl Summary {
         // Taken apart, so that a new field cannot be forgotten.
         let Self {
             copies: _,
+            hashes: _,
             basis: _,
             class: _,
             span,
@@ -312,6 +316,7 @@ impl Summary {
     /// A summary of one window, to be filled, in the memory of another whose content is forgotten.
     pub fn renewed(self, span: Span) -> Self {
         Self {
+            hashes: self.hashes,
             collectors: self.collectors.cleared(),
             domains: self.domains.cleared(),
             pairs: self.pairs.cleared(),
@@ -380,6 +385,29 @@ impl Summary {
         wanted.sort_unstable();
         wanted.dedup();
         self.texts.bound(&wanted, limits.texts_max);
+    }
+
+    /// Whether a table holds more than its limit, so that [`Self::bound`] would move entries out.
+    pub fn is_over(&self, limits: &SummaryLimits) -> bool {
+        let tables = [
+            (self.collectors.len(), limits.collectors_max),
+            (self.domains.len(), limits.domains_max),
+            (self.pairs.len(), limits.pairs_max),
+            (self.subscribers.len(), limits.subscribers_max),
+            (self.served.len(), SERVED_MAX),
+            (self.paces.streams.len(), STREAMS_MAX),
+            (self.paces.busy.len(), BUSY_MAX),
+            (self.carriers.len(), limits.carriers_max),
+            (self.exports.len(), limits.exports_max),
+            (self.injections.len(), limits.injections_max),
+            (self.answers.len(), limits.answers_max),
+            (self.resolvers.len(), limits.resolvers_max),
+            (self.answered.len(), limits.answered_max),
+            (self.zones.len(), limits.zones_max),
+            (self.servers.len(), limits.servers_max),
+            (self.texts.len(), limits.texts_max),
+        ];
+        tables.iter().any(|(entries, most)| entries > most)
     }
 
     /// How often each limit made something give way.

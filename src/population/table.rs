@@ -326,3 +326,57 @@ where
         from.deserialize_seq(List(std::marker::PhantomData)).map(Self)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::population::pace::StreamedBytes;
+
+    #[derive(Clone, Debug, Default, PartialEq)]
+    struct Heavy(u64);
+
+    impl Merge for Heavy {
+        fn merge(&mut self, other: Self) {
+            self.0 += other.0;
+        }
+    }
+
+    impl Weighed for Heavy {
+        type Others = StreamedBytes;
+
+        fn weight(&self) -> u64 {
+            self.0
+        }
+
+        fn to_others(&self) -> StreamedBytes {
+            StreamedBytes(self.0)
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_heaviest_stay_and_of_equal_ones_those_with_the_least_keys(
+            weights in prop::collection::vec(0u64..6, 0..80),
+            most in 0usize..90,
+        ) {
+            let mut table = Bounded::<u32, Box<Heavy>>::default();
+            for (key, weight) in (0u32..).zip(&weights) {
+                table.entry(key, usize::MAX).0 = *weight;
+            }
+            table.bound(most);
+            let mut wanted: Vec<(u32, u64)> = (0u32..).zip(weights.iter().copied()).collect();
+            wanted.sort_by_key(|(key, weight)| (std::cmp::Reverse(*weight), *key));
+            let left: u64 = wanted.iter().skip(most).map(|(_, weight)| weight).sum();
+            let moved = wanted.len().saturating_sub(most) as u64;
+            wanted.truncate(most);
+            wanted.sort_unstable();
+            let kept: Vec<(u32, u64)> = table.sorted().into_iter().map(|(key, value)| (*key, value.0)).collect();
+            prop_assert_eq!(kept, wanted);
+            prop_assert_eq!((table.others().0, table.moved()), (left, moved));
+            // What left lends its memory to the next, and nothing else.
+            prop_assert_eq!(table.entry(u32::MAX, usize::MAX).0, 0);
+        }
+    }
+}

@@ -39,6 +39,30 @@ impl<const K: usize> Kmv<K> {
         }
     }
 
+    /// Puts many in: one walk over the sample instead of one for each. `hashes` is left sorted, and without those that could
+    /// not have stayed.
+    pub fn add_all(&mut self, hashes: &mut Vec<u64>) {
+        if let Some(greatest) = self.hashes.last().filter(|_| self.hashes.len() >= K) {
+            hashes.retain(|hash| hash < greatest);
+        }
+        hashes.sort_unstable();
+        hashes.dedup();
+        // From behind, so that the lists are merged in place.
+        let (mut mine, mut theirs) = (self.hashes.len(), hashes.len());
+        self.hashes.resize(mine + theirs, 0);
+        let mut repeated = false;
+        while theirs > 0 {
+            let from_mine = mine > 0 && self.hashes[mine - 1] >= hashes[theirs - 1];
+            repeated |= from_mine && self.hashes[mine - 1] == hashes[theirs - 1];
+            self.hashes[mine + theirs - 1] = if from_mine { self.hashes[mine - 1] } else { hashes[theirs - 1] };
+            (mine, theirs) = if from_mine { (mine - 1, theirs) } else { (mine, theirs - 1) };
+        }
+        if repeated {
+            self.hashes.dedup();
+        }
+        self.hashes.truncate(K);
+    }
+
     /// Estimated number of distinct hashes: exact below K, after that with a standard error of 1/√(K − 2).
     pub fn estimate(&self) -> f64 {
         match self.hashes.last() {

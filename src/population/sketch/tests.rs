@@ -143,6 +143,18 @@ fn distinct_errs_as_published() {
     }
 }
 
+proptest! {
+    #[test]
+    fn many_at_once_are_as_many_one_by_one(blocks in prop::collection::vec(prop::collection::vec(0u64..60, 0..12), 0..8)) {
+        let (mut at_once, mut one_by_one) = (Kmv::<16>::default(), Kmv::<16>::default());
+        for block in blocks {
+            block.iter().for_each(|n| one_by_one.add(mixed(*n)));
+            at_once.add_all(&mut block.iter().map(|n| mixed(*n)).collect());
+            prop_assert_eq!(&at_once, &one_by_one);
+        }
+    }
+}
+
 #[test]
 fn samples_tell_a_copy_from_a_stranger() {
     // Share of the small set that lies in the large one, and what may be wrong with it.

@@ -85,11 +85,11 @@ impl Summary {
     }
 
     fn add_lookup<I: SubscriberIdentity>(&mut self, lookup: &NameLookup, cx: &mut AddContext<'_, I>) {
-        let client = cx.identity.hash64(cx.populations.subscriber_of(lookup.client));
+        let (asker, client) = cx.identity.both(cx.populations.subscriber_of(lookup.client));
         let resolver = Party::of(lookup.resolver, cx.populations, cx.identity);
         let population = cx.populations.of(lookup.client);
         if let Some(population) = population {
-            self.add_to_zone(lookup, population, client, resolver, cx);
+            self.add_to_zone(lookup, population, (asker, client), resolver, cx);
         }
         let summary = self.resolvers.entry(resolver, cx.limits.resolvers_max);
         summary.clients.add(client);
@@ -128,7 +128,7 @@ impl Summary {
         &mut self,
         lookup: &NameLookup,
         population: PopulationIndex,
-        client: u64,
+        (asker, client): (Address, u64),
         resolver: Party,
         cx: &mut AddContext<'_, I>,
     ) {
@@ -141,7 +141,6 @@ impl Summary {
                 (self.texts.add_text(&text, texts_max), &*lookup.name)
             }
         };
-        let asker = cx.identity.pseudonym(cx.populations.subscriber_of(lookup.client));
         let summary = self.zones.entry(ZoneKey { population, zone }, cx.limits.zones_max);
         let side = usize::from(lookup.rcode.is_some());
         count(&mut summary.bytes[side], lookup.message_bytes.into());

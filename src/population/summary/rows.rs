@@ -55,6 +55,12 @@ impl Summary {
             return;
         }
         self.rest_on(cx);
+        let mut hashes = std::mem::take(&mut self.hashes);
+        hashes.clear();
+        let native = (0..rows.len()).filter(|&i| rows.carrier[i].is_none());
+        hashes.extend(native.map(|i| keyed_tuple(rows.tuple_hash[i], cx.identity)));
+        self.native.tuples.add_all(&mut hashes);
+        self.hashes = hashes;
         let range = SlotRange::of(self.span, self.class);
         let fine = PaceRange::of(self.span, self.class);
         let mut ahead = [Parties::default(); ROWS_AHEAD];
@@ -86,7 +92,6 @@ impl Summary {
                 self.copies == Copies::Leave && carrier::is_copy(carrier)
             }
             None => {
-                self.native.tuples.add(keyed_tuple(rows.tuple_hash[i], cx.identity));
                 count(&mut self.native.rows, 1);
                 let packets = u64::from(rows.sides[0].packets[i]) + u64::from(rows.sides[1].packets[i]);
                 count(&mut self.native.packets, packets);

@@ -520,3 +520,31 @@ fn every_codeword_is_counted_somewhere() {
     let (_, collector) = summary.collectors.sorted()[0];
     assert_eq!((collector.codewords.total(), collector.codewords_other), (1, 2));
 }
+
+#[test]
+fn memory_that_is_used_again_remembers_nothing() {
+    let limits = SummaryLimits { collectors_max: 6, pairs_max: 6, ..SummaryLimits::default() };
+    let rows = |third: u8, count: u8| {
+        (0..count).map(move |n| row(Address::v4([10, 0, 0, n % 7]), Address::v4([203, 0, third, n]), 10, 500, 50))
+    };
+    let (first, second): (Vec<_>, Vec<_>) = (rows(1, 30).collect(), rows(2, 20).collect());
+    let refilled = |used: Summary| {
+        let (populations, mut identity, mut columns) = (populations(), TurnedOver(1), FlowColumns::default());
+        let mut cx = AddContext { populations: &populations, identity: &mut identity, limits: &limits };
+        second.iter().for_each(|row| columns.push(row.clone()));
+        let mut summary = used.renewed(window());
+        summary.add_rows(&columns, &[], &mut cx);
+        summary.to_bytes()
+    };
+    let wanted = refilled(Summary::empty());
+    assert!(refilled(summary_of(&first, &limits)) == wanted, "forgotten");
+    let (mut hour, mut taken) = (summary_of(&second[..3], &limits), summary_of(&first, &limits));
+    let sum = {
+        let mut sum = hour.clone();
+        sum.merge(taken.clone()).expect("one basis");
+        sum.to_bytes()
+    };
+    hour.take_in(&mut taken).expect("one basis");
+    assert!(hour.to_bytes() == sum, "taken in is merged");
+    assert!(refilled(taken) == wanted, "left behind by a merge");
+}
