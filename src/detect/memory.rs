@@ -11,7 +11,7 @@ use crate::population::binary::BinaryError;
 use crate::units::TimestampNs;
 
 /// What an analyst knows.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Memory {
     /// The hour so far.
     pub hour: Stretch,
@@ -19,6 +19,13 @@ pub struct Memory {
     pub day: Stretch,
     /// Findings so far, not judged. In JSON: their form there is the one that is kept over versions.
     pub findings: String,
+}
+
+impl Default for Memory {
+    /// Nothing yet: as readable as anything else that is kept, so that a run killed before its first window is gone on from.
+    fn default() -> Self {
+        Self { hour: Stretch::default(), day: Stretch::default(), findings: "[]".to_owned() }
+    }
 }
 
 /// A stretch of time, filled so far.

@@ -99,6 +99,13 @@ impl Announcer {
         self.told.values().filter(|told| told.is_open).count()
     }
 
+    /// The same by the severity that was last told.
+    pub fn open_by_severity(&self) -> BTreeMap<Severity, u64> {
+        let mut open = BTreeMap::new();
+        self.told.values().filter(|told| told.is_open).for_each(|told| *open.entry(told.severity).or_default() += 1);
+        open
+    }
+
     /// Windows in which a finding went on and was not told again.
     pub fn folded(&self) -> u64 {
         self.told.values().map(|told| told.folded).sum()
@@ -193,17 +200,19 @@ mod tests {
     #[test]
     fn what_is_found_no_more_ends_once() {
         let mut announcer = Announcer::default();
-        let mut at = |findings: &[Finding], now_s: u64| {
-            let kept = serde_json::to_string(&announcer).expect("a form");
-            announcer = serde_json::from_str(&kept).expect("reads");
+        fn at(announcer: &mut Announcer, findings: &[Finding], now_s: u64) -> Vec<(Change, u64)> {
+            let kept = serde_json::to_string(announcer).expect("a form");
+            *announcer = serde_json::from_str(&kept).expect("reads");
             let now = TimestampNs(now_s * 1_000_000_000);
             let news = announcer.news(findings, now, DurationNs::from_secs(3_600));
-            news.iter().map(|news| (news.change, news.finding.flows)).collect::<Vec<_>>()
-        };
-        assert_eq!(at(&[finding(10, 60)], 60), [(Change::New, 10)]);
-        assert_eq!(at(&[finding(12, 120)], 120), []);
-        for (now_s, wanted) in [(180, None), (3_800, Some((Change::Ended, 12))), (9_000, None)] {
-            assert_eq!(at(&[], now_s).first().copied(), wanted, "{now_s}");
+            news.iter().map(|news| (news.change, news.finding.flows)).collect()
         }
+        assert_eq!(at(&mut announcer, &[finding(10, 60)], 60), [(Change::New, 10)]);
+        assert_eq!(at(&mut announcer, &[finding(12, 120)], 120), []);
+        assert_eq!(announcer.open_by_severity(), BTreeMap::from([(Severity::High, 1)]));
+        for (now_s, wanted) in [(180, None), (3_800, Some((Change::Ended, 12))), (9_000, None)] {
+            assert_eq!(at(&mut announcer, &[], now_s).first().copied(), wanted, "{now_s}");
+        }
+        assert!(announcer.open_by_severity().is_empty());
     }
 }

@@ -52,6 +52,8 @@ pub struct View {
     pub reload: Option<(bool, u64)>,
     /// What was said, latest last.
     pub notes: VecDeque<String>,
+    /// Findings open, by severity: those that are shown may have ended.
+    pub open: BTreeMap<Severity, u64>,
     /// Findings open, and repeats that were folded.
     pub open_and_folded: (u64, u64),
 }

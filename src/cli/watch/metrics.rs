@@ -237,7 +237,7 @@ fn analysis(page: &mut Page, board: &Board, view: &View) {
     page.counter("trawlwatch_findings", "Findings told, by technique, severity and what became of them.", told);
     let severities = [Severity::Critical, Severity::High, Severity::Medium, Severity::Low, Severity::Info];
     let open = severities.map(|severity| {
-        let n = view.findings.iter().filter(|finding| finding.severity == severity).count();
+        let n = view.open.get(&severity).copied().unwrap_or(0);
         (vec![("severity", severity.name().to_owned())], n as f64)
     });
     page.gauge("trawlwatch_findings_open", "Findings that have not ended, by severity.", open.into_iter());

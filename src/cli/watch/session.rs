@@ -158,6 +158,7 @@ impl Listener for Session<'_, '_> {
         {
             let mut view = kit.board.view();
             view.open_and_folded = (kit.announcer.open() as u64, kit.announcer.folded());
+            view.open = kit.announcer.open_by_severity();
             (view.counted, view.lost_last, view.confidence_last) = (so_far, lost, confidence);
             view.windows += 1;
             view.window_end_ns = span.end.0;
