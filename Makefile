@@ -101,7 +101,7 @@ validators: $(TARGET)/validators/bin/stix2_validator ## readers that tests hold 
 $(TARGET)/validators/bin/stix2_validator:
 	python3 -m venv $(TARGET)/validators
 	$(TARGET)/validators/bin/pip install --quiet --disable-pip-version-check \
-		stix2-validator==3.3.2 pymisp==2.5.34.4 duckdb==2.0.1 pandas==3.1.1 pyarrow==26.0.1
+		stix2-validator==3.3.2 pymisp==2.5.34.4 duckdb==2.0.1 pandas==3.1.1 pyarrow==26.0.1 prometheus-client==0.26.0
 
 browser: ## Chromium, in which a test looks at the HTML report (Debian; as root)
 	command -v chromium >/dev/null || apt-get install -y --no-install-recommends chromium fonts-dejavu-core

@@ -93,7 +93,7 @@ impl Who {
             Self::Tcpdump => {
                 let mut command = net.command("tcpdump");
                 command.args(["-i", "vb", "-Z", "root", "-B", &RING_KIB.to_string(), "-w", "/dev/null"]);
-                let words = |line: &str| Some(line.strip_suffix(" packets captured")?.trim().parse().ok()?);
+                let words = |line: &str| line.strip_suffix(" packets captured")?.trim().parse().ok();
                 other(command, "listening on", "-INT", words, send)
             }
             Self::Suricata => {

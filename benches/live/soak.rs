@@ -75,7 +75,7 @@ pub fn run(net: &Net, plan: &Plan<'_>) -> Soaked {
         while !is_over.load(Relaxed) {
             std::thread::sleep(Duration::from_secs(1));
             samples.push((began.elapsed().as_secs_f64(), watch.resident_kib() as f64 / 1024.0));
-            if samples.len() % 60 == 0 {
+            if samples.len().is_multiple_of(60) {
                 println!(
                     "live/soak  {:.0} s  rss={:.1} MiB  load {}",
                     began.elapsed().as_secs_f64(),

@@ -114,6 +114,10 @@ fn an_alarm_comes_within_a_window_and_two_seconds_of_its_end() {
     println!("at worst {worst:?} after a window's end; this machine wakes up to {oversleep:?} late");
     // A thread is woken some four times on the way of a window: lane, worker, analysis, outlet.
     assert!(worst < Duration::from_secs(2) + oversleep * 4, "{worst:?}, oversleep {oversleep:?}");
+    // It ends within three seconds of being asked to.
+    let (ended, oversleep) = oversleep_while(|| watch.stop());
+    println!("ended {:?} after the signal; this machine wakes up to {oversleep:?} late", ended.took);
+    assert!(ended.took < Duration::from_secs(3) + oversleep * 4, "{:?}, oversleep {oversleep:?}", ended.took);
     // By packet time: the first word of an operation comes with the first window that ends after it can be told.
     let first = told.iter().position(|(_, line)| line["event_type"] == "alert").expect("a finding");
     let closed = told[first..].iter().find_map(|(_, line)| window_end(line)).expect("its window");

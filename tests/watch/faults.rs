@@ -144,6 +144,30 @@ fn a_full_disk_stops_the_file_and_not_the_capture() {
     assert_eq!(accounted(&stats(&written)), sent, "{}", ended.stderr);
 }
 
+#[test]
+fn a_state_that_finds_no_room_stays_as_it_was() {
+    let Some(net) = Net::new(&["tcpreplay"]) else { return };
+    let outer = folder();
+    let Some(disk) = Disk::mount(&outer.path().join("disk")) else {
+        println!("not run: this user may not mount");
+        return;
+    };
+    let (capture, policy) = shipped("demo", outer.path());
+    let (state, policy) = (text(&disk.0.join("state")), text(&policy));
+    let args = ["--format", "json", "--window", "1s", "--policy", &policy, "--state", &state];
+    let watch = Watch::start(&net, &args);
+    let mut sent = net.send(&capture, &["--topspeed"]);
+    watch.wait_for("word of a state without room", |watch| watch.stderr().contains("--state: cannot be written"));
+    sent += net.send(&capture, &["--topspeed", "--limit", "2000"]);
+    let ended = watch.stop();
+    assert_eq!(accounted(&ended.stats()), sent, "{}", ended.stderr);
+    assert!(!disk.0.join("state.part").exists(), "half a state is not left behind");
+    // What is there is whole: the one that was written last, or the first.
+    let watch = Watch::start(&net, &args);
+    watch.wait_for("what the last run knew", |watch| watch.stderr().contains("goes on from what the last run knew"));
+    watch.stop();
+}
+
 /// A tiny file system; unmounted when dropped.
 struct Disk(std::path::PathBuf);
 

@@ -81,11 +81,16 @@ impl Drop for Net {
     }
 }
 
-/// Where a tool lies: in the path, where tools of root lie, or in the build's own `validators/bin`.
+/// The folder that `make validators` and `make promtool` fill, beside the build's own.
+pub fn validators() -> PathBuf {
+    let target = Path::new(env!("CARGO_BIN_EXE_trawlwatch")).ancestors().nth(2).expect("TARGET/PROFILE/trawlwatch");
+    target.join("validators/bin")
+}
+
+/// Where a tool lies: in the path, where tools of root lie, or among the validators.
 pub fn find(tool: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let target = Path::new(env!("CARGO_BIN_EXE_trawlwatch")).ancestors().nth(2).expect("TARGET/PROFILE/trawlwatch");
-    let more = ["/usr/sbin".into(), "/sbin".into(), target.join("validators/bin")];
+    let more = ["/usr/sbin".into(), "/sbin".into(), validators()];
     std::env::split_paths(&path).chain(more).map(|folder| folder.join(tool)).find(|place| place.is_file())
 }
 

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use super::net::{Net, find, folder, shipped};
+use super::net::{Net, find, folder, shipped, validators};
 use super::program::Watch;
 
 #[test]
@@ -32,6 +32,7 @@ fn metrics_count_what_was_sent_and_sampling_shows_in_findings() {
     heard_by_promtool(plain.strip_suffix("200").expect("the status"));
     let open = ask("/metrics", "accept: application/openmetrics-text");
     assert!(open.contains("# TYPE trawlwatch_capture_packets counter\n") && open.contains("# EOF\n"), "{open}");
+    heard_by_openmetrics(open.strip_suffix("200").expect("the status"));
     assert!(open.contains("trawlwatch_stage_duration_seconds_bucket{stage=\"batch\",le=\"+Inf\"}"), "{open}");
     let news = watch.stop().news();
     assert!(!news.is_empty());
@@ -49,17 +50,35 @@ fn heard_by_promtool(metrics: &str) {
         println!("not run: promtool is missing; `make promtool` installs it");
         return;
     };
-    let check = |text: &str| {
-        let mut command = Command::new(&promtool);
-        command.args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().expect("promtool starts");
-        child.stdin.take().expect("piped").write_all(text.as_bytes()).expect("reads");
-        let out = child.wait_with_output().expect("ends");
-        (out.status.success(), String::from_utf8_lossy(&[out.stdout, out.stderr].concat()).into_owned())
-    };
+    let check = |text: &str| fed(Command::new(&promtool).args(["check", "metrics"]), text);
     let (is_clean, said) = check(metrics);
     assert!(is_clean && said.trim().is_empty(), "promtool: {said}");
     assert!(metrics.contains("trawlwatch_findings_total{technique="), "findings are among what was checked: {metrics}");
     let without_help = metrics.replacen("# HELP trawlwatch_windows_total", "# note", 1);
     assert!(!check(&without_help).0, "a metric without help is refused");
+}
+
+/// Prometheus' own reader of OpenMetrics takes them, and would not take them without their end.
+fn heard_by_openmetrics(metrics: &str) {
+    const READ: &str = "import sys; from prometheus_client.openmetrics.parser import text_string_to_metric_families as families; \
+                        print(len(list(families(sys.stdin.read()))))";
+    let python = validators().join("python");
+    let has_it = Command::new(&python).args(["-c", "import prometheus_client"]).output();
+    if !has_it.is_ok_and(|out| out.status.success()) {
+        println!("not run: {} has no prometheus_client (make validators)", python.display());
+        return;
+    }
+    let check = |text: &str| fed(Command::new(&python).args(["-c", READ]), text);
+    let (is_read, said) = check(metrics);
+    assert!(is_read && said.trim().parse::<u32>().is_ok_and(|families| families > 20), "{said}");
+    assert!(!check(metrics.trim_end().trim_end_matches("# EOF")).0, "what is cut short is refused");
+}
+
+/// Whether a command succeeds over a text, and what it says.
+fn fed(command: &mut Command, text: &str) -> (bool, String) {
+    let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("starts");
+    child.stdin.take().expect("piped").write_all(text.as_bytes()).expect("reads");
+    let out = child.wait_with_output().expect("ends");
+    (out.status.success(), String::from_utf8_lossy(&[out.stdout, out.stderr].concat()).into_owned())
 }
