@@ -55,11 +55,7 @@ struct Sample {
 /// Operations at a pace that shows them within a minute, each with the harmless programs that do alike on alike devices; none
 /// where the town's own traffic is what it must not be told from.
 const TWINS: &[(&str, &str, &[&str])] = &[
-    (
-        "population-fan-in",
-        "period=20s,subscribers=0.3",
-        &["telemetry:period=20s,subscribers=0.3", "analytics:visits=60"],
-    ),
+    ("population-fan-in", "period=20s,subscribers=0.3", &["telemetry:period=20s,subscribers=0.3"]),
     ("shadow-upload", "every=10s,part=0.05,subscribers=0.3", &["page-counter:every=10s,subscribers=0.3"]),
     (
         "bulk-exfiltration",
