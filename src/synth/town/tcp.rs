@@ -391,6 +391,10 @@ impl Connection {
     /// A man on the side sees requests in the clear and may answer before the server does.
     fn offer_to_injector(&mut self, leg: &Leg, done: TimestampNs, cx: &mut Cx) {
         let (Carrier::Http { .. }, Side::Orig) = (&self.carrier, leg.flight.side) else { return };
+        // What the labels call harmless stays so: he shoots at people's own visits.
+        if self.label != 0 {
+            return;
+        }
         let device = self.device;
         let Some(mut injector) = cx.town.injector.take() else { return };
         if let Some(answer) = self.legs.front().filter(|next| next.flight.side == Side::Resp) {
