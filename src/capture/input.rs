@@ -19,6 +19,7 @@ use sha2::{Digest, Sha256};
 use super::error::OpenError;
 use super::fault::FaultKind;
 use super::sniff::{self, Compression};
+use crate::simd::prefetch;
 
 /// Longest frame believed, in captured bytes: twice what Linux lets segmentation offload build (`GSO_MAX_SIZE`, 524,280).
 /// The longest in the wild so far is 80,156 (BIG TCP). A record that claims more is taken for damage.
@@ -31,6 +32,9 @@ pub const WINDOW_BYTES_MAX: usize = 2 * FRAME_BYTES_MAX;
 pub const FINGERPRINT_BYTES: usize = 1 << 20;
 /// Buffer of a stream that never needs more: most do not.
 const STREAM_BUFFER_BYTES: usize = 256 << 10;
+/// How far ahead of the position a mapped file is asked for. A record says where the next one begins, so that each step waits
+/// for memory where none of it is near: 114 ns a record on a mix of sizes, 40 with this distance; 1 KiB gave 60, 4 KiB 45.
+const AHEAD_BYTES: usize = 2048;
 
 /// Where a capture is read from.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -79,6 +83,8 @@ pub(super) struct Mapped {
     maps: Arc<[Mmap]>,
     map: u16,
     position: usize,
+    /// Up to where the processor was asked to bring the file near.
+    asked: usize,
     identity: FileIdentity,
 }
 
@@ -92,7 +98,7 @@ pub(super) struct FileIdentity {
 
 impl Mapped {
     pub fn new(maps: Arc<[Mmap]>, map: u16, identity: FileIdentity) -> Self {
-        Self { maps, map, position: 0, identity }
+        Self { maps, map, position: 0, asked: 0, identity }
     }
 
     pub fn map(&self) -> u16 {
@@ -135,6 +141,10 @@ impl Input for Mapped {
     #[inline]
     fn advance(&mut self, bytes: usize) {
         self.position += bytes;
+        let (from, to) = (self.asked.max(self.position), self.position + AHEAD_BYTES);
+        // A frame longer than the distance is not asked for: its bytes may never be looked at.
+        prefetch::stretch(self.whole(), from, to);
+        self.asked = from + to.saturating_sub(from).next_multiple_of(prefetch::LINE_BYTES);
     }
 
     fn skip(&mut self, bytes: u64) -> u64 {

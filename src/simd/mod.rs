@@ -14,6 +14,7 @@ pub mod centroid;
 pub mod convert;
 pub mod histogram;
 pub mod logarithm;
+pub(crate) mod prefetch;
 
 pub(crate) use dispatch::kernel;
 pub use dispatch::{Level, level};

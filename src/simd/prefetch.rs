@@ -5,9 +5,18 @@
 pub(crate) const LINE_BYTES: usize = 64;
 
 /// Starts loading the line that holds the start of `slice[index]`; an index past the end is ignored.
-pub(super) fn line<T>(slice: &[T], index: usize) {
+#[inline]
+pub(crate) fn line<T>(slice: &[T], index: usize) {
     if let Some(item) = slice.get(index) {
         start(std::ptr::from_ref(item).cast::<u8>());
+    }
+}
+
+/// Starts loading the lines of `bytes` from `from` to `to`, of which the first is at a line's distance from others asked for.
+#[inline]
+pub(crate) fn stretch(bytes: &[u8], from: usize, to: usize) {
+    for at in (from..to.min(bytes.len())).step_by(LINE_BYTES) {
+        line(bytes, at);
     }
 }
 
@@ -21,6 +30,7 @@ pub(crate) fn lines<T>(value: &T, count: usize) {
 
 #[cfg(target_arch = "x86_64")]
 #[expect(unsafe_code, reason = "the prefetch hint is an unsafe intrinsic until core::hint::prefetch_read is stable")]
+#[inline]
 fn start(place: *const u8) {
     use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
     // SAFETY: the instruction reads nothing and cannot fault, whatever the address; SSE is part of every x86-64.
