@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::config::AppBounds;
 use super::orient::TCP;
-use crate::packet::app::{APP_BYTES_MAX, AppContext, AppCounters, AppState, Progress, RestingDns};
+use crate::packet::app::{APP_BYTES_MAX, AppContext, AppCounters, AppState, Opening, Progress, RestingDns};
 use crate::packet::facts::{AppFacts, NameLookup};
 use crate::units::Side;
 
@@ -118,13 +118,7 @@ impl Desk {
             _ => state.datagram(*side, payload, context, lookups),
         };
         match progress {
-            Progress::More => {
-                if let Some(resting) = state.resting() {
-                    self.close(reading);
-                    reading.stage = Stage::Resting(resting);
-                }
-                Appetite::Open
-            }
+            Progress::More => Appetite::Open,
             Progress::Done => {
                 self.close(reading);
                 Appetite::Sated
@@ -161,13 +155,14 @@ impl Desk {
         if self.bounds.states_max == 0 {
             return Stage::Over;
         }
-        match AppState::start_at(passage.protocol, passage.ports, passage.offset, passage.payload) {
+        match AppState::open_at(passage.protocol, passage.ports, passage.offset, passage.payload) {
             None => Stage::Over,
-            Some(state) if state.resting().is_none() && self.is_full() => {
+            Some(Opening::Resting(resting)) => Stage::Resting(resting),
+            Some(Opening::State(_)) if self.is_full() => {
                 self.refused += 1;
                 Stage::Over
             }
-            Some(state) => {
+            Some(Opening::State(state)) => {
                 self.open += 1;
                 Stage::Open(state)
             }

@@ -6,6 +6,8 @@
 //! `simple-dns` judges this in a property test instead of doing the work: it refuses a whole message for one odd record or
 //! a cut end, and it reserves space by the header's counts before it looks at a record (4 × 65,535 records from 12 bytes).
 
+use smallvec::SmallVec;
+
 use crate::packet::app::notes::{AppEvent, NameRank, Notes};
 use crate::packet::app::reader::Reader;
 use crate::packet::app::{AppContext, names};
@@ -16,6 +18,8 @@ use crate::units::{Address, Side};
 pub(super) const HEADER_BYTES: usize = 12;
 /// Labels of a name at most: 255 bytes hold no more than 127 of them.
 const LABELS_MAX: usize = 127;
+/// Labels that a name has at most, nearly always.
+const LABELS_USUAL: usize = 8;
 /// Bytes of a message over TCP that are read; the rest (zone transfers) is passed over.
 pub(super) const TCP_MESSAGE_BYTES_READ: usize = 16 << 10;
 
@@ -318,8 +322,8 @@ fn skip_name(reader: &mut Reader<'_>) -> Result<(), Fault> {
 
 /// Reads a name and follows its compression pointers, each to before where the part that it ends began.
 fn read_name<'a>(message: &'a [u8], reader: &mut Reader<'a>) -> Result<Box<str>, Fault> {
-    let mut labels: [&[u8]; LABELS_MAX] = [&[]; LABELS_MAX];
-    let (mut count, mut bytes) = (0, 0);
+    let mut labels: SmallVec<[&[u8]; LABELS_USUAL]> = SmallVec::new();
+    let mut bytes = 0;
     let mut part_start = message.len() - reader.rest().len();
     let mut part = *reader;
     let mut followed = false;
@@ -328,9 +332,10 @@ fn read_name<'a>(message: &'a [u8], reader: &mut Reader<'a>) -> Result<Box<str>,
             LabelStart::Root => break,
             LabelStart::Label(length) => {
                 bytes += length + 1;
-                let slot = labels.get_mut(count).filter(|_| bytes < NAME_BYTES_MAX).ok_or(Fault::Malformed)?;
-                *slot = part.take(length).ok_or(Fault::Cut)?;
-                count += 1;
+                if labels.len() == LABELS_MAX || bytes >= NAME_BYTES_MAX {
+                    return Err(Fault::Malformed);
+                }
+                labels.push(part.take(length).ok_or(Fault::Cut)?);
             }
             LabelStart::Pointer(high) => {
                 let target = high << 8 | usize::from(part.u8().ok_or(Fault::Cut)?);
@@ -349,7 +354,7 @@ fn read_name<'a>(message: &'a [u8], reader: &mut Reader<'a>) -> Result<Box<str>,
     if !followed {
         *reader = part;
     }
-    Ok(names::dns_name(labels[..count].iter().copied()))
+    Ok(names::dns_name(labels.iter().copied()))
 }
 
 /// DNS over TCP: messages behind two bytes of length (RFC 1035 section 4.2.2).

@@ -97,6 +97,41 @@ enum Kind {
     Dtls(Box<tls::dtls::Association>),
 }
 
+impl Kind {
+    fn of(ip_protocol: u8, ports: [u16; 2], stream_offset: u32, first_payload: &[u8]) -> Option<Self> {
+        match ip_protocol {
+            TCP if (1..LATE_START_BYTES_MAX).contains(&stream_offset) || stream::can_begin(ports, first_payload) => {
+                Some(Self::Stream([HalfStream::new(), HalfStream::new()]))
+            }
+            UDP => Self::of_datagram(ports, first_payload),
+            _ => None,
+        }
+    }
+
+    fn of_datagram(ports: [u16; 2], payload: &[u8]) -> Option<Self> {
+        let hint = dns::kind_of_ports(ports);
+        if let Some(kind) = hint.filter(|_| dns::plausible(payload, hint)) {
+            return Some(Kind::Dns(kind));
+        }
+        if quic::can_begin(payload) {
+            return Some(Kind::Quic(Box::default()));
+        }
+        if tls::dtls::can_begin(payload) {
+            return Some(Kind::Dtls(Box::default()));
+        }
+        dns::plausible(payload, None).then_some(Kind::Dns(DnsKind::Unicast))
+    }
+}
+
+/// How the reading of a flow begins.
+#[derive(Clone, Debug)]
+pub enum Opening {
+    /// DNS datagrams: each message is read by itself.
+    Resting(RestingDns),
+    /// All else: messages may lie in several packets.
+    State(Box<AppState>),
+}
+
 /// A flow of DNS datagrams between two of its messages: each stands for itself, so that nothing but the facts is kept. Such
 /// flows are many and live until they are idle; a later message (a second answer, say) is read like the first.
 #[derive(Clone, Copy, Debug)]
@@ -134,28 +169,19 @@ impl AppState {
     /// The same where the first payload seen of a TCP flow lies at `stream_offset`: past zero its bytes cannot be judged,
     /// and where the beginning may only be late (reordered) a state waits for it.
     pub fn start_at(ip_protocol: u8, ports: [u16; 2], stream_offset: u32, first_payload: &[u8]) -> Option<Box<Self>> {
-        let kind = match ip_protocol {
-            TCP if (1..LATE_START_BYTES_MAX).contains(&stream_offset) || stream::can_begin(ports, first_payload) => {
-                Kind::Stream([HalfStream::new(), HalfStream::new()])
-            }
-            UDP => Self::datagram_kind(ports, first_payload)?,
-            _ => return None,
-        };
-        Some(Box::new(Self { notes: Notes::default(), ports, kind }))
+        Kind::of(ip_protocol, ports, stream_offset, first_payload).map(|kind| Self::of(kind, ports))
     }
 
-    fn datagram_kind(ports: [u16; 2], payload: &[u8]) -> Option<Kind> {
-        let hint = dns::kind_of_ports(ports);
-        if let Some(kind) = hint.filter(|_| dns::plausible(payload, hint)) {
-            return Some(Kind::Dns(kind));
-        }
-        if quic::can_begin(payload) {
-            return Some(Kind::Quic(Box::default()));
-        }
-        if tls::dtls::can_begin(payload) {
-            return Some(Kind::Dtls(Box::default()));
-        }
-        dns::plausible(payload, None).then_some(Kind::Dns(DnsKind::Unicast))
+    /// The same, but for flows of DNS datagrams, of which nothing need be held.
+    pub fn open_at(ip_protocol: u8, ports: [u16; 2], stream_offset: u32, first_payload: &[u8]) -> Option<Opening> {
+        Some(match Kind::of(ip_protocol, ports, stream_offset, first_payload)? {
+            Kind::Dns(kind) => Opening::Resting(RestingDns { kind, name_rank: NameRank::None }),
+            kind => Opening::State(Self::of(kind, ports)),
+        })
+    }
+
+    fn of(kind: Kind, ports: [u16; 2]) -> Box<Self> {
+        Box::new(Self { notes: Notes::default(), ports, kind })
     }
 
     /// Takes a TCP payload of `side` that begins `stream_offset` bytes after the side's first byte (modulo 2³², as sequence
@@ -208,7 +234,12 @@ impl AppState {
         let done = match &self.kind {
             // A foreign first side ends it too, lest every unknown protocol's second side be waited for.
             Kind::Stream(halves) => {
-                halves.iter().all(|half| half.is_done() || !half.is_touched() && self.notes.facts().protocol.is_none())
+                let is_foreign = self.notes.facts().protocol.is_none();
+                // A client that was answered at once sends no second hello: none of its later bytes are waited for.
+                let is_answered = self.notes.is_hello_answered();
+                halves.iter().all(|half| {
+                    half.is_done() || is_answered && half.awaits_second_hello() || !half.is_touched() && is_foreign
+                })
             }
             Kind::Dns(_) => false,
             Kind::Quic(_) | Kind::Dtls(_) => Side::BOTH.iter().all(|side| !self.wants(*side)),
@@ -235,15 +266,6 @@ impl AppState {
             Kind::Dtls(association) => association.finish(&mut self.notes),
         }
         self.notes.take()
-    }
-
-    /// What is left of a state that need not be kept between messages; its facts and counts are for the caller to take,
-    /// as at the flow's end.
-    pub fn resting(&self) -> Option<RestingDns> {
-        match self.kind {
-            Kind::Dns(kind) => Some(RestingDns { kind, name_rank: self.notes.name_rank() }),
-            _ => None,
-        }
     }
 
     /// Adds this flow's counts to `counters`: once, when the state is dropped, after [`Self::take_facts`].

@@ -35,8 +35,10 @@ pub(super) fn host_name(raw: &[u8]) -> Option<Box<str>> {
 }
 
 /// A DNS name from its labels: lower case, dots between, a dot within a label as `\x2e`; the root is `.`.
-pub(super) fn dns_name<'a>(labels: impl Iterator<Item = &'a [u8]>) -> Box<str> {
-    let mut text = String::new();
+pub(super) fn dns_name<'a>(labels: impl Iterator<Item = &'a [u8]> + Clone) -> Box<str> {
+    // Exact where nothing has to be escaped, so that the text is neither moved nor cut to size.
+    let plain = labels.clone().map(|label| label.len() + 1).sum::<usize>().saturating_sub(1);
+    let mut text = String::with_capacity(plain.max(1));
     for label in labels {
         if !text.is_empty() {
             text.push('.');

@@ -80,6 +80,7 @@ pub(super) struct Notes {
     name_rank: NameRank,
     version_settled: bool,
     alpn_settled: bool,
+    is_retry_asked: bool,
     counts: [[u32; AppEvent::ALL.len()]; ROWS],
 }
 
@@ -139,6 +140,16 @@ impl Notes {
     pub(super) fn version_chosen(&mut self, version: u16) {
         self.version_settled = true;
         self.edit().tls_version = Some(version);
+    }
+
+    /// A server asked for a second hello.
+    pub(super) fn retry_asked(&mut self) {
+        self.is_retry_asked = true;
+    }
+
+    /// Whether a server has answered the first hello with its own: then no second one comes (RFC 8446 section 4.1.4).
+    pub(super) fn is_hello_answered(&self) -> bool {
+        self.version_settled && !self.is_retry_asked
     }
 
     /// The first ALPN id that the client offers; the server's word stays.

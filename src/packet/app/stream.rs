@@ -104,6 +104,11 @@ impl HalfStream {
         matches!(self.machine, Machine::Done)
     }
 
+    /// Whether all that may still come is a second client hello.
+    pub(super) fn awaits_second_hello(&self) -> bool {
+        matches!(&self.machine, Machine::Tls(records) if records.awaits_second_hello())
+    }
+
     /// Whether any byte of this side was seen.
     pub(super) fn is_touched(&self) -> bool {
         self.touched

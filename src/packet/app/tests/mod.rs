@@ -277,6 +277,39 @@ fn bounds_end_a_side_and_are_counted() {
 }
 
 #[test]
+fn a_client_that_was_answered_is_waited_for_no_longer() {
+    let hello = records(&client_hello("www.example.net"), 999);
+    let retry = records(&hello_retry_request(), 999);
+    let answer = records(&server_hello_tls13(), 999);
+    let second = hello.len() as u32;
+    type Steps<'a> = &'a [(Side, u32, &'a [u8], Progress)];
+    let table: [(&str, Steps<'_>); 3] = [
+        ("answered at once", &[(Side::Orig, 0, &hello, Progress::More), (Side::Resp, 0, &answer, Progress::Done)]),
+        ("the answer first", &[(Side::Resp, 0, &answer, Progress::More), (Side::Orig, 0, &hello, Progress::Done)]),
+        (
+            "asked for a second hello, which comes last",
+            &[
+                (Side::Orig, 0, &hello, Progress::More),
+                (Side::Resp, 0, &retry, Progress::More),
+                (Side::Resp, retry.len() as u32, &answer, Progress::More),
+                (Side::Orig, second, &hello, Progress::Done),
+            ],
+        ),
+    ];
+    for (name, steps) in table {
+        let mut state = AppState::start(6, [50000, 443], steps[0].2).expect("a hello begins a state");
+        let mut lookups = Vec::new();
+        for (step, (side, offset, payload, wanted)) in steps.iter().enumerate() {
+            let progress = state.stream(*side, *offset, payload, &CTX, &mut lookups);
+            assert_eq!(progress, *wanted, "{name}: step {step}");
+        }
+        let facts = state.take_facts();
+        assert!(facts.ja4.is_some() && facts.tls_cipher == Some(0x1301), "{name}");
+        assert_eq!(facts.ja4_retry.is_some(), steps.len() > 2, "{name}");
+    }
+}
+
+#[test]
 fn a_dns_flow_never_ends_and_keeps_nothing() {
     let query = dns_over_tcp(&[dns(1, 0x0100, [1, 0, 0, 0], &[QUESTION])]);
     let mut state = AppState::start(6, [50000, 53], &query).expect("DNS begins a state");

@@ -97,6 +97,11 @@ impl Handshake {
         matches!(self.stage, Stage::ClientHello | Stage::ServerRetry)
     }
 
+    /// Whether a second hello of a client is all that may follow.
+    fn awaits_second_hello(&self) -> bool {
+        self.stage == Stage::ClientHello
+    }
+
     fn protocol(&self) -> AppProtocol {
         if self.transport == Transport::Quic { AppProtocol::Quic } else { AppProtocol::Tls }
     }
@@ -237,6 +242,7 @@ impl Handshake {
         notes.count(Some(protocol), AppEvent::Parsed);
         if hello.answer == Answer::Retry {
             self.stage = Stage::ServerRetry;
+            notes.retry_asked();
             return Message::Past(whole);
         }
         notes.version_chosen(hello.version);

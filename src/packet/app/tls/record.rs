@@ -40,6 +40,11 @@ impl Records {
     /// How many bytes [`Self::can_begin`] needs to be sure.
     pub(in crate::packet::app) const SURE_BYTES: usize = HEADER_BYTES + 1;
 
+    /// Whether a client's first hello was read, and a second one may follow.
+    pub(in crate::packet::app) fn awaits_second_hello(&self) -> bool {
+        self.handshake.awaits_second_hello()
+    }
+
     /// Reads on; gives how many bytes are done with.
     pub(in crate::packet::app) fn advance(&mut self, ready: &[u8], notes: &mut Notes) -> (usize, Step) {
         let mut reader = Reader::new(ready);
