@@ -1,21 +1,45 @@
 //! Injected segments: the recorded shots are seen at their exact frames, and nothing else is taken for one.
 #![allow(clippy::print_stdout, reason = "a test's output is for people")]
 
+use std::fs::File;
 use std::path::Path;
 
-use trawlwatch::flow::FlowConfig;
 use trawlwatch::flow::observation::{Observation, SegmentConflict};
+use trawlwatch::flow::{FlowConfig, SegmentBounds};
 use trawlwatch::packet::ParserLimits;
 
 mod captured;
 
 fn conflicts(path: &Path) -> Option<Vec<SegmentConflict>> {
-    let (_, observations) = captured::run(path, ParserLimits::default(), FlowConfig::default(), |_| {})?;
+    conflicts_within(path, SegmentBounds::default())
+}
+
+fn conflicts_within(path: &Path, segments: SegmentBounds) -> Option<Vec<SegmentConflict>> {
+    let config = FlowConfig { segments, ..FlowConfig::default() };
+    let (_, observations) = captured::run(path, ParserLimits::default(), config, |_| {})?;
     let conflicts = observations.into_iter().filter_map(|observation| match observation {
         Observation::SegmentConflict(conflict) => Some(*conflict),
         _ => None,
     });
     Some(conflicts.collect())
+}
+
+#[test]
+fn a_mapped_capture_and_a_streamed_one_show_the_same_conflicts() {
+    // Of a mapped file the payloads stay where they lie, of a stream they are copied: both are kept as long.
+    let streamed = Path::new(env!("CARGO_MANIFEST_DIR")).join("captures/injection.pcap.zst");
+    let folder = tempfile::tempdir().expect("a folder");
+    let mapped = folder.path().join("injection.pcap");
+    let packed = File::open(&streamed).expect("a shipped capture");
+    zstd::stream::copy_decode(packed, File::create(&mapped).expect("a file")).expect("a whole stream");
+    let tight = SegmentBounds { bytes_max: 1 << 16, records_max: 256, ..SegmentBounds::default() };
+    let mut counts = Vec::new();
+    for bounds in [SegmentBounds::default(), tight] {
+        let [of_stream, of_map] = [&streamed, &mapped].map(|path| conflicts_within(path, bounds).expect("a capture"));
+        assert_eq!(format!("{of_stream:?}"), format!("{of_map:?}"));
+        counts.push(of_map.len());
+    }
+    assert!(counts[0] > 0 && counts[1] <= counts[0], "{counts:?}");
 }
 
 /// A recorded shot: of the forged segment and of the true one.

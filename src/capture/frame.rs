@@ -113,6 +113,18 @@ impl FrameBatch {
         &whole[start..start + frame.captured_bytes as usize]
     }
 
+    /// Where a frame's bytes from `from` on lie in the source's maps; none where the batch owns them.
+    pub fn place(&self, frame: &FrameRef, from: u32) -> Option<MappedPlace> {
+        let offset = frame.offset.saturating_add(u64::from(from));
+        (frame.map != OWNED).then_some(MappedPlace { map: frame.map, offset })
+    }
+
+    /// Bytes of the source's maps, whichever batch they came in; none where they lie in no map.
+    pub fn mapped(&self, place: MappedPlace, len: usize) -> Option<&[u8]> {
+        let from = usize::try_from(place.offset).ok()?;
+        self.maps.get(usize::from(place.map))?.get(from..from.checked_add(len)?)
+    }
+
     /// The frames in order.
     pub fn frames(&self) -> &[FrameRef] {
         &self.frames

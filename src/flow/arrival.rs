@@ -2,7 +2,7 @@
 //! In: columns and frames. Out: the row, its frame, its tunnel, its payload. An index that leads nowhere gives nothing.
 
 use super::segments::add_sum;
-use crate::capture::frame::{FrameBatch, FrameRef};
+use crate::capture::frame::{FrameBatch, FrameRef, MappedPlace};
 use crate::packet::columns::{NO_TUNNEL, PacketColumns, PacketRow, TunnelRef};
 
 /// TCP header lengths in 32-bit words (RFC 9293 section 3.1).
@@ -15,6 +15,8 @@ pub(super) struct Arrival<'a> {
     pub(super) tunnel: Option<&'a TunnelRef>,
     /// The frame's bytes, or the reassembled ones: what the payload's place refers to.
     bytes: &'a [u8],
+    /// The batch that the packet came in, by which the source's maps are reached.
+    pub(super) frames: &'a FrameBatch,
 }
 
 impl<'a> Arrival<'a> {
@@ -26,7 +28,7 @@ impl<'a> Arrival<'a> {
             true => packets.scratch.as_slice(),
             false => frame.map_or(&[][..], |frame| frames.bytes(frame)),
         };
-        Self { row, frame, tunnel, bytes }
+        Self { row, frame, tunnel, bytes, frames }
     }
 
     /// The captured payload.
@@ -35,6 +37,12 @@ impl<'a> Arrival<'a> {
         let len = place.captured.min(self.row.payload_bytes) as usize;
         let start = place.offset as usize;
         start.checked_add(len).and_then(|end| self.bytes.get(start..end)).unwrap_or_default()
+    }
+
+    /// Where the payload lies in the source's maps; none where it was put together, streamed or captured live.
+    pub(super) fn place(&self) -> Option<MappedPlace> {
+        let frame = self.frame.filter(|_| !self.row.payload.reassembled)?;
+        self.frames.place(frame, self.row.payload.offset)
     }
 
     /// The checksum of TCP pseudo-header and header: with the payload it makes 0xffff (RFC 9293 section 3.1). The header is

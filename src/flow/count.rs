@@ -147,6 +147,8 @@ impl FlowTable {
             ttl_usual,
             header_sum: arrival.header_sum(),
             frame: frame.number,
+            place: arrival.place(),
+            frames: Some(arrival.frames),
         };
         let ground = match step.order {
             Order::Next | Order::Ahead => Ground::New,

@@ -2,7 +2,9 @@
 //! In: segments with payload, where they lie in their stream. Out: conflicts with both versions.
 //! Bounds: one ring of records and one ring of bytes for all flows ([`SegmentBounds`]); the oldest make room, and what goes
 //! before its age is counted. A flow holds no more than the number of its newest record: records chain back from there.
-//! Payload bytes stay in the ring and leave it only as hashes and counts.
+//! Payload bytes stay in the ring and leave it only as hashes and counts. Those of a mapped file are not copied: the record
+//! says where they lie, and they are looked at again only where another version comes. They count against the ring all the
+//! same, so that a compressed capture gives what the plain one does.
 //! Compared are the bytes that were captured and kept of both versions. Not here: whether a conflict is an attack.
 
 use std::hash::Hasher;
@@ -11,6 +13,7 @@ use siphasher::sip::SipHasher13;
 
 use super::config::SegmentBounds;
 use super::observation::SegmentVersion;
+use crate::capture::frame::{FrameBatch, MappedPlace};
 use crate::units::{DurationNs, TimestampNs};
 
 /// Shorter payloads are probes of window or life, whose byte is often made up.
@@ -34,6 +37,10 @@ pub(super) struct Sighting<'a> {
     /// Checksum of pseudo-header and TCP header so far, where they were captured.
     pub(super) header_sum: Option<u16>,
     pub(super) frame: u64,
+    /// Where the payload lies, if it outlives the packet.
+    pub(super) place: Option<MappedPlace>,
+    /// By which such places are reached.
+    pub(super) frames: Option<&'a FrameBatch>,
 }
 
 /// Whether a segment can overlap what its sender sent before.
@@ -57,7 +64,10 @@ pub(super) struct Conflict {
     pub(super) delta: DurationNs,
 }
 
-/// A kept segment.
+/// The map of a record whose bytes were copied.
+const IN_RING: u16 = u16::MAX;
+
+/// A kept segment. One cache line: many are written and few are read again.
 #[derive(Clone, Copy, Debug)]
 struct Record {
     at: u64,
@@ -67,12 +77,18 @@ struct Record {
     frame: u64,
     /// Number of the record before it in the same direction, plus one; 0 for none.
     previous: u64,
+    /// Where its bytes lie in the map: an offset.
+    offset: u64,
     payload_bytes: u32,
+    /// The map that holds its bytes, or [`IN_RING`].
+    map: u16,
     kept: u16,
     header_sum: Option<u16>,
     ttl: u8,
     ttl_usual: Option<u8>,
 }
+
+const _: () = assert!(size_of::<Record>() == 64);
 
 /// What the checksum says of a version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,7 +153,7 @@ impl Evidence {
             for record in self.chain(*newest, seen.ts) {
                 let Some(conflict) = self.compare(&record, seen) else { continue };
                 // One copy right and the other wrong: the network damaged it. Both wrong is a card's checksum to come.
-                match (checksum_of(record.header_sum, self.bytes_of(&record), record.payload_bytes), checksum) {
+                match (checksum_of(record.header_sum, self.bytes_of(&record, seen.frames), record.payload_bytes), checksum) {
                     (Checksum::Right, Checksum::Wrong) | (Checksum::Wrong, Checksum::Right) => damaged += 1,
                     _ => tell(conflict),
                 }
@@ -178,7 +194,11 @@ impl Evidence {
         (self.bytes_kept - record.bytes_at <= self.bounds.bytes_max as u64).then_some(record)
     }
 
-    fn bytes_of(&self, record: &Record) -> &[u8] {
+    fn bytes_of<'a>(&'a self, record: &Record, frames: Option<&'a FrameBatch>) -> &'a [u8] {
+        if record.map != IN_RING {
+            let place = MappedPlace { map: record.map, offset: record.offset };
+            return frames.and_then(|frames| frames.mapped(place, usize::from(record.kept))).unwrap_or_default();
+        }
         let start = (record.bytes_at % self.bounds.bytes_max as u64) as usize;
         self.bytes.get(start..start + usize::from(record.kept)).unwrap_or_default()
     }
@@ -186,7 +206,7 @@ impl Evidence {
     /// How many of the bytes known of both versions were compared, and how many differ; none where they do not overlap.
     fn difference(&self, record: &Record, seen: &Sighting<'_>) -> Option<(usize, u32)> {
         let from = record.at.max(seen.at);
-        let kept = self.bytes_of(record).get((from - record.at) as usize..)?;
+        let kept = self.bytes_of(record, seen.frames).get((from - record.at) as usize..)?;
         let new = seen.payload.get((from - seen.at) as usize..)?;
         let pairs = kept.iter().zip(new);
         Some((pairs.len(), pairs.filter(|(a, b)| a != b).count() as u32))
@@ -205,7 +225,7 @@ impl Evidence {
             ts: record.ts,
             ttl: record.ttl,
             payload_bytes: record.payload_bytes,
-            payload_hash: payload_hash(self.bytes_of(record)),
+            payload_hash: payload_hash(self.bytes_of(record, seen.frames)),
         };
         let second = SegmentVersion {
             frame: seen.frame,
@@ -227,14 +247,20 @@ impl Evidence {
     /// Keeps a segment; returns its number plus one.
     fn keep(&mut self, previous: u64, seen: &Sighting<'_>) -> u64 {
         let kept = self.bounds.kept_of(seen);
-        let bytes_at = self.write(&seen.payload[..kept]);
+        let place = seen.place.filter(|place| place.map != IN_RING);
+        let bytes_at = self.reserve(kept);
+        if place.is_none() {
+            self.write(bytes_at, &seen.payload[..kept]);
+        }
         let record = Record {
             at: seen.at,
             bytes_at,
             ts: seen.ts,
             frame: seen.frame,
             previous,
+            offset: place.map_or(0, |place| place.offset),
             payload_bytes: seen.payload_bytes,
+            map: place.map_or(IN_RING, |place| place.map),
             kept: kept as u16,
             header_sum: seen.header_sum,
             ttl: seen.ttl,
@@ -252,22 +278,26 @@ impl Evidence {
         self.records_kept
     }
 
-    /// Writes bytes in one piece; returns where they begin, counted over all bytes ever kept.
-    fn write(&mut self, bytes: &[u8]) -> u64 {
+    /// Room for bytes in one piece; returns where they begin, counted over all bytes ever kept.
+    fn reserve(&mut self, bytes: usize) -> u64 {
         let capacity = self.bounds.bytes_max as u64;
         let left = capacity - self.bytes_kept % capacity;
-        if left < bytes.len() as u64 {
+        if left < bytes as u64 {
             self.bytes_kept += left;
         }
         let at = self.bytes_kept;
-        let start = (at % capacity) as usize;
+        self.bytes_kept += bytes as u64;
+        at
+    }
+
+    /// Writes bytes into the ring, where room was made for them.
+    fn write(&mut self, at: u64, bytes: &[u8]) {
+        let start = (at % self.bounds.bytes_max as u64) as usize;
         let end = start + bytes.len();
         if self.bytes.len() < end {
             self.bytes.resize(end, 0);
         }
         self.bytes[start..end].copy_from_slice(bytes);
-        self.bytes_kept += bytes.len() as u64;
-        at
     }
 }
 
@@ -339,6 +369,8 @@ mod tests {
             ttl_usual: None,
             header_sum: None,
             frame,
+            place: None,
+            frames: None,
         }
     }
 
