@@ -7,7 +7,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use etherparse::PacketBuilder;
-use trawlwatch::capture::{Frame, FrameBatch, LinkType};
+use trawlwatch::capture::{Captures, Frame, FrameBatch, InputPath, LinkType};
 use trawlwatch::features::{self, FeatureMatrix};
 use trawlwatch::flow::row::FlowColumns;
 use trawlwatch::flow::{FlowConfig, FlowTable, SegmentBounds};
@@ -52,9 +52,8 @@ static ALLOCATOR: Counting = Counting;
 const FLOWS: u16 = 200;
 
 /// One packet of each flow, in both directions in turn: TCP with payload, and datagrams that are nothing known.
-fn batch(round: u32) -> FrameBatch {
-    let mut batch = FrameBatch::new(Arc::from([]));
-    for flow in 0..FLOWS {
+fn packets(round: u32) -> impl Iterator<Item = (TimestampNs, Vec<u8>)> {
+    (0..FLOWS).map(move |flow| {
         let (home, far) = ([10, 20, (flow >> 8) as u8, flow as u8], [203, 0, 113, (flow % 50) as u8]);
         let mut bytes = Vec::new();
         let ethernet = PacketBuilder::ethernet2([2; 6], [4; 6]);
@@ -68,12 +67,32 @@ fn batch(round: u32) -> FrameBatch {
             _ => ethernet.ipv4(far, home, 60).tcp(443, 40_001, 1, 500).ack(1 + round).write(&mut bytes, &[]),
         }
         .expect("memory");
-        let ts = TimestampNs(1_772_359_200_000_000_000 + u64::from(round) * 1_000_000 + u64::from(flow));
+        (TimestampNs(1_772_359_200_000_000_000 + u64::from(round) * 1_000_000 + u64::from(flow) * 1_000), bytes)
+    })
+}
+
+fn batch(round: u32) -> FrameBatch {
+    let mut batch = FrameBatch::new(Arc::from([]));
+    for (flow, (ts, bytes)) in (1..).zip(packets(round)) {
         let wire_bytes = bytes.len() as u32;
-        let number = u64::from(round) * u64::from(FLOWS) + u64::from(flow) + 1;
+        let number = u64::from(round) * u64::from(FLOWS) + flow;
         batch.push(&Frame { ts, link: LinkType(1), wire_bytes, number, file: 0, bytes: &bytes, mapped: None });
     }
     batch
+}
+
+/// The same packets as a savefile.
+fn savefile(rounds: u32) -> Vec<u8> {
+    let mut file = Vec::new();
+    let words = |file: &mut Vec<u8>, words: &[u32]| file.extend(words.iter().flat_map(|word| word.to_le_bytes()));
+    // Nanoseconds; version 2.4; Ethernet.
+    words(&mut file, &[0xa1b2_3c4d, 4 << 16 | 2, 0, 0, 65_535, 1]);
+    for (ts, bytes) in (0..rounds).flat_map(packets) {
+        let (seconds, fraction, len) = (ts.0 / 1_000_000_000, ts.0 % 1_000_000_000, bytes.len() as u32);
+        words(&mut file, &[seconds as u32, fraction as u32, len, len]);
+        file.extend(bytes);
+    }
+    file
 }
 
 #[test]
@@ -106,4 +125,34 @@ fn packets_of_known_flows_allocate_nothing() {
     let before = ALLOCATIONS.with(Cell::get);
     (0..20).for_each(|_| features::compute(&rows, &mut matrix));
     assert_eq!(ALLOCATIONS.with(Cell::get) - before, 0, "features of as many rows again");
+}
+
+#[test]
+fn from_the_file_to_the_table_known_flows_allocate_nothing() {
+    const ROUNDS: u32 = 60;
+    let folder = tempfile::tempdir().expect("a folder");
+    let place = folder.path().join("known.pcap");
+    std::fs::write(&place, savefile(ROUNDS)).expect("a file");
+    let mut captures = Captures::open(&[InputPath::parse(&place)]).expect("a capture");
+    let (mut parser, segments) = (Parser::new(ParserLimits::default()), SegmentBounds { records_max: 256, ..SegmentBounds::default() });
+    let mut table = FlowTable::new(FlowConfig { segments, ..FlowConfig::default() });
+    let (mut frames, mut packets) = (FrameBatch::new(captures.maps()), PacketColumns::default());
+    let (mut rows, mut observations) = (FlowColumns::default(), Vec::new());
+    let mut counts = Vec::new();
+    loop {
+        let before = ALLOCATIONS.with(Cell::get);
+        while !frames.is_full() && captures.next_frame().map(|frame| frames.push(&frame)).is_some() {}
+        if frames.is_empty() {
+            break;
+        }
+        packets.clear();
+        parser.parse_batch(&frames, &mut packets);
+        table.apply(&packets, &frames, &mut rows, &mut observations);
+        frames.clear();
+        counts.push(ALLOCATIONS.with(Cell::get) - before);
+    }
+    let (first, rest) = counts.split_at(counts.len() / 4);
+    assert!(first.iter().sum::<u64>() > 0, "flows begin: the counter counts");
+    assert_eq!(rest.iter().sum::<u64>(), 0, "{counts:?}");
+    assert_eq!((table.len(), table.counters().packets), (usize::from(FLOWS), u64::from(ROUNDS) * u64::from(FLOWS)));
 }

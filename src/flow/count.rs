@@ -29,13 +29,14 @@ impl FlowTable {
         let side = hot.side_of(row);
         let s = side.index();
         let gap = count_time(hot, side, row.ts);
-        let totals = &mut hot.totals[usize::from(row.from & 1)];
+        let totals = hot.totals_mut(row.from);
         if let Some(gap) = gap {
             totals.gap(gap);
         }
         totals.packet(row.ip_bytes, row.ttl);
         totals.payload(row.payload_bytes);
-        if totals.packets > PACED_FROM {
+        let is_paced = totals.packets > PACED_FROM;
+        if is_paced {
             // One allocation a heavy row, none a packet.
             cold.pace.get_or_insert_with(|| Box::new(Pace::new(row.ts))).add(side, row.ts, row.ip_bytes);
         }
@@ -46,8 +47,8 @@ impl FlowTable {
             hot.turns = hot.turns.saturating_add(1);
             hot.opening = hot.opening.saturating_add(1).min(OPENING_TURNS + 1);
         }
-        if hot.opening <= OPENING_TURNS {
-            totals.opening(row.payload_bytes);
+        if hot.opening <= OPENING_TURNS && row.payload_bytes > 0 {
+            hot.totals_mut(row.from).opening(row.payload_bytes);
         }
         if let Some(tunnel) = arrival.tunnel {
             count_carrier(cold, side, row, tunnel);
@@ -90,7 +91,7 @@ impl FlowTable {
     fn count_tcp(&mut self, slot: u32, side: Side, row: &PacketRow) -> Step {
         let timeouts = self.config.timeouts;
         let (hot, cold) = (self.hot.at_mut(slot), self.cold.at_mut(slot));
-        let totals = &mut hot.totals[usize::from(row.from & 1)];
+        let totals = hot.totals_mut(row.from);
         totals.tcp(row.tcp_flags, row.tcp_window, row.payload_bytes);
         match (side, row.tcp_flags & (tcp::SYN | tcp::ACK)) {
             (Side::Orig, tcp::SYN) => cold.syn_ts = Some(row.ts),
@@ -103,7 +104,7 @@ impl FlowTable {
             hot.ts_open_last = hot.ts_open_last.max(row.ts);
         }
         let step = tcp::advance(&mut hot.sides, side, &Segment::of(row), &mut cold.history);
-        totals.step(&step);
+        hot.totals_mut(row.from).step(&step);
         if hot.phase == Phase::Over {
             return step;
         }

@@ -35,7 +35,7 @@ pub(super) fn take_row(hot: &mut HotFlow, cold: &mut ColdFlow, end: RowEnd) -> F
             let told = std::mem::replace(&mut cold.stream_told[s], hot.sides[s].stream_bytes);
             hot.sides[s].stream_bytes.saturating_sub(told)
         });
-        std::mem::take(&mut hot.totals[usize::from(hot.orig_end) ^ s]).row(stream)
+        hot.take_totals(hot.orig_end ^ s as u8, stream)
     });
     let row = FlowRow {
         key: hot.key,

@@ -9,6 +9,7 @@ use std::hash::BuildHasher;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
 
 use super::observation::{Forgery, ForgeryKind, ForgeryVersion};
 use crate::packet::columns::FlowKey;
@@ -126,15 +127,14 @@ impl Questions {
     }
 
     fn question(&mut self, id: u64) -> &mut Question {
-        if !self.young.contains_key(&id) {
-            if self.young.len() >= QUESTIONS_HALF {
-                std::mem::swap(&mut self.young, &mut self.old);
-                self.young.clear();
-            }
-            let known = self.old.remove(&id).unwrap_or_default();
-            self.young.insert(id, known);
+        if self.young.len() >= QUESTIONS_HALF && !self.young.contains_key(&id) {
+            std::mem::swap(&mut self.young, &mut self.old);
+            self.young.clear();
         }
-        self.young.entry(id).or_default()
+        match self.young.entry(id) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => entry.insert(self.old.remove(&id).unwrap_or_default()),
+        }
     }
 
     /// A hash of a set of addresses, the same in every run.

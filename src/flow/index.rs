@@ -29,7 +29,8 @@ pub(super) fn tag(key: &FlowKey, secret: [u64; 2]) -> u32 {
     (mixed ^ mixed >> 32) as u32
 }
 
-fn fold(a: u64, b: u64) -> u64 {
+/// The two halves of a product, one over the other.
+pub(super) fn fold(a: u64, b: u64) -> u64 {
     let product = u128::from(a) * u128::from(b);
     (product as u64) ^ (product >> 64) as u64
 }

@@ -3,13 +3,10 @@
 //! Bounds: two generations of half of `pairs_max`; when the younger is full it becomes the older and the older is forgotten.
 //! Not here: which worker sees a pair (all flows of a pair must go to one, or gaps depend on the number of workers).
 
-use foldhash::fast::FixedState;
-use hashbrown::HashMap;
-
+use super::index::fold;
+use super::prefetch;
 use crate::packet::columns::FlowKey;
-use crate::units::{Address, DurationNs, TimestampNs};
-
-type Generation = HashMap<([Address; 2], u32), TimestampNs, FixedState>;
+use crate::units::{DurationNs, TimestampNs};
 
 /// The latest flow start of each pair.
 #[derive(Debug)]
@@ -17,13 +14,31 @@ pub(super) struct Pairs {
     young: Generation,
     old: Generation,
     half: usize,
+    secret: [u64; 2],
+}
+
+/// Keyed hashes of pairs with the pair's latest start, open addressing. The hash stands for the pair: two of 100,000 pairs
+/// share one once in four billion runs, and a gap would be wrong then.
+#[derive(Debug)]
+struct Generation {
+    /// Hash (0 where free) and start.
+    places: Vec<[u64; 2]>,
+    /// Pairs that are in no younger generation.
+    len: usize,
 }
 
 impl Pairs {
-    /// A map of at most `pairs_max` pairs, hashed under `seed`.
-    pub(super) fn new(pairs_max: usize, seed: u64) -> Self {
-        let empty = || HashMap::with_hasher(FixedState::with_seed(seed));
-        Self { young: empty(), old: empty(), half: pairs_max / 2 }
+    /// A map of at most `pairs_max` pairs, hashed under `secret`.
+    pub(super) fn new(pairs_max: usize, secret: [u64; 2]) -> Self {
+        let half = pairs_max / 2;
+        Self { young: Generation::new(half), old: Generation::new(half), half, secret }
+    }
+
+    /// Starts bringing near where a pair is looked for.
+    pub(super) fn prefetch(&self, key: &FlowKey) {
+        let hash = hash_of(key, self.secret);
+        self.young.prefetch(hash);
+        self.old.prefetch(hash);
     }
 
     /// Files a flow's start; returns the time since the pair's flow before it, and how many pairs had to be forgotten.
@@ -31,28 +46,70 @@ impl Pairs {
         if self.half == 0 {
             return (DurationNs::ZERO, 0);
         }
-        let pair = (key.addresses, key.context);
-        let before = match self.young.get_mut(&pair) {
-            Some(last) => Some(std::mem::replace(last, start)),
-            None => {
-                let before = self.old.remove(&pair);
-                self.young.insert(pair, start);
-                before
-            }
+        let hash = hash_of(key, self.secret);
+        let at = self.young.place_of(hash);
+        let is_known = self.young.places[at][0] == hash;
+        let before = match is_known {
+            true => Some(self.young.places[at][1]),
+            false => self.old.take(hash),
         };
+        self.young.places[at] = [hash, start.0];
+        self.young.len += usize::from(!is_known);
         let mut forgotten = 0;
-        if self.young.len() >= self.half {
+        if self.young.len >= self.half {
             std::mem::swap(&mut self.young, &mut self.old);
-            forgotten = self.young.len() as u64;
-            self.young.clear();
+            forgotten = self.young.len as u64;
+            self.young.places.fill([0; 2]);
+            self.young.len = 0;
         }
-        (before.map_or(DurationNs::ZERO, |last| start.since(last)), forgotten)
+        (before.map_or(DurationNs::ZERO, |last| start.since(TimestampNs(last))), forgotten)
     }
+}
+
+impl Generation {
+    /// At most half full, so that a search is short. Zeros from the system take no memory until they are written over.
+    fn new(pairs_max: usize) -> Self {
+        Self { places: vec![[0; 2]; (2 * pairs_max).next_power_of_two()], len: 0 }
+    }
+
+    fn home(&self, hash: u64) -> usize {
+        (hash >> 32) as usize & (self.places.len() - 1)
+    }
+
+    fn prefetch(&self, hash: u64) {
+        prefetch::line(&self.places, self.home(hash));
+    }
+
+    /// Where a hash stands, or where it would.
+    fn place_of(&self, hash: u64) -> usize {
+        let mut at = self.home(hash);
+        while self.places[at][0] != hash && self.places[at][0] != 0 {
+            at = (at + 1) & (self.places.len() - 1);
+        }
+        at
+    }
+
+    /// The start of a pair that goes to the younger generation. It keeps its place, so that what it pushed aside is found.
+    fn take(&mut self, hash: u64) -> Option<u64> {
+        let [found, start] = self.places[self.place_of(hash)];
+        let is_known = found == hash;
+        self.len -= usize::from(is_known);
+        is_known.then_some(start)
+    }
+}
+
+/// A hash of a pair of addresses and its tunnel context, never 0. Equal for both directions, because the key's order is.
+fn hash_of(key: &FlowKey, secret: [u64; 2]) -> u64 {
+    let [low, high] = key.addresses.map(|address| u128::from_le_bytes(address.0));
+    let first = fold(low as u64 ^ secret[0], (low >> 64) as u64 ^ secret[1]);
+    let second = fold(high as u64 ^ secret[1], (high >> 64) as u64 ^ secret[0].rotate_left(23));
+    fold(first ^ u64::from(key.context), second ^ secret[0]).max(1)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::units::Address;
 
     fn key(host: u8, port: u16) -> FlowKey {
         FlowKey {
@@ -66,7 +123,7 @@ mod tests {
 
     #[test]
     fn gaps_are_between_flows_of_any_ports() {
-        let mut pairs = Pairs::new(10, 1);
+        let mut pairs = Pairs::new(10, [1, 2]);
         assert_eq!(pairs.begin(&key(1, 1000), TimestampNs(100)), (DurationNs::ZERO, 0));
         assert_eq!(pairs.begin(&key(2, 1000), TimestampNs(150)), (DurationNs::ZERO, 0));
         assert_eq!(pairs.begin(&key(1, 2000), TimestampNs(400)), (DurationNs(300), 0));
@@ -74,7 +131,7 @@ mod tests {
 
     #[test]
     fn a_full_map_forgets_the_older_half_and_counts_it() {
-        let mut pairs = Pairs::new(4, 1);
+        let mut pairs = Pairs::new(4, [1, 2]);
         let forgotten: u64 = (0..6).map(|host| pairs.begin(&key(host, 1), TimestampNs(u64::from(host))).1).sum();
         assert_eq!(forgotten, 4);
         assert_eq!(pairs.begin(&key(5, 1), TimestampNs(9)).0, DurationNs(4), "the young half is still known");

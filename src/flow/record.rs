@@ -1,12 +1,15 @@
 //! Flow records: what the table keeps of a living flow, the parts that every packet touches apart from the rest.
 //! Bounds: [`HotFlow`] is ten cache lines of which a packet touches six: four that belong to both sides and two of its
-//! sender's totals. They lie together because a second page costs more than a second line. Side tables hang off
+//! sender's totals, a third while its side is young. They lie together because a second page costs more than a second line.
+//! A new flow writes four; a side's totals are cleared when it sends its first packet of a row. Side tables hang off
 //! [`ColdFlow`] by pointer and exist only where something was seen.
 
 use super::app::{Appetite, Reading};
 use super::forgery::Resets;
 use super::history::History;
-use super::pace::Pace;
+use super::emit::NO_ROW;
+use super::orient::Orientation;
+use super::pace::{PACED_FROM, Pace};
 use super::prefetch;
 use super::row::{CarrierRow, FIRST_PACKETS, GAP_BINS, OrigBy, SIZE_BINS, SideRow};
 use super::tcp::Endpoint;
@@ -65,23 +68,117 @@ pub(super) struct HotFlow {
     pub(super) opening: u8,
     /// Whether the application parser still wants payload.
     pub(super) appetite: Appetite,
+    /// Ends that sent a packet in this row, a bit each: the others' totals are left from an earlier row or flow.
+    counted: u8,
     /// By side.
     pub(super) sides: [Endpoint; 2],
     /// By end of the key, so that a packet knows its own before the flow has been looked at.
-    pub(super) totals: [SideTotals; 2],
+    totals: [SideTotals; 2],
 }
 
 impl HotFlow {
+    /// A slot that holds no flow yet.
+    pub(super) fn vacant() -> Self {
+        Self {
+            key: FlowKey::default(),
+            tag: 0,
+            deadline: TimestampNs::ZERO,
+            ts_last: TimestampNs::ZERO,
+            flow_start: TimestampNs::ZERO,
+            ts_open_last: TimestampNs::ZERO,
+            row_start: TimestampNs::ZERO,
+            row_end: NO_ROW,
+            active: DurationNs::ZERO,
+            turns: 0,
+            bursts: 0,
+            row_number: 0,
+            generation: 0,
+            orig_end: 0,
+            orig_by: OrigBy::First,
+            slot: Slot::Free,
+            phase: Phase::Open,
+            talker: None,
+            opening: 0,
+            appetite: Appetite::Open,
+            counted: 0,
+            sides: [Endpoint::default(); 2],
+            totals: [SideTotals::default(); 2],
+        }
+    }
+
+    /// Makes the slot the flow of its first packet. In place and without the totals: a copy of ten lines, most of them zero,
+    /// was a third of what a new flow cost.
+    pub(super) fn begin(&mut self, row: &PacketRow, tag: u32, orientation: Orientation, deadline: TimestampNs) {
+        self.generation = self.generation.wrapping_add(1);
+        self.key = row.key;
+        self.tag = tag;
+        self.deadline = deadline;
+        self.ts_last = row.ts;
+        self.flow_start = row.ts;
+        self.ts_open_last = row.ts;
+        self.row_start = row.ts;
+        self.row_end = NO_ROW;
+        self.active = DurationNs::ZERO;
+        (self.turns, self.bursts, self.row_number) = (0, 0, 0);
+        self.orig_end = orientation.orig_end;
+        self.orig_by = orientation.by;
+        self.slot = Slot::Live;
+        self.phase = Phase::Open;
+        self.talker = None;
+        self.opening = 0;
+        self.appetite = Appetite::Open;
+        self.counted = 0;
+        self.sides = [Endpoint::default(); 2];
+    }
+
     /// Starts bringing near what a packet from `end` of the key touches.
     pub(super) fn prefetch(&self, end: EndIndex) {
         prefetch::lines(self, 4);
         prefetch::lines(&self.totals[usize::from(end & 1)], 2);
     }
 
+    /// Likewise what only the first packets of a side touch, and how much of `rest` they do; looks at what [`Self::prefetch`]
+    /// has brought near.
+    pub(super) fn prefetch_more(&self, end: EndIndex, rest: &ColdFlow) {
+        let totals = &self.totals[usize::from(end & 1)];
+        if self.counted & bit_of(end) == 0 || totals.packets < FIRST_PACKETS as u32 {
+            totals.prefetch_beginnings();
+            prefetch::lines(rest, COLD_LINES);
+        } else if totals.packets >= PACED_FROM {
+            prefetch::lines(&rest.pace, 1);
+        }
+    }
+
+    /// The totals of an end of the key, empty where it sends its first packet of the row.
+    #[inline]
+    pub(super) fn totals_mut(&mut self, end: EndIndex) -> &mut SideTotals {
+        let totals = &mut self.totals[usize::from(end & 1)];
+        if self.counted & bit_of(end) == 0 {
+            self.counted |= bit_of(end);
+            *totals = SideTotals::default();
+        }
+        totals
+    }
+
+    /// Takes an end's totals out as the row has them; `stream_bytes` where sequence numbers tell it.
+    #[inline]
+    pub(super) fn take_totals(&mut self, end: EndIndex, stream_bytes: Option<u64>) -> SideRow {
+        let counted = self.counted & bit_of(end) != 0;
+        self.counted &= !bit_of(end);
+        match counted {
+            true => self.totals[usize::from(end & 1)].row(stream_bytes),
+            false => SideRow { stream_bytes: stream_bytes.unwrap_or(0), ..SideRow::default() },
+        }
+    }
+
     /// The side that sent a packet of this flow.
     pub(super) fn side_of(&self, row: &PacketRow) -> Side {
         if row.from & 1 == self.orig_end { Side::Orig } else { Side::Resp }
     }
+}
+
+fn bit_of(end: EndIndex) -> u8 {
+    1 << (end & 1)
 }
 
 /// The rest of a flow.
@@ -100,6 +197,30 @@ pub(super) struct ColdFlow {
     pub(super) reading: Reading,
     /// Resets, where there were any.
     pub(super) resets: Option<Box<Resets>>,
+}
+
+/// Lines of [`ColdFlow`].
+const COLD_LINES: usize = size_of::<ColdFlow>() / prefetch::LINE_BYTES;
+
+impl ColdFlow {
+    /// Makes it the rest of a new flow.
+    pub(super) fn begin(&mut self, history: History, pair_gap: DurationNs) {
+        self.stream_told = [0; 2];
+        self.history = history;
+        self.syn_ts = None;
+        self.rtt_syn_ack = DurationNs::ZERO;
+        self.pair_gap = pair_gap;
+        self.first_frame = (0, 0);
+        self.end();
+    }
+
+    /// Lets go of what hangs off it: the flow is over.
+    pub(super) fn end(&mut self) {
+        self.carrier = None;
+        self.pace = None;
+        self.reading = Reading::default();
+        self.resets = None;
+    }
 }
 
 /// One side's totals within a row, in the order in which packets need them.
@@ -130,8 +251,8 @@ pub(super) struct SideTotals {
     first_sizes: [u16; FIRST_PACKETS],
     retransmissions: u32,
     out_of_order: u32,
-    zero_windows: u16,
     opening_bytes: u32,
+    zero_windows: u16,
 }
 
 const _: () = assert!(size_of::<HotFlow>() == 640 && std::mem::offset_of!(HotFlow, totals) == 256);
@@ -165,6 +286,11 @@ impl SideTotals {
         self.payload_packets = self.payload_packets.saturating_add(1);
         self.payload_bytes = self.payload_bytes.saturating_add(u64::from(bytes));
         self.size_square_sum = self.size_square_sum.saturating_add(u64::from(bytes).pow(2));
+    }
+
+    /// Starts bringing the third line near.
+    fn prefetch_beginnings(&self) {
+        prefetch::lines(&self.first_gaps_us, 1);
     }
 
     /// Payload that belongs to the side's first turn.

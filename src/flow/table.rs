@@ -4,7 +4,7 @@
 //! alone; noticing them earlier or later changes nothing that a row says.
 //! Not here: which worker owns a flow (`pipeline`), what a packet adds to its record (`record`, `tcp`).
 
-use super::app::{Appetite, Desk, Reading};
+use super::app::Desk;
 use super::arrival::Arrival;
 use super::config::{ChecksumPolicy, FlowConfig};
 use super::counters::FlowCounters;
@@ -15,11 +15,11 @@ use super::index::{self, Index};
 use super::observation::Observation;
 use super::orient::{self, ICMP, ICMPV6, TCP, UDP};
 use super::pairs::Pairs;
-use super::record::{ColdFlow, HotFlow, Phase, SideTotals, Slot};
+use super::record::{ColdFlow, HotFlow, Phase, Slot};
 use super::row::{FlowColumns, RowEnd};
 use super::segments::Evidence;
 use super::slab::Slab;
-use super::tcp::{self, Endpoint, Segment};
+use super::tcp::{self, Segment};
 use super::victims::Victims;
 use crate::capture::frame::{FrameBatch, FrameRef};
 use crate::packet::app::AppCounters;
@@ -29,6 +29,8 @@ use crate::units::{DurationNs, Side, TimestampNs};
 
 /// Packets looked up together: 16 to 128 differ by under 10 %, one by one costs four times as much (`benches/table.rs`).
 const LOOKAHEAD: usize = 32;
+/// Packets between a closer look and the packet itself: long enough for two lines to come.
+const CLOSER: usize = 8;
 /// A full table looks for flows that are over before it ends a living one, once in this share of `flows_max` flows.
 const SWEEP_SHARE: u32 = 16;
 
@@ -70,7 +72,7 @@ impl FlowTable {
             cold: Slab::new(),
             free: Vec::new(),
             live: 0,
-            pairs: Pairs::new(config.pairs_max, config.hash_key[0]),
+            pairs: Pairs::new(config.pairs_max, config.hash_key),
             evidence: Evidence::new(config.segments),
             desk: Desk::new(config.app),
             lookups: Vec::new(),
@@ -99,6 +101,7 @@ impl FlowTable {
             let end = packets.len().min(start + LOOKAHEAD);
             let ahead = self.look_ahead(&packets.key[start..end], &packets.from[start..end]);
             for i in start..end {
+                self.look_closer(packets, &ahead, start, i + CLOSER);
                 let arrival = Arrival::of(packets, frames, i);
                 self.packet(&arrival, ahead.tags[i - start], ahead.slots[i - start], &mut sink);
             }
@@ -213,7 +216,19 @@ impl FlowTable {
                 self.hot.at(slot).prefetch(end);
             }
         }
+        // Whose flow is not known begins one.
+        for (key, _) in keys.iter().zip(&ahead.slots).filter(|(_, slot)| slot.is_none()) {
+            self.pairs.prefetch(key);
+        }
         ahead
+    }
+
+    /// Asks for what a packet needs beside what every packet needs, once the latter has come near.
+    fn look_closer(&self, packets: &PacketColumns, ahead: &Lookahead, start: usize, i: usize) {
+        let slot = ahead.slots.get(i - start).copied().flatten();
+        if let Some((slot, &end)) = slot.zip(packets.from.get(i)) {
+            self.hot.at(slot).prefetch_more(end, self.cold.at(slot));
+        }
     }
 
     fn packet(&mut self, arrival: &Arrival<'_>, tag: u32, guess: Option<u32>, sink: &mut Sink<'_>) {
@@ -288,32 +303,10 @@ impl FlowTable {
         if orientation.orig_end != row.from & 1 {
             history.note(Side::Orig, b'^');
         }
-        let hot = HotFlow {
-            key: row.key,
-            tag,
-            deadline: row.ts.after(self.idle_timeout(row.key.protocol)),
-            ts_last: row.ts,
-            flow_start: row.ts,
-            ts_open_last: row.ts,
-            row_start: row.ts,
-            row_end: NO_ROW,
-            active: DurationNs::ZERO,
-            turns: 0,
-            bursts: 0,
-            row_number: 0,
-            generation: 0,
-            orig_end: orientation.orig_end,
-            orig_by: orientation.by,
-            slot: Slot::Live,
-            phase: Phase::Open,
-            talker: None,
-            opening: 0,
-            appetite: Appetite::Open,
-            sides: [Endpoint::default(); 2],
-            totals: [SideTotals::default(); 2],
-        };
-        let cold = ColdFlow { history, pair_gap, ..ColdFlow::default() };
-        let slot = self.file(hot, cold);
+        let deadline = row.ts.after(self.idle_timeout(row.key.protocol));
+        let slot = self.vacant_slot();
+        self.hot.at_mut(slot).begin(row, tag, orientation, deadline);
+        self.cold.at_mut(slot).begin(history, pair_gap);
         self.counters.table_grown += u64::from(self.index.insert(tag, slot));
         self.live += 1;
         if let Some(victims) = &mut self.victims {
@@ -322,21 +315,14 @@ impl FlowTable {
         slot
     }
 
-    fn file(&mut self, mut hot: HotFlow, cold: ColdFlow) -> u32 {
-        match self.free.pop() {
-            Some(slot) => {
-                hot.generation = self.hot.at(slot).generation.wrapping_add(1);
-                *self.hot.at_mut(slot) = hot;
-                *self.cold.at_mut(slot) = cold;
-                slot
-            }
-            None => {
-                let slot = self.hot.len() as u32;
-                self.counters.table_grown += u64::from(self.hot.push(hot));
-                self.cold.push(cold);
-                slot
-            }
-        }
+    /// A slot for a new flow: the one given back last, which is the nearest, or one never used.
+    fn vacant_slot(&mut self) -> u32 {
+        self.free.pop().unwrap_or_else(|| {
+            let slot = self.hot.len() as u32;
+            self.counters.table_grown += u64::from(self.hot.push(HotFlow::vacant()));
+            self.cold.push(ColdFlow::default());
+            slot
+        })
     }
 
     pub(super) fn idle_timeout(&self, protocol: u8) -> DurationNs {
@@ -389,9 +375,7 @@ impl FlowTable {
             self.counters.rows += 1;
         }
         hot.slot = Slot::Free;
-        cold.carrier = None;
-        cold.reading = Reading::default();
-        cold.resets = None;
+        cold.end();
         self.index.remove(hot.tag, slot);
         self.free.push(slot);
         self.live -= 1;
