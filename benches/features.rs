@@ -15,7 +15,7 @@ fn main() {
     let levels = simd::Level::ALL.into_iter().filter(|level| level.is_available());
     if std::env::var_os("TRAWLWATCH_SIMD").is_none() {
         let me = std::env::current_exe().expect("a running program has a path");
-        let mut checks = Vec::new();
+        let (mut checks, mut outputs) = (Vec::new(), Vec::new());
         for level in levels {
             let run = std::process::Command::new(&me).env("TRAWLWATCH_SIMD", level.name()).output().expect("starts");
             let lines = String::from_utf8_lossy(&run.stdout).into_owned();
@@ -24,7 +24,9 @@ fn main() {
             checks.push(
                 lines.lines().filter_map(|line| line.split("check=").nth(1).map(str::to_owned)).collect::<Vec<_>>(),
             );
+            outputs.push(lines);
         }
+        ratios(&outputs);
         assert!(checks.windows(2).all(|pair| pair[0] == pair[1]), "every level gives the same bits: {checks:?}");
         return;
     }
@@ -46,6 +48,25 @@ fn main() {
             simd::level().name(),
             1e3 / best
         );
+    }
+}
+
+/// How many times faster than the scalar code, line by line.
+fn ratios(outputs: &[String]) {
+    let nanoseconds = |output: &String| -> Vec<(String, String, f64)> {
+        let lines = output.lines().filter_map(|line| {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let at = words.iter().position(|word| *word == "ns/flow")?;
+            Some((words[1].to_owned(), words[2].to_owned(), words[at - 1].parse().ok()?))
+        });
+        lines.collect()
+    };
+    let all: Vec<_> = outputs.iter().map(nanoseconds).collect();
+    let Some(scalar) = all.iter().find(|lines| lines.first().is_some_and(|line| line.0 == "scalar")) else { return };
+    for lines in all.iter().filter(|lines| *lines != scalar) {
+        for ((level, batch, ns), (_, _, plain)) in lines.iter().zip(scalar) {
+            println!("features/ratio    {level:<8} {batch:<11}  {:.1} times as fast as scalar", plain / ns);
+        }
     }
 }
 
