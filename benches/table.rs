@@ -72,13 +72,7 @@ fn row(n: u64, load: Load, sent: &mut [u32]) -> PacketRow {
     };
     PacketRow {
         ts: TimestampNs(1_700_000_000_000_000_000 + n * 100),
-        key: FlowKey {
-            addresses,
-            ports,
-            context: 0,
-            protocol: 6,
-            version: 4,
-        },
+        key: FlowKey { addresses, ports, context: 0, protocol: 6, version: 4 },
         from: 0,
         frame: (n % BATCH as u64) as u32,
         ip_bytes: 40 + payload,
@@ -180,7 +174,11 @@ fn main() {
     let (packets, rounds) = if smoke { (1 << 16, 1) } else { (1 << 21, 3) };
     let frames = frames();
     let shares = [10, 25, 50, 75, 100].map(|share| (format!("bare {share:>3} %"), Load::Bare(200_000 * share / 100)));
-    let others = [("crafted 100 %".to_owned(), Load::Crafted(200_000)), ("payload 100 %".to_owned(), Load::Payload(200_000)), ("SYN flood".to_owned(), Load::Flood)];
+    let others = [
+        ("crafted 100 %".to_owned(), Load::Crafted(200_000)),
+        ("payload 100 %".to_owned(), Load::Payload(200_000)),
+        ("SYN flood".to_owned(), Load::Flood),
+    ];
     for (name, load) in shares.into_iter().chain(others) {
         let batches = batches(packets, load);
         let ns = |spent: Duration, packets: u64| spent.as_nanos() as f64 / packets as f64;

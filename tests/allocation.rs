@@ -134,7 +134,8 @@ fn from_the_file_to_the_table_known_flows_allocate_nothing() {
     let place = folder.path().join("known.pcap");
     std::fs::write(&place, savefile(ROUNDS)).expect("a file");
     let mut captures = Captures::open(&[InputPath::parse(&place)]).expect("a capture");
-    let (mut parser, segments) = (Parser::new(ParserLimits::default()), SegmentBounds { records_max: 256, ..SegmentBounds::default() });
+    let (mut parser, segments) =
+        (Parser::new(ParserLimits::default()), SegmentBounds { records_max: 256, ..SegmentBounds::default() });
     let mut table = FlowTable::new(FlowConfig { segments, ..FlowConfig::default() });
     let (mut frames, mut packets) = (FrameBatch::new(captures.maps()), PacketColumns::default());
     let (mut rows, mut observations) = (FlowColumns::default(), Vec::new());

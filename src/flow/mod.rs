@@ -30,8 +30,8 @@ mod table;
 mod tcp;
 mod victims;
 
+pub(crate) use crate::simd::prefetch;
 pub use community_id::community_id;
 pub use config::{AppBounds, ChecksumPolicy, FlowConfig, SegmentBounds, Timeouts};
 pub use counters::FlowCounters;
-pub(crate) use crate::simd::prefetch;
 pub use table::FlowTable;

@@ -5,9 +5,9 @@
 //! [`ColdFlow`] by pointer and exist only where something was seen.
 
 use super::app::{Appetite, Reading};
+use super::emit::NO_ROW;
 use super::forgery::Resets;
 use super::history::History;
-use super::emit::NO_ROW;
 use super::orient::Orientation;
 use super::pace::{PACED_FROM, Pace};
 use super::prefetch;

@@ -153,7 +153,10 @@ impl Evidence {
             for record in self.chain(*newest, seen.ts) {
                 let Some(conflict) = self.compare(&record, seen) else { continue };
                 // One copy right and the other wrong: the network damaged it. Both wrong is a card's checksum to come.
-                match (checksum_of(record.header_sum, self.bytes_of(&record, seen.frames), record.payload_bytes), checksum) {
+                match (
+                    checksum_of(record.header_sum, self.bytes_of(&record, seen.frames), record.payload_bytes),
+                    checksum,
+                ) {
                     (Checksum::Right, Checksum::Wrong) | (Checksum::Wrong, Checksum::Right) => damaged += 1,
                     _ => tell(conflict),
                 }
