@@ -70,6 +70,7 @@ pub fn findings_beside(
         populations: &setting.populations,
         places: &setting.places,
         model: setting.model.as_ref(),
+        register: &setting.policy,
         limits: &limits,
     });
     let outcome = run(opened, setting, RowsWanted::None, flows, talk, |window| {

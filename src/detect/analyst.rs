@@ -10,10 +10,12 @@ use std::collections::BTreeMap;
 use super::DETECTORS;
 use super::finding::Finding;
 use super::ledger::{FirstSeen, Ledger};
+use super::looks::Look;
+use super::register::Register;
 use super::scene::Scene;
 use crate::model::Model;
 use crate::population::places::Places;
-use crate::population::{MergeError, Populations, SpanClass, Summary, SummaryLimits};
+use crate::population::{MergeError, Populations, Span, SpanClass, Summary, SummaryLimits};
 use crate::units::{DurationNs, TimestampNs};
 
 const HOUR: DurationNs = DurationNs::from_secs(3_600);
@@ -28,6 +30,8 @@ pub struct Knowledge<'a> {
     pub places: &'a Places,
     /// The trained model, where there is one.
     pub model: Option<&'a Model>,
+    /// Who may collect.
+    pub register: &'a dyn Register,
     /// Bounds of the hour's and the day's summary.
     pub limits: &'a SummaryLimits,
 }
@@ -40,6 +44,13 @@ pub struct Analyst<'a> {
     day: Horizon,
     ledger: Ledger,
     account: Account,
+}
+
+/// Whether what is looked at is an hour that is over.
+#[derive(Clone, Copy, Debug)]
+enum Hour {
+    Open,
+    Over,
 }
 
 /// A stretch of time that is filled window by window.
@@ -90,13 +101,13 @@ impl<'a> Analyst<'a> {
             self.close_day();
         }
         self.note_limits(summary.limit_hits().named());
-        self.look(&summary);
+        self.look(&summary, Hour::Open);
         let hits = self.hour.add(&mut summary, self.knowledge.limits)?;
         self.note_limits(hits);
         // 2, 4, 8 … windows: what repeats slowly is found after a time in proportion to its slowness.
         if self.hour.parts > 1 && self.hour.parts.is_power_of_two() {
             let so_far = std::mem::take(&mut self.hour.so_far);
-            self.look(&so_far);
+            self.look(&so_far, Hour::Open);
             self.hour.so_far = so_far;
         }
         Ok(summary)
@@ -152,8 +163,8 @@ impl<'a> Analyst<'a> {
         (self.hour.start, self.hour.parts, self.hour.so_far) = hour;
         (self.day.start, self.day.parts, self.day.so_far) = day;
         for finding in findings {
-            let seen_at = finding.end;
-            self.ledger.absorb(vec![finding], seen_at);
+            let span = Span::new(finding.start, TimestampNs(finding.end.0.saturating_add(1)));
+            self.ledger.absorb(vec![finding], &Look { span, is_whole_hour: false, doubts: Vec::new() });
         }
     }
 
@@ -166,14 +177,14 @@ impl<'a> Analyst<'a> {
         if !parts.is_power_of_two() {
             let hits = bound(&mut hour, self.knowledge.limits);
             self.note_limits(hits);
-            self.look(&hour);
+            self.look(&hour, Hour::Over);
         }
         let hits = self.day.add(&mut hour, self.knowledge.limits)?;
         self.note_limits(hits);
         // What is slow shows after a time in proportion to its slowness, here too; the end of the day looks once more.
         if self.day.parts > 1 && self.day.parts.is_power_of_two() {
             let so_far = std::mem::take(&mut self.day.so_far);
-            self.look(&so_far);
+            self.look(&so_far, Hour::Open);
             self.day.so_far = so_far;
         }
         Ok(())
@@ -191,16 +202,18 @@ impl<'a> Analyst<'a> {
         self.note_transfers();
         // A day of one hour has been looked at as that hour, one of 2, 4, 8 or 16 when the last of them closed.
         if !parts.is_power_of_two() {
-            self.look(&day);
+            self.look(&day, Hour::Open);
         }
     }
 
-    fn look(&mut self, summary: &Summary) {
-        let Knowledge { populations, places, model, .. } = self.knowledge;
-        let scene = Scene::new(summary, populations, places, model);
+    fn look(&mut self, summary: &Summary, hour: Hour) {
+        let Knowledge { populations, places, model, register, .. } = self.knowledge;
+        let scene = Scene::new(summary, populations, places, model).under(register).after(self.ledger.claimed());
         let mut found = Vec::new();
         DETECTORS.iter().for_each(|detector| (detector.detect)(&scene, &mut found));
-        self.ledger.absorb(found, summary.span().end);
+        let doubts = scene.into_doubts();
+        let look = Look { span: summary.span(), is_whole_hour: matches!(hour, Hour::Over), doubts };
+        self.ledger.absorb(found, &look);
     }
 
     fn note_limits(&mut self, hits: impl IntoIterator<Item = (&'static str, u64)>) {

@@ -17,6 +17,7 @@ use crate::packet::facts::AppProtocol;
 use crate::population::collector::{CollectorSummary, SIZE_BITS};
 use crate::population::identity::Party;
 use crate::population::sketch::LogHistogram;
+use crate::units::DurationNs;
 
 /// Fewest gaps between calls, over all devices.
 const GAPS_MIN: usize = 8;
@@ -37,6 +38,11 @@ const GROUP_MIN: usize = 3;
 const NAMED_ALONE: f64 = 0.01;
 /// What padded sizes leave where nobody looked the party up.
 const PADDED: f64 = 0.3;
+/// Most that chance may say a day, over all parties and looks, for one to be loud: calls without a clock look regular now and
+/// then, and a population has many pairs.
+const CHANCE_A_DAY_MAX: f64 = 0.05;
+/// A day, for how often spans like this are looked at.
+const DAY: DurationNs = DurationNs::from_secs(86_400);
 /// Bytes of an NTP message without extensions (RFC 5905).
 const NTP_BYTES: f64 = 48.0;
 
@@ -153,12 +159,19 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
         scores.push(score);
         judged.push((group, measures, score));
     }
+    let looks_a_day = DAY.as_secs_f64() / scene.summary.span().length().as_secs_f64().max(1.0);
+    let tries_a_day = judged.len() as f64 * looks_a_day.max(1.0);
     for (group, measures, score) in judged {
         let p_value = p_value(&scores, score, scene.collectors().len());
         let is_call = measures.answered >= ANSWERED_MIN && measures.begun_by_collector < 0.5;
-        let Some(severity) = severity_of(score, p_value).filter(|_| is_call) else {
-            continue;
-        };
+        let by_chance_a_day = tries_a_day * measures.rhythm.chance();
+        let most = if by_chance_a_day > CHANCE_A_DAY_MAX { Severity::Low } else { Severity::High };
+        let severity = severity_of(score, p_value).filter(|_| is_call).map(|severity| severity.min(most));
+        if severity < Some(Severity::Medium) {
+            let party = (group.of.population, group.key.as_str());
+            scene.doubt(Technique::BeaconingImplant, party, group.whole.totals.packets_both(), score);
+        }
+        let Some(severity) = severity else { continue };
         findings.push(finding(scene, &group, &measures, severity, score, p_value));
     }
 }

@@ -226,8 +226,13 @@ fn turned(scene: &Scene<'_>, population: PopulationIndex, answers: &Answers<'_>,
         // No calibration yet: the complement of the score, and a lie that is proved.
         let p_value = if lied >= 2.0 { 0.001 } else { (1.0 - score).clamp(0.01, 1.0) };
         let for_severity = if score >= 0.75 { p_value.min(0.05) } else { p_value };
-        let Some(severity) = severity_of(score, for_severity) else { continue };
+        let severity = severity_of(score, for_severity);
         let finding = told(scene, population, &party);
+        if severity < Some(Severity::Medium) {
+            let key = (population, finding.collector.collector_key.as_str());
+            scene.doubt(Technique::DnsHijack, key, finding.packets, score);
+        }
+        let Some(severity) = severity else { continue };
         findings.push(Finding { severity, score, p_value, evidence, ..finding });
     }
 }

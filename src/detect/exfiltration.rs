@@ -68,18 +68,25 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
         at.map_or(0, |at| uploads[at].1)
     };
     let is_heavy = |members: &[Member<'_>]| members.iter().map(sent_to).fold(0, u64::saturating_add) >= BYTES_UP_MIN;
-    for group in scene.groups(is_heavy) {
+    for group in scene.groups(Technique::BulkExfiltration, is_heavy) {
         // What goes into a tunnel is its inner flows' upload, or a copy of them: `traffic-mirroring` speaks of those.
         if group.of.addresses.iter().any(|address| tunnels.contains(address)) {
             continue;
         }
+        let (before, mut packets_most) = (findings.len(), 0);
         for (subscriber, sent) in senders(scene, &group) {
+            packets_most = sent.packets.max(packets_most);
             if sent.up < BYTES_UP_MIN || sent.up <= sent.down {
                 continue;
             }
             if let Some(group) = receivers(scene, &group, subscriber, sent.up) {
                 findings.extend(judge(scene, &group, subscriber, sent, &bulk));
             }
+        }
+        let said = &findings[before..];
+        if said.iter().all(|finding| finding.severity < Severity::Medium) {
+            let score = said.iter().map(|finding| finding.score).fold(0.0, f64::max);
+            scene.doubt(Technique::BulkExfiltration, (group.of.population, &group.key), packets_most, score);
         }
     }
 }

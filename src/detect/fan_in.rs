@@ -10,9 +10,9 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::finding::{Evidence, EvidenceValue, Finding, Technique};
+use super::finding::{Evidence, EvidenceValue, Finding, Severity, Technique};
 use super::levels::{self, Census};
-use super::rhythm::Rhythm;
+use super::rhythm::{Rhythm, chance_of_half_near};
 use super::scene::{Group, Scene};
 use super::weigh::{Reason, log_ramp, ramp, severity_of, weigh};
 use super::words;
@@ -28,6 +28,11 @@ pub const SUBSCRIBERS_MIN: u64 = 8;
 const BULK_SUBSCRIBERS_MIN: u64 = 3;
 /// Gaps needed before their regularity says anything.
 const GAPS_MIN: u64 = 8;
+/// Probability of such times without a clock from which on they say nothing: of the collectors of a day and the looks at each,
+/// some thousands, one is regular by chance in its first ten gaps.
+const CHANCE_MAX: f64 = 1e-3;
+/// Spread of gaps from which on they are people's, however many there are: chance has 1.6.
+const UNTIMED_SPREAD: f64 = 1.0;
 /// Records a subscriber below which nothing is said to repeat.
 const RECORDS_REPEATED_MIN: f64 = 1.5;
 /// Gaps a subscriber from which those of all pairs stand for their rhythm.
@@ -164,6 +169,10 @@ impl Times {
             return None;
         }
         if let Some(rhythm) = rhythm {
+            // Few gaps that look regular are no clock yet; what is irregular is none, however few.
+            if rhythm.chance() > CHANCE_MAX && rhythm.spread < UNTIMED_SPREAD {
+                return None;
+            }
             return Some(Self { gap_s: rhythm.period_s, spread: rhythm.spread, clockwork: rhythm.clockwork() });
         }
         // Gaps of all pairs together: with fewer than one a subscriber they are those of the few that came back soon.
@@ -174,6 +183,9 @@ impl Times {
         let at = |q: f64| (gaps.total() >= GAPS_MIN).then(|| gaps.quantile(q)).flatten().map(|ms| ms / 1e3);
         let (low, middle, high) = (at(0.25)?, at(0.5)?, at(0.75)?);
         let spread = (high - low) / middle.max(1e-9);
+        if chance_of_half_near(gaps.total() as f64, spread / 2.0) > CHANCE_MAX {
+            return (spread > UNTIMED_SPREAD).then_some(Self { gap_s: middle, spread, clockwork: 0.0 });
+        }
         Some(Self { gap_s: middle, spread, clockwork: ramp(spread, 1.0, 0.35) })
     }
 }
@@ -328,7 +340,9 @@ impl Bulk {
 pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
     let mut groups: Vec<Group<'_>> = scene.alone(|(_, one)| one.subscribers.count() >= BULK_SUBSCRIBERS_MIN);
     groups.extend(levels::facets(scene, |facet| facet.subscribers.count() >= SUBSCRIBERS_MIN));
-    let spread = levels::together(scene, &SPREAD, SUBSCRIBERS_MIN, |one| Measures::of(one, 1).is_member_like());
+    let spread = levels::together(scene, Technique::PopulationFanIn, &SPREAD, SUBSCRIBERS_MIN, |one| {
+        Measures::of(one, 1).is_member_like()
+    });
     let census = levels::census(scene, &[Level::Fingerprint, Level::CertificateKey]);
     groups.extend(spread.into_iter().filter_map(|group| coherent(scene, group, &census)));
     if groups.iter().all(|group| group.whole.subscribers.count() < SUBSCRIBERS_MIN) {
@@ -341,7 +355,13 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
     for (at, measures) in measures.into_iter().enumerate().filter(|(_, m)| m.subscribers >= SUBSCRIBERS_MIN) {
         let (score, evidence) = weigh(measures.reasons(&bulk.usual));
         // No p-value lifts a score that is too low for any severity.
-        if severity_of(score, 0.0).is_some() {
+        let severity = severity_of(score, 0.0);
+        // Where no rhythm could be told, a claim that rests on one is neither held nor shaken.
+        if severity < Some(Severity::Medium) && measures.clockwork.is_some() {
+            let party = (group.of.population, group.key.as_str());
+            scene.doubt(Technique::PopulationFanIn, party, group.whole.totals.packets_both(), score);
+        }
+        if severity.is_some() {
             judged.push((at, measures, score, evidence));
         }
     }

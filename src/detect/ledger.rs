@@ -1,16 +1,36 @@
 //! Ledger: findings of many windows and horizons folded into one record each.
 //! In: what the detectors say of a window, of the hour so far, of the day so far. Out: one finding per technique,
 //! collector and population, worst first, the same for the same input.
-//! Bounds: [`FINDINGS_MAX`] records; what does not fit is counted, the mildest are left out first.
+//! An early look speaks of little, and of many early looks at many parties one is loud by chance. So each claim at `medium` or
+//! above is kept with the stretch and the packets that it rests on, and a later look that measures the same party takes it back
+//! where it saw clearly more of it and is not convinced. A party of which no more came keeps its claim: an operation that is
+//! over is not made undone by the quiet after it.
+//! Bounds: [`FINDINGS_MAX`] records of [`CLAIMS_MAX`] claims; what does not fit is counted, the mildest are left out first.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::finding::{Finding, Severity, Technique};
+use super::looks::{Doubt, Look};
+use super::words;
+use crate::population::Span;
 use crate::units::{Address, TimestampNs};
 
 /// Most findings kept: more than anyone reads, few enough to never matter for memory.
 pub const FINDINGS_MAX: usize = 10_000;
+
+/// Claims of one finding that are kept, the strongest.
+pub const CLAIMS_MAX: usize = 8;
+
+/// How many times the packets of a claim a longer look must have seen before it knows better. With less it is the same evidence,
+/// thinned by time in which nothing happened.
+const SAW_MORE: f64 = 1.5;
+
+/// Share of a claim's packets from which on another hour is one in which it could have been said again.
+const COMPARABLE: f64 = 0.5;
+
+/// Hours in which a claim could have been said again and was not, before it was chance.
+const UNREPEATED_MAX: u32 = 3;
 
 /// How many times the subscribers of its largest part a wide finding must have to be the better explanation.
 const WIDER: f64 = 1.5;
@@ -24,7 +44,7 @@ type Identity = (Technique, String, String);
 /// The findings so far.
 #[derive(Debug, Default)]
 pub struct Ledger {
-    open: BTreeMap<Identity, Finding>,
+    open: BTreeMap<Identity, Record>,
     first_seen: FirstSeen,
     left_out: u64,
 }
@@ -50,23 +70,60 @@ fn identity(finding: &Finding) -> Identity {
     (finding.technique, finding.collector.collector_key.clone(), finding.population.name.clone())
 }
 
+/// What is known of one finding.
+#[derive(Clone, Debug)]
+struct Record {
+    /// The strongest that was said.
+    finding: Finding,
+    /// What was said at `medium` or above and holds.
+    claims: Vec<Claim>,
+    /// The doubt that took the last claim back.
+    taken_back: Option<Doubt>,
+}
+
+/// One look that said `medium` or above.
+#[derive(Clone, Copy, Debug)]
+struct Claim {
+    span: Span,
+    packets: u64,
+    severity: Severity,
+    score: f64,
+    p_value: f64,
+    /// Whole hours since in which as much was seen, that said it again, and that did not.
+    repeated: u32,
+    unrepeated: u32,
+}
+
 impl Ledger {
-    /// Takes in what was found in one horizon, which ended at `seen_at`.
-    pub fn absorb(&mut self, found: Vec<Finding>, seen_at: TimestampNs) {
+    /// Takes in what was found in one look.
+    pub fn absorb(&mut self, found: Vec<Finding>, look: &Look) {
+        for doubt in &look.doubts {
+            let identity = (doubt.technique, doubt.collector_key.clone(), doubt.population.clone());
+            let Some(record) = self.open.get_mut(&identity) else { continue };
+            if record.doubt(doubt, look) {
+                self.first_seen.0.remove(&identity);
+            }
+        }
         for finding in found {
             let identity = identity(&finding);
             let is_full = self.open.len() >= FINDINGS_MAX;
             if finding.severity >= Severity::Medium && (!is_full || self.open.contains_key(&identity)) {
-                self.first_seen.note(identity.clone(), seen_at);
+                self.first_seen.note(identity.clone(), look.span.end);
             }
             match self.open.entry(identity) {
-                Entry::Occupied(mut known) => fold(known.get_mut(), finding),
+                Entry::Occupied(mut known) => known.get_mut().add(finding, look),
                 Entry::Vacant(_) if is_full => self.left_out += 1,
                 Entry::Vacant(free) => {
-                    free.insert(finding);
+                    free.insert(Record::of(finding, look));
                 }
             }
         }
+    }
+
+    /// Technique and collector of what is claimed: a look at one of these is worth noting whatever it says.
+    pub fn claimed(&self) -> BTreeSet<(Technique, String)> {
+        let loud = self.open.iter().filter(|(_, record)| !record.claims.is_empty());
+        loud.map(|((technique, key, _), _)| (*technique, key.clone())).collect()
     }
 
     /// Findings that did not fit.
@@ -78,24 +135,98 @@ impl Ledger {
     /// one that explains most stays, and counts as seen when the first of them was; where two techniques say the same of
     /// one collector, the one that says more of it stays.
     pub fn close(self) -> (Vec<Finding>, FirstSeen) {
-        told(self.open.into_values().collect(), self.first_seen)
+        told(self.open.values().map(Record::told).collect(), self.first_seen)
     }
 
     /// The same while the ledger stays open.
     pub fn told(&self) -> Vec<Finding> {
-        told(self.open.values().cloned().collect(), self.first_seen.clone()).0
+        told(self.every().collect(), self.first_seen.clone()).0
     }
 
-    /// All records as they are.
-    pub fn every(&self) -> impl Iterator<Item = &Finding> {
-        self.open.values()
+    /// All records as they stand.
+    pub fn every(&self) -> impl Iterator<Item = Finding> {
+        self.open.values().map(Record::told)
     }
 
     /// Forgets what ended before `ts`.
     pub fn retire(&mut self, ts: TimestampNs) {
-        self.open.retain(|_, finding| finding.end >= ts);
+        self.open.retain(|_, record| record.finding.end >= ts);
         let open = &self.open;
         self.first_seen.0.retain(|identity, _| open.contains_key(identity));
+    }
+}
+
+impl Record {
+    fn of(finding: Finding, look: &Look) -> Self {
+        let claims = Claim::of(&finding, look).into_iter().collect();
+        Self { finding, claims, taken_back: None }
+    }
+
+    fn add(&mut self, finding: Finding, look: &Look) {
+        if let Some(claim) = Claim::of(&finding, look) {
+            if look.is_whole_hour {
+                let earlier = self.claims.iter_mut().filter(|known| known.span.end <= look.span.start);
+                earlier.for_each(|known| known.repeated += 1);
+            }
+            self.claims.push(claim);
+            self.claims.sort_by(|a, b| b.severity.cmp(&a.severity).then(b.score.total_cmp(&a.score)));
+            self.claims.truncate(CLAIMS_MAX);
+        }
+        fold(&mut self.finding, finding);
+    }
+
+    /// Holds the claims against a look that was not convinced; whether the last of them fell.
+    fn doubt(&mut self, doubt: &Doubt, look: &Look) -> bool {
+        let before = self.claims.len();
+        self.claims.retain_mut(|claim| !claim.is_outdone(doubt, look));
+        let fell = before > 0 && self.claims.is_empty();
+        if fell {
+            self.taken_back = Some(doubt.clone());
+        }
+        fell
+    }
+
+    /// The finding as it stands: as loud as the loudest claim that holds, and said why where none does.
+    fn told(&self) -> Finding {
+        let mut finding = self.finding.clone();
+        if let Some(claim) = self.claims.first() {
+            (finding.severity, finding.score, finding.p_value) = (claim.severity, claim.score, claim.p_value);
+            return finding;
+        }
+        if let Some(doubt) = self.taken_back.as_ref().filter(|_| finding.severity >= Severity::Medium) {
+            finding.severity = Severity::Low;
+            finding.score = doubt.score.min(finding.score);
+            finding.p_value = 1.0;
+            finding.explanation += &format!(
+                " This was {} when {} packets had been seen, and is taken back: over {} and {} packets it does not hold.",
+                self.finding.severity.name(),
+                self.finding.packets,
+                words::seconds(doubt.length.as_secs_f64()),
+                doubt.packets,
+            );
+        }
+        finding
+    }
+}
+
+impl Claim {
+    fn of(finding: &Finding, look: &Look) -> Option<Self> {
+        let Finding { severity, score, p_value, packets, .. } = *finding;
+        let claim = Self { span: look.span, packets, severity, score, p_value, repeated: 0, unrepeated: 0 };
+        (severity >= Severity::Medium).then_some(claim)
+    }
+
+    /// Whether the look knows better: it holds the claim's stretch and saw clearly more, or is one of several whole hours in
+    /// which as much was seen and the same could not be said.
+    fn is_outdone(&mut self, doubt: &Doubt, look: &Look) -> bool {
+        let (known, seen) = (self.packets as f64, doubt.packets as f64);
+        let holds = look.span.start <= self.span.start && self.span.end <= look.span.end && look.span != self.span;
+        if holds {
+            return seen >= SAW_MORE * known;
+        }
+        let is_later = self.span.end <= look.span.start;
+        self.unrepeated += u32::from(look.is_whole_hour && is_later && seen >= COMPARABLE * known);
+        self.unrepeated >= UNREPEATED_MAX && self.unrepeated > 2 * self.repeated
     }
 }
 
@@ -120,7 +251,7 @@ fn told(mut findings: Vec<Finding>, mut first_seen: FirstSeen) -> (Vec<Finding>,
 }
 
 /// Order of a report: severity, then score, then breadth, then names, so that it never depends on chance.
-fn worst_first(a: &Finding, b: &Finding) -> std::cmp::Ordering {
+pub(super) fn worst_first(a: &Finding, b: &Finding) -> std::cmp::Ordering {
     (b.severity.cmp(&a.severity))
         .then(b.score.total_cmp(&a.score))
         .then(b.population.subscribers.cmp(&a.population.subscribers))
@@ -215,89 +346,4 @@ fn fold(known: &mut Finding, again: Finding) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::detect::finding::{CollectorIdentity, PopulationShare};
-    use crate::population::span::Seen;
-
-    fn finding(technique: Technique, key: &str, last: &[u8], severity: Severity, subscribers: u64) -> Finding {
-        let collector = CollectorIdentity {
-            collector_key: key.to_owned(),
-            addresses: last.iter().map(|d| Address::v4([203, 0, 113, *d])).collect(),
-            ..CollectorIdentity::default()
-        };
-        let share = PopulationShare { name: "residents".to_owned(), subscribers, ..PopulationShare::default() };
-        let seen = Seen { first: TimestampNs(0), last: TimestampNs(1) };
-        Finding {
-            severity,
-            score: 0.5 + 0.1 * f64::from(severity as u8),
-            p_value: 0.01,
-            flows: 1,
-            ..Finding::blank(technique, collector, share, seen)
-        }
-    }
-
-    #[test]
-    fn one_finding_comes_out_at_the_level_that_explains_most() {
-        use Severity::{High, Low, Medium};
-        use Technique::{BeaconingImplant, PopulationFanIn, ShadowUpload, UnattributedCluster};
-        let fan_in = |key, last: &[u8], severity, n| finding(PopulationFanIn, key, last, severity, n);
-        let table = [
-            (
-                "many addresses of one name",
-                vec![
-                    fan_in("a", &[1], High, 20),
-                    fan_in("b", &[2], High, 22),
-                    fan_in("spy.example", &[1, 2, 3], Medium, 60),
-                ],
-                vec![("spy.example", High)],
-            ),
-            (
-                "a prefix that adds nothing",
-                vec![fan_in("a", &[1], High, 50), fan_in("p", &[1, 2], Medium, 52)],
-                vec![("a", High)],
-            ),
-            (
-                "a prefix that adds half",
-                vec![fan_in("a", &[1], High, 40), fan_in("p", &[1, 2], Low, 60)],
-                vec![("p", High)],
-            ),
-            (
-                "two strangers",
-                vec![fan_in("a", &[1], High, 40), fan_in("b", &[2], Low, 60)],
-                vec![("a", High), ("b", Low)],
-            ),
-            (
-                "following is more than a fan-in; of a fan-in and a beacon the stronger stays",
-                vec![
-                    fan_in("a", &[1], High, 40),
-                    finding(ShadowUpload, "a", &[1], Medium, 40),
-                    fan_in("b", &[2], Low, 40),
-                    finding(BeaconingImplant, "b", &[2], Medium, 40),
-                    fan_in("c", &[3], Medium, 30),
-                    finding(BeaconingImplant, "c", &[3], Medium, 30),
-                    fan_in("d", &[4], Low, 20),
-                    finding(BeaconingImplant, "d", &[4], Low, 20),
-                ],
-                // Of a fan-in and a beacon the worse one stays, and the fan-in where they are equal.
-                vec![("a", Medium), ("b", Medium), ("c", Medium), ("d", Low)],
-            ),
-            (
-                "what has a name is not unattributed",
-                vec![
-                    finding(UnattributedCluster, "a", &[1], Medium, 40),
-                    fan_in("p", &[1, 2], Low, 60),
-                    finding(UnattributedCluster, "c", &[3], Medium, 40),
-                ],
-                vec![("c", Medium), ("p", Low)],
-            ),
-        ];
-        for (name, found, wanted) in table {
-            let mut ledger = Ledger::default();
-            ledger.absorb(found, TimestampNs(5));
-            let (kept, _) = ledger.close();
-            let kept: Vec<_> = kept.iter().map(|f| (f.collector.collector_key.as_str(), f.severity)).collect();
-            assert_eq!(kept, wanted, "{name}");
-        }
-    }
-}
+mod tests;

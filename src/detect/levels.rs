@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use super::finding::Technique;
 use super::scene::{Group, Scene};
 use crate::population::PopulationIndex;
 use crate::population::collector::{CollectorSummary, Service};
@@ -79,9 +80,10 @@ pub fn census(scene: &Scene<'_>, levels: &[Level]) -> Census {
 }
 
 /// Addresses that `is_member` takes, by what they have in common at these levels; two or more each, and together at least
-/// `subscribers_min` subscribers, each address' counted by itself.
+/// `subscribers_min` subscribers, each address' counted by itself. Those that may do this by the register are not among them.
 pub fn together<'a>(
     scene: &Scene<'a>,
+    technique: Technique,
     levels: &[Level],
     subscribers_min: u64,
     is_member: impl Fn(&CollectorSummary) -> bool,
@@ -96,7 +98,12 @@ pub fn together<'a>(
         }
     }
     let reach = |members: &Members<'_>| members.iter().map(|(_, one)| one.subscribers.count()).sum::<u64>();
-    let several = named.into_iter().filter(|(_, members)| members.len() > 1 && reach(members) >= subscribers_min);
+    let is_enough = |members: &Members<'_>| members.len() > 1 && reach(members) >= subscribers_min;
+    named.retain(|_, members| is_enough(members));
+    for ((_, population, _), members) in &mut named {
+        members.retain(|(address, _)| !scene.is_registered(technique, *population, *address));
+    }
+    let several = named.into_iter().filter(|(_, members)| is_enough(members));
     let groups = several.map(|((level, population, name), members)| {
         let of = CollectorGroup { population, name, addresses: members.iter().map(|(address, _)| *address).collect() };
         let mut whole = CollectorSummary::default();
@@ -108,4 +115,46 @@ pub fn together<'a>(
 
 fn group<'a>(scene: &Scene<'a>, level: Level, of: CollectorGroup, whole: CollectorSummary) -> Group<'a> {
     Group { key: of.label(scene.summary), level, of, whole: Cow::Owned(whole) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::finding::CollectorIdentity;
+    use crate::detect::register::{NoRegister, Register};
+    use crate::population::limits::SummaryLimits;
+    use crate::population::places::Places;
+    use crate::population::summary::tests::{populations, row, summary_of};
+    use crate::units::TimestampNs;
+
+    /// Allows one address.
+    #[derive(Debug)]
+    struct Allows(Address);
+
+    impl Register for Allows {
+        fn allows(&self, technique: Technique, party: &CollectorIdentity, _: &str, _: TimestampNs) -> bool {
+            technique == Technique::UnattributedCluster && party.addresses == [self.0]
+        }
+    }
+
+    #[test]
+    fn who_may_is_no_part_of_what_its_neighbours_do() {
+        let far = |last: u8| Address::v4([203, 0, 113, last]);
+        let rows: Vec<_> =
+            (0..30u8).map(|n| row(Address::v4([10, 0, 0, n]), far(n % 3), u64::from(n), 900, 100)).collect();
+        let summary = summary_of(&rows, &SummaryLimits::default());
+        let (populations, places) = (populations(), Places::default());
+        let (nobody, allows) = (NoRegister, Allows(far(1)));
+        let table: [(&str, &dyn Register, Technique, Vec<Address>); 3] = [
+            ("nobody may", &nobody, Technique::UnattributedCluster, vec![far(0), far(1), far(2)]),
+            ("one may", &allows, Technique::UnattributedCluster, vec![far(0), far(2)]),
+            ("one may something else", &allows, Technique::ShadowUpload, vec![far(0), far(1), far(2)]),
+        ];
+        for (name, register, technique, wanted) in table {
+            let scene = Scene::new(&summary, &populations, &places, None).under(register);
+            let groups = together(&scene, technique, &[Level::Prefix], 8, |_| true);
+            let found: Vec<_> = groups.into_iter().map(|group| group.of.addresses).collect();
+            assert_eq!(found, [wanted], "{name}");
+        }
+    }
 }

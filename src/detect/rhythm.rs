@@ -85,6 +85,32 @@ impl Rhythm {
         let floored = ramp(self.floor, 0.25, 0.55) * ramp(self.spread, 1.0, 0.7);
         narrow.max(floored)
     }
+
+    /// Upper bound of the probability that calls without a clock (gaps of a Poisson process) look as regular: that as many of
+    /// them lie as near to their median, or that as few lie below the tenth percentile's share of it (Chernoff 1952). Nine
+    /// gaps look like a clock once in twenty or so; forty never do.
+    pub fn chance(&self) -> f64 {
+        let gaps = self.gaps.saturating_sub(self.subscribers) as f64;
+        // Of an exponential law with median m, the share within d·m of m is 2^(d−1) − 2^(−d−1), below f·m it is 1 − 2^(−f).
+        let below = 1.0 - libm::exp2(-self.floor.max(0.0));
+        let narrow = chance_of_half_near(gaps, self.deviation);
+        let floored = if below > 0.1 { rare(gaps, 0.1, below) } else { 1.0 };
+        // Two ways to look regular are two chances.
+        (2.0 * narrow.min(floored)).min(1.0)
+    }
+}
+
+/// Upper bound of the probability that half of so many gaps of a Poisson process lie within this share of their median.
+pub fn chance_of_half_near(gaps: f64, deviation: f64) -> f64 {
+    let near = libm::sinh(std::f64::consts::LN_2 * deviation.clamp(0.0, 1.0));
+    if near < 0.5 { rare(gaps, 0.5, near) } else { 1.0 }
+}
+
+/// Chernoff's bound for a share of `seen` among `n` where each counts with probability `expected`.
+fn rare(n: f64, seen: f64, expected: f64) -> f64 {
+    let expected = expected.clamp(1e-6, 1.0 - 1e-6);
+    let divergence = seen * (seen / expected).ln() + (1.0 - seen) * ((1.0 - seen) / (1.0 - expected)).ln();
+    (-n * divergence).exp()
 }
 
 /// One subscriber's rhythm, seconds.
@@ -176,6 +202,8 @@ mod tests {
             let clockwork = rhythm.clockwork();
             assert!((low..=high).contains(&clockwork), "{name}: {clockwork} {rhythm:?}");
             assert_eq!(rhythm.agreement, None, "{name}");
+            let chance = rhythm.chance();
+            assert_eq!(chance < 1e-3, low > 0.5, "{name}: {chance}");
         }
     }
 
@@ -187,5 +215,25 @@ mod tests {
         let two =
             Rhythm::of(&sample(&[after((0..9).map(|_| 60.0)), after((0..9).map(|_| 61.0))])).expect("two periods");
         assert!(two.agreement.is_some_and(|agreement| agreement > 0.98) && two.subscribers == 2, "{two:?}");
+    }
+
+    #[test]
+    fn chance_is_as_rare_as_it_is_said_to_be() {
+        // Poisson calls of one subscriber, as many times as the bound says that one of them looks like a clock.
+        let mut state = 7u64;
+        let mut unit = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            ((state >> 11) as f64 + 0.5) / (1u64 << 53) as f64
+        };
+        for (gaps, level) in [(9, 0.05), (9, 0.01), (20, 0.05), (40, 0.01)] {
+            let rounds = 2_000;
+            let mut said = 0;
+            for _ in 0..rounds {
+                let times = after((0..=gaps).map(|_| -600.0 * unit().ln()));
+                said += u32::from(Rhythm::of(&sample(&[times])).is_some_and(|rhythm| rhythm.chance() <= level));
+            }
+            let rate = f64::from(said) / f64::from(rounds);
+            assert!(rate <= level, "{gaps} gaps: {rate} of chance were said to be rarer than {level}");
+        }
     }
 }

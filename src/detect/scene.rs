@@ -3,9 +3,12 @@
 //! Bounds: those of the summary; groups are made of its collectors, so there are never more than three times as many.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::finding::{CollectorIdentity, Finding, PopulationShare, Technique};
+use super::looks::Doubt;
+use super::register::{NoRegister, Register};
 use super::words;
 use crate::model::{Baseline, Model, ProfileScore};
 use crate::population::collector::{CollectorKey, CollectorSummary, Service, ServiceAt};
@@ -36,6 +39,9 @@ pub struct Scene<'a> {
     pub places: &'a Places,
     /// The trained model, where there is one.
     pub model: Option<&'a Model>,
+    register: &'a dyn Register,
+    claimed: BTreeSet<(Technique, String)>,
+    doubts: RefCell<Vec<Doubt>>,
     collectors: Vec<(&'a CollectorKey, &'a CollectorSummary)>,
     profiles: ProfileContext<'a>,
 }
@@ -72,7 +78,68 @@ impl<'a> Scene<'a> {
         model: Option<&'a Model>,
     ) -> Self {
         let collectors = summary.collectors.sorted().into_iter().map(|(key, one)| (key, &**one)).collect();
-        Self { summary, populations, places, model, collectors, profiles: ProfileContext::new(summary) }
+        let profiles = ProfileContext::new(summary);
+        Self {
+            summary,
+            populations,
+            places,
+            model,
+            register: &NoRegister,
+            claimed: BTreeSet::new(),
+            doubts: RefCell::default(),
+            collectors,
+            profiles,
+        }
+    }
+
+    /// The same where somebody may collect.
+    pub fn under(self, register: &'a dyn Register) -> Self {
+        Self { register, ..self }
+    }
+
+    /// The same after looks that claimed these collectors.
+    pub fn after(self, claimed: BTreeSet<(Technique, String)>) -> Self {
+        Self { claimed, ..self }
+    }
+
+    /// Notes that a party (its key, its packets in this span) was measured and does not come to `medium`: of account where it
+    /// did before.
+    pub fn doubt(&self, technique: Technique, (population, key): (PopulationIndex, &str), packets: u64, score: f64) {
+        if self.claimed.is_empty() || !self.claimed.contains(&(technique, key.to_owned())) {
+            return;
+        }
+        let Some(spec) = self.populations.spec(population) else { return };
+        self.doubts.borrow_mut().push(Doubt {
+            technique,
+            collector_key: key.to_owned(),
+            population: spec.name.clone(),
+            packets,
+            length: self.summary.span().length(),
+            score,
+        });
+    }
+
+    /// What was noted.
+    pub fn into_doubts(self) -> Vec<Doubt> {
+        self.doubts.into_inner()
+    }
+
+    /// Whether the register allows this address the technique: it is then judged alone, and no part of what others do.
+    pub fn is_registered(&self, technique: Technique, population: PopulationIndex, address: Address) -> bool {
+        let Some(spec) = self.populations.spec(population) else { return false };
+        let place = self.places.of(address);
+        let asked = self.collector(population, address).into_iter().flat_map(|one| one.names.iter());
+        let asked = asked.filter_map(|(id, _)| self.summary.texts.of(id));
+        let names: BTreeSet<&str> = asked.chain(self.summary.names_of(Party::Outside(address))).collect();
+        let party = CollectorIdentity {
+            collector_key: address.to_string(),
+            addresses: vec![address],
+            asn: place.asn,
+            country: place.country,
+            names: names.into_iter().map(str::to_owned).collect(),
+            ..CollectorIdentity::default()
+        };
+        self.register.allows(technique, &party, &spec.name, self.summary.seen.last)
     }
 
     /// Every collector alone that is `wanted`.
@@ -87,13 +154,20 @@ impl<'a> Scene<'a> {
     }
 
     /// Every collector alone, and every /24 or /48, registrable domain and autonomous system that holds at least two, where
-    /// the members (ascending) are `wanted`: what cannot come to a finding need not be put together.
-    pub fn groups(&self, wanted: impl Fn(&[Member<'_>]) -> bool) -> Vec<Group<'a>> {
+    /// the members (ascending) are `wanted`: what cannot come to a finding need not be put together. Members that may do this
+    /// stand alone.
+    pub fn groups(&self, technique: Technique, wanted: impl Fn(&[Member<'_>]) -> bool) -> Vec<Group<'a>> {
         let mut groups = self.alone(|member| wanted(std::slice::from_ref(member)));
         for level in [Level::Prefix, Level::Name, Level::Asn] {
             let asn_of = |address| self.places.of(address).asn;
-            let several =
-                roll_up_where(&self.collectors, level, asn_of, |members| members.len() > 1 && wanted(members));
+            let may = |(key, _): &Member<'_>| self.is_registered(technique, key.population, key.address);
+            let several = roll_up_where(&self.collectors, level, asn_of, |members| {
+                if members.len() < 2 || !wanted(members) {
+                    return false;
+                }
+                members.retain(|member| !may(member));
+                members.len() > 1 && wanted(members)
+            });
             groups.extend(several.into_iter().map(|(of, whole)| Group {
                 key: of.label(self.summary),
                 level,

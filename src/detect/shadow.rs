@@ -220,10 +220,14 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
     let mut groups = scene.alone(|(_, one)| one.subscribers.count() >= SUBSCRIBERS_MIN && is_fed(one));
     let facets = levels::facets(scene, |facet| facet.subscribers.count() >= SUBSCRIBERS_MIN);
     groups.extend(facets.into_iter().filter(|group| is_fed(&group.whole)));
-    groups.extend(levels::together(scene, &SPREAD, SUBSCRIBERS_MIN, is_fed));
+    groups.extend(levels::together(scene, Technique::ShadowUpload, &SPREAD, SUBSCRIBERS_MIN, is_fed));
     for group in groups {
         let Some(measures) = Measures::of(scene, &group, upload_share(&group.whole)) else { continue };
         let (score, _) = weigh(measures.reasons(group.whole.subscribers.count()));
+        if score < 0.6 || measures.chance > 0.1 {
+            let party = (group.of.population, group.key.as_str());
+            scene.doubt(Technique::ShadowUpload, party, group.whole.totals.packets_both(), score);
+        }
         let severity = match score {
             // What shifted series do as well is chance, whatever it looks like.
             _ if measures.chance > 0.1 => continue,

@@ -11,7 +11,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::finding::{CollectorIdentity, EvidenceValue, Finding, Technique};
+use super::finding::{CollectorIdentity, EvidenceValue, Finding, Severity, Technique};
 use super::scene::Scene;
 use super::series::{High, blocks_that_agree, correlation, high_pass, shifted, worth};
 use super::weigh::{Reason, ramp, severity_of, weigh};
@@ -321,7 +321,10 @@ fn judge(
     ];
     let (score, mut evidence) = weigh(reasons);
     let p_value = (tail(found.z) * found.tries).clamp(1e-9, 1.0);
-    let severity = severity_of(score, p_value)?;
+    // A minute has three parts. Where one of them does not follow, one burst that two have in common is behind it, and of the
+    // minutes and streams of a day some have that.
+    let is_one_burst = scene.summary.class() == SpanClass::Window && found.agreement < 1.0;
+    let severity = severity_of(score, p_value)?.min(if is_one_burst { Severity::Low } else { Severity::High });
     let slot_s = slot_length(scene.summary.class()).as_secs_f64();
     evidence.push(words::evidence("volume_ratio", EvidenceValue::Number(found.ratio), "ratio", 0.0));
     evidence.push(words::evidence("lag", EvidenceValue::Number(found.lag as f64 * slot_s), "seconds", 0.0));

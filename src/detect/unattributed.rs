@@ -101,7 +101,13 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
     let mut groups = scene.alone(|(_, one)| is_many(one));
     // Neighbours belong together only where all of them call: a popular service beside a stranger is none of it.
     let calls = |one: &CollectorSummary| is_candidate(one) && 2 * one.flows_by_collector > one.totals.flows;
-    groups.extend(levels::together(scene, &[Level::Prefix, Level::Asn], SUBSCRIBERS_MIN, calls));
+    groups.extend(levels::together(
+        scene,
+        Technique::UnattributedCluster,
+        &[Level::Prefix, Level::Asn],
+        SUBSCRIBERS_MIN,
+        calls,
+    ));
     let is_explained = |group: &Group<'_>| {
         let named = findings.iter().filter(|found| found.severity >= Severity::Low);
         let mut held = named.map(|found| &found.collector.addresses);
@@ -121,10 +127,13 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
         let by_bulk = bulk.score(&profile_of(&group.of, &group.whole, scene.profiles()));
         let measures = Measures::of(&group.whole, [Some(by_bulk), by_model]);
         let (score, _) = weigh(measures.reasons());
+        let is_far = measures.p_value <= P_VALUE_MAX && measures.outlier >= OUTLIER_MIN;
+        if score < 0.6 || !is_far {
+            let party = (group.of.population, group.key.as_str());
+            scene.doubt(Technique::UnattributedCluster, party, group.whole.totals.packets_both(), score);
+        }
         let severity = match score {
-            score if score >= 0.6 && measures.p_value <= P_VALUE_MAX && measures.outlier >= OUTLIER_MIN => {
-                Severity::Medium
-            }
+            score if score >= 0.6 && is_far => Severity::Medium,
             score if score >= 0.45 => Severity::Low,
             _ => continue,
         };

@@ -8,7 +8,9 @@
 
 use super::size;
 use super::{Entry, Policy};
-use crate::detect::finding::{CollectorIdentity, Finding, Severity, Technique, Verdict};
+use crate::detect::finding::{CollectorIdentity, Finding, PopulationShare, Severity, Technique, Verdict};
+use crate::detect::register::Register;
+use crate::population::span::Seen;
 use crate::units::TimestampNs;
 
 /// What one entry says.
@@ -53,6 +55,14 @@ impl Policy {
         if matches!(finding.verdict, Verdict::Authorised { .. }) {
             finding.severity = Severity::Info;
         }
+    }
+}
+
+impl Register for Policy {
+    fn allows(&self, technique: Technique, party: &CollectorIdentity, population: &str, at: TimestampNs) -> bool {
+        let whose = PopulationShare { name: population.to_owned(), ..PopulationShare::default() };
+        let probe = Finding::blank(technique, party.clone(), whose, Seen { first: at, last: at });
+        self.entries.iter().any(|entry| matches!(opinion(entry, &probe), Opinion::Authorises))
     }
 }
 

@@ -335,3 +335,21 @@ fn the_nearest_entry_is_named_and_order_breaks_ties() {
         assert_eq!(name, wanted, "{case}");
     }
 }
+
+#[test]
+fn detectors_may_ask_who_may() {
+    use crate::detect::register::Register;
+    let (policy, _) = parse(CONTRACT).expect("the contract's example");
+    let inside = collector(&[[198, 51, 100, 7]], &[], None);
+    let mixed = collector(&[[198, 51, 100, 7], [203, 0, 113, 7]], &[], None);
+    let table = [
+        ("an address of the entry", &inside, Technique::PopulationFanIn, "residents", NOON, true),
+        ("another technique", &inside, Technique::ShadowUpload, "residents", NOON, false),
+        ("another population", &inside, Technique::PopulationFanIn, "staff", NOON, false),
+        ("expired", &inside, Technique::PopulationFanIn, "residents", NEW_YEAR, false),
+        ("a stranger among them", &mixed, Technique::PopulationFanIn, "residents", NOON, false),
+    ];
+    for (name, party, technique, population, at, wanted) in table {
+        assert_eq!(policy.allows(technique, party, population, at), wanted, "{name}");
+    }
+}

@@ -104,12 +104,12 @@ pub fn roll_up(
 pub type Member<'a> = (&'a CollectorKey, &'a CollectorSummary);
 
 /// The same over collectors that are at hand, ascending, and only for groups whose members are `wanted`: putting one
-/// together costs a merge an address, and most groups are of no interest to whoever asks.
+/// together costs a merge an address, and most groups are of no interest to whoever asks, who may also take members out.
 pub fn roll_up_where(
     collectors: &[Member<'_>],
     level: Level,
     asn_of: impl Fn(Address) -> Option<u32>,
-    wanted: impl Fn(&[Member<'_>]) -> bool,
+    wanted: impl Fn(&mut Vec<Member<'_>>) -> bool,
 ) -> Vec<(CollectorGroup, CollectorSummary)> {
     let named = collectors
         .iter()
@@ -122,7 +122,7 @@ pub fn roll_up_where(
     for group in named.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
         members.clear();
         members.extend(group.iter().map(|(.., at)| collectors[*at]));
-        if !wanted(&members) {
+        if !wanted(&mut members) {
             continue;
         }
         let mut sum = CollectorSummary::default();

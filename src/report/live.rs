@@ -20,7 +20,7 @@ pub enum Change {
     New,
     /// Its severity rose, or it doubled.
     Grown,
-    /// Nothing of it was seen for long.
+    /// Nothing of it was seen for long, or it was taken back (its severity and explanation say so).
     Ended,
 }
 

@@ -21,8 +21,13 @@ const NO_ENTRY: &str = " No register entry allows it.";
 /// Judges a day.
 pub(super) fn day(store: &mut Store, day: Day, tools: Tools<'_>, stats: &mut RunStats) -> Result<(), SweepError> {
     let limits = &tools.config.summary;
-    let mut analyst =
-        Analyst::new(Knowledge { populations: tools.populations, places: tools.places, model: tools.model, limits });
+    let mut analyst = Analyst::new(Knowledge {
+        populations: tools.populations,
+        places: tools.places,
+        model: tools.model,
+        register: tools.policy,
+        limits,
+    });
     let mut stitcher = Stitcher::default();
     let mut open: Option<(TimestampNs, Summary)> = None;
     let mut is_coarse = false;

@@ -72,6 +72,11 @@ impl Announcer {
                     tell(Change::Ended);
                     (told.is_open, told.end, told.last) = (false, told.end.max(finding.end), None);
                 }
+                // Taken back by a look that saw more: whoever was told of an alarm is told that it is none.
+                Some(told) if told.is_taken_back(finding) => {
+                    tell(Change::Ended);
+                    *told = Told::of(finding);
+                }
                 Some(told) if told.has_grown(finding) => {
                     tell(Change::Grown);
                     *told = Told::of(finding);
@@ -134,6 +139,10 @@ impl Told {
         }
     }
 
+    fn is_taken_back(&self, finding: &Finding) -> bool {
+        self.severity >= Severity::Medium && finding.severity < Severity::Medium
+    }
+
     fn has_grown(&self, finding: &Finding) -> bool {
         let doubled = |before: u64, now: u64| before > 0 && now >= before.saturating_mul(GROWTH_TOLD);
         finding.severity > self.severity
@@ -185,6 +194,9 @@ mod tests {
             ("quiet for an hour", finding(20, 180), 4_000, Some(Change::Ended)),
             ("ended, and remembered", finding(20, 180), 4_060, None),
             ("back again", finding(21, 4_100), 4_120, Some(Change::New)),
+            ("taken back", Finding { severity: Severity::Low, ..finding(22, 4_160) }, 4_160, Some(Change::Ended)),
+            ("low, and told", Finding { severity: Severity::Low, ..finding(23, 4_220) }, 4_220, None),
+            ("said again", finding(24, 4_280), 4_280, Some(Change::Grown)),
         ];
         for (name, finding, now_s, wanted) in table {
             // As a restart would have it.

@@ -147,8 +147,13 @@ fn watch(
     loop {
         let quantiser = setting.model.as_ref().map_or(&grid, |model| model.codebook());
         let (populations, places) = (&setting.populations, &setting.places);
-        let mut analyst =
-            Analyst::new(Knowledge { populations, places, model: setting.model.as_ref(), limits: &limits });
+        let mut analyst = Analyst::new(Knowledge {
+            populations,
+            places,
+            model: setting.model.as_ref(),
+            register: &setting.policy,
+            limits: &limits,
+        });
         if let Some(kept) = kept.take() {
             match analyst.recall(&kept.memory, populations.fingerprint(), identity) {
                 Ok(()) => kit.say("--state: goes on from what the last run knew"),

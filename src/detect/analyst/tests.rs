@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::detect::finding::{Severity, Technique};
+use crate::detect::register::NoRegister;
 use crate::flow::row::{FlowColumns, FlowRow};
 use crate::population::summary::tests::{TurnedOver, populations, row};
 use crate::population::{AddContext, Span};
@@ -56,7 +57,13 @@ fn window(number: u64, limits: &SummaryLimits) -> Vec<u8> {
 
 fn analysed(windows: &[Vec<u8>], limits: &SummaryLimits) -> (Vec<Finding>, Account) {
     let (populations, places) = (populations(), Places::default());
-    let mut analyst = Analyst::new(Knowledge { populations: &populations, places: &places, model: None, limits });
+    let mut analyst = Analyst::new(Knowledge {
+        populations: &populations,
+        places: &places,
+        model: None,
+        register: &NoRegister,
+        limits,
+    });
     for bytes in windows {
         let summary = Summary::from_bytes(bytes).unwrap_or_else(|e| panic!("{e}"));
         analyst.window(summary).expect("one basis");
@@ -89,7 +96,8 @@ fn what_is_slow_is_found_on_the_day_and_not_lost_in_a_flood() {
 fn a_day_stays_within_its_bounds() {
     let limits = SummaryLimits { pairs_max: 150, collectors_max: 100, subscribers_max: 25, ..SummaryLimits::default() };
     let (populations, places) = (populations(), Places::default());
-    let knowledge = Knowledge { populations: &populations, places: &places, model: None, limits: &limits };
+    let knowledge =
+        Knowledge { populations: &populations, places: &places, model: None, register: &NoRegister, limits: &limits };
     let mut analyst = Analyst::new(knowledge);
     for number in 0..12 {
         let summary = Summary::from_bytes(&window(number, &limits)).unwrap_or_else(|e| panic!("{e}"));

@@ -1,0 +1,157 @@
+//! One finding at the level that explains most; claims that later looks take back.
+
+use super::*;
+use crate::detect::finding::{CollectorIdentity, PopulationShare};
+use crate::population::span::Seen;
+
+fn finding(technique: Technique, key: &str, last: &[u8], severity: Severity, subscribers: u64) -> Finding {
+    let collector = CollectorIdentity {
+        collector_key: key.to_owned(),
+        addresses: last.iter().map(|d| Address::v4([203, 0, 113, *d])).collect(),
+        ..CollectorIdentity::default()
+    };
+    let share = PopulationShare { name: "residents".to_owned(), subscribers, ..PopulationShare::default() };
+    let seen = Seen { first: TimestampNs(0), last: TimestampNs(1) };
+    Finding {
+        severity,
+        score: 0.5 + 0.1 * f64::from(severity as u8),
+        p_value: 0.01,
+        flows: 1,
+        ..Finding::blank(technique, collector, share, seen)
+    }
+}
+
+#[test]
+fn one_finding_comes_out_at_the_level_that_explains_most() {
+    use Severity::{High, Low, Medium};
+    use Technique::{BeaconingImplant, PopulationFanIn, ShadowUpload, UnattributedCluster};
+    let fan_in = |key, last: &[u8], severity, n| finding(PopulationFanIn, key, last, severity, n);
+    let table = [
+        (
+            "many addresses of one name",
+            vec![
+                fan_in("a", &[1], High, 20),
+                fan_in("b", &[2], High, 22),
+                fan_in("spy.example", &[1, 2, 3], Medium, 60),
+            ],
+            vec![("spy.example", High)],
+        ),
+        (
+            "a prefix that adds nothing",
+            vec![fan_in("a", &[1], High, 50), fan_in("p", &[1, 2], Medium, 52)],
+            vec![("a", High)],
+        ),
+        (
+            "a prefix that adds half",
+            vec![fan_in("a", &[1], High, 40), fan_in("p", &[1, 2], Low, 60)],
+            vec![("p", High)],
+        ),
+        ("two strangers", vec![fan_in("a", &[1], High, 40), fan_in("b", &[2], Low, 60)], vec![("a", High), ("b", Low)]),
+        (
+            "following is more than a fan-in; of a fan-in and a beacon the stronger stays",
+            vec![
+                fan_in("a", &[1], High, 40),
+                finding(ShadowUpload, "a", &[1], Medium, 40),
+                fan_in("b", &[2], Low, 40),
+                finding(BeaconingImplant, "b", &[2], Medium, 40),
+                fan_in("c", &[3], Medium, 30),
+                finding(BeaconingImplant, "c", &[3], Medium, 30),
+                fan_in("d", &[4], Low, 20),
+                finding(BeaconingImplant, "d", &[4], Low, 20),
+            ],
+            // Of a fan-in and a beacon the worse one stays, and the fan-in where they are equal.
+            vec![("a", Medium), ("b", Medium), ("c", Medium), ("d", Low)],
+        ),
+        (
+            "what has a name is not unattributed",
+            vec![
+                finding(UnattributedCluster, "a", &[1], Medium, 40),
+                fan_in("p", &[1, 2], Low, 60),
+                finding(UnattributedCluster, "c", &[3], Medium, 40),
+            ],
+            vec![("c", Medium), ("p", Low)],
+        ),
+    ];
+    for (name, found, wanted) in table {
+        let mut ledger = Ledger::default();
+        ledger.absorb(found, &look(0, 5, Vec::new()));
+        let (kept, _) = ledger.close();
+        let kept: Vec<_> = kept.iter().map(|f| (f.collector.collector_key.as_str(), f.severity)).collect();
+        assert_eq!(kept, wanted, "{name}");
+    }
+}
+
+/// A look from one minute to another.
+fn look(from_min: u64, to_min: u64, doubts: Vec<Doubt>) -> Look {
+    let at = |minute: u64| TimestampNs(minute * 60_000_000_000);
+    Look { span: Span::new(at(from_min), at(to_min)), is_whole_hour: to_min - from_min == 60, doubts }
+}
+
+/// Of the same collector, not convinced.
+fn doubt(packets: u64) -> Doubt {
+    Doubt {
+        technique: Technique::PopulationFanIn,
+        collector_key: "a".to_owned(),
+        population: "residents".to_owned(),
+        packets,
+        length: crate::units::DurationNs::from_secs(3_600),
+        score: 0.3,
+    }
+}
+
+#[test]
+fn a_claim_holds_until_a_look_that_saw_more_knows_better() {
+    use Severity::{High, Low, Medium};
+    let claim =
+        |severity, packets| vec![Finding { packets, ..finding(Technique::PopulationFanIn, "a", &[1], severity, 20) }];
+    type Round = (Vec<Finding>, u64, u64, Option<u64>);
+    let table: [(&str, Vec<Round>, Severity); 8] = [
+        ("an hour that saw more", vec![(claim(High, 10), 0, 8, None), (vec![], 0, 60, Some(40))], Low),
+        ("an hour with nothing more", vec![(claim(High, 10), 0, 8, None), (vec![], 0, 60, Some(12))], High),
+        ("an hour that could not tell", vec![(claim(High, 10), 0, 8, None), (vec![], 0, 60, None)], High),
+        ("an hour that says it too", vec![(claim(Medium, 10), 0, 8, None), (claim(High, 40), 0, 60, None)], High),
+        (
+            "the stronger claim falls, the longer one stays",
+            vec![(claim(High, 10), 0, 8, None), (claim(Medium, 12), 0, 16, None), (vec![], 0, 32, Some(17))],
+            Medium,
+        ),
+        (
+            "taken back, and said again by a whole day",
+            vec![(claim(High, 10), 0, 8, None), (vec![], 0, 60, Some(40)), (claim(Medium, 900), 0, 1_440, None)],
+            Medium,
+        ),
+        (
+            "one hour of four",
+            vec![
+                (claim(Medium, 40), 0, 60, None),
+                (vec![], 60, 120, Some(38)),
+                (vec![], 120, 180, Some(45)),
+                (vec![], 180, 240, Some(41)),
+            ],
+            Low,
+        ),
+        (
+            "an operation of one hour, and a trickle after it",
+            vec![
+                (claim(Medium, 40), 0, 60, None),
+                (vec![], 60, 120, Some(4)),
+                (vec![], 120, 180, Some(3)),
+                (vec![], 180, 240, Some(4)),
+            ],
+            Medium,
+        ),
+    ];
+    for (name, rounds, wanted) in table {
+        let mut ledger = Ledger::default();
+        for (found, from, to, packets) in rounds {
+            ledger.absorb(found, &look(from, to, packets.map(doubt).into_iter().collect()));
+        }
+        let told = ledger.told();
+        assert_eq!(told[0].severity, wanted, "{name}");
+        let (closed, first_seen) = ledger.close();
+        assert_eq!(closed, told, "{name}");
+        let is_loud = wanted >= Medium;
+        assert_eq!(first_seen.of(&told[0]).is_some(), is_loud, "{name}: taken back, and seen");
+        assert_eq!(told[0].explanation.contains("taken back"), !is_loud, "{name}: {}", told[0].explanation);
+    }
+}
