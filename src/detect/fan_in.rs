@@ -209,7 +209,8 @@ fn coherent<'a>(scene: &Scene<'a>, group: Group<'a>, census: &Census) -> Option<
     // One fingerprint or key under many names is one party that hides; one prefix with many names is a neighbourhood.
     let members = match group.level {
         Level::Fingerprint | Level::CertificateKey => of_one_identity(scene, &group, members.collect(), census)?,
-        _ => of_one_domain(scene, members.collect()),
+        // Neighbours are of one name already, see `levels`.
+        _ => members.collect(),
     };
     let middle = median(members.iter().filter_map(|(_, one)| one.upload_sizes.quantile(0.5)).collect());
     let alike = |one: &CollectorSummary| {
@@ -254,20 +255,6 @@ fn of_one_identity<'a>(
     let is_small = |one: &CollectorSummary| domain(one).is_none_or(|name| reach[name] < SUBSCRIBERS_MIN);
     let small: Vec<_> = members.into_iter().filter(|(_, one)| is_small(one)).collect();
     Some(small)
-}
-
-/// Neighbours with different names are different parties: of a prefix or a system, those with the name (or without any)
-/// that reaches most subscribers.
-fn of_one_domain<'a>(
-    scene: &Scene<'a>,
-    members: Vec<(Address, &'a CollectorSummary)>,
-) -> Vec<(Address, &'a CollectorSummary)> {
-    let mut reach: BTreeMap<Option<&str>, u64> = BTreeMap::new();
-    for (_, one) in &members {
-        *reach.entry(scene.domain_of(one)).or_default() += one.subscribers.count();
-    }
-    let Some((&domain, _)) = reach.iter().max_by_key(|(_, subscribers)| **subscribers) else { return members };
-    members.into_iter().filter(|(_, one)| scene.domain_of(one) == domain).collect()
 }
 
 fn median(mut values: Vec<f64>) -> f64 {

@@ -79,8 +79,12 @@ pub fn census(scene: &Scene<'_>, levels: &[Level]) -> Census {
     census
 }
 
+/// Addresses with what is known of them.
+type Members<'a> = Vec<(Address, &'a CollectorSummary)>;
+
 /// Addresses that `is_member` takes, by what they have in common at these levels; two or more each, and together at least
-/// `subscribers_min` subscribers, each address' counted by itself. Those that may do this by the register are not among them.
+/// `subscribers_min` subscribers, each address' counted by itself. In one network or system only those of one name are
+/// together. Those that may do this by the register are not among them.
 pub fn together<'a>(
     scene: &Scene<'a>,
     technique: Technique,
@@ -88,7 +92,6 @@ pub fn together<'a>(
     subscribers_min: u64,
     is_member: impl Fn(&CollectorSummary) -> bool,
 ) -> Vec<Group<'a>> {
-    type Members<'a> = Vec<(Address, &'a CollectorSummary)>;
     let mut named: BTreeMap<(Level, PopulationIndex, GroupName), Members<'_>> = BTreeMap::new();
     for &(key, one) in scene.collectors().iter().filter(|(_, one)| is_member(one)) {
         for level in levels {
@@ -100,8 +103,11 @@ pub fn together<'a>(
     let reach = |members: &Members<'_>| members.iter().map(|(_, one)| one.subscribers.count()).sum::<u64>();
     let is_enough = |members: &Members<'_>| members.len() > 1 && reach(members) >= subscribers_min;
     named.retain(|_, members| is_enough(members));
-    for ((_, population, _), members) in &mut named {
+    for ((level, population, _), members) in &mut named {
         members.retain(|(address, _)| !scene.is_registered(technique, *population, *address));
+        if matches!(level, Level::Prefix | Level::Asn) {
+            *members = of_one_domain(scene, std::mem::take(members));
+        }
     }
     let several = named.into_iter().filter(|(_, members)| is_enough(members));
     let groups = several.map(|((level, population, name), members)| {
@@ -111,6 +117,17 @@ pub fn together<'a>(
         group(scene, level, of, whole)
     });
     groups.collect()
+}
+
+/// Neighbours with different names are different parties: of a prefix or a system, those with the name (or without any)
+/// that reaches most subscribers.
+fn of_one_domain<'a>(scene: &Scene<'a>, members: Members<'a>) -> Members<'a> {
+    let mut reach: BTreeMap<Option<&str>, u64> = BTreeMap::new();
+    for (_, one) in &members {
+        *reach.entry(scene.domain_of(one)).or_default() += one.subscribers.count();
+    }
+    let Some((&domain, _)) = reach.iter().max_by_key(|(_, subscribers)| **subscribers) else { return members };
+    members.into_iter().filter(|(_, one)| scene.domain_of(one) == domain).collect()
 }
 
 fn group<'a>(scene: &Scene<'a>, level: Level, of: CollectorGroup, whole: CollectorSummary) -> Group<'a> {
