@@ -35,6 +35,8 @@ const CHANCE_MAX: f64 = 1e-3;
 const UNTIMED_SPREAD: f64 = 1.0;
 /// Records a subscriber below which nothing is said to repeat.
 const RECORDS_REPEATED_MIN: f64 = 1.5;
+/// Records a subscriber from which on a clock shows where there is one.
+const RECORDS_TOLD: f64 = 4.0;
 /// Gaps a subscriber from which those of all pairs stand for their rhythm.
 const GAPS_A_SUBSCRIBER: u64 = 1;
 /// Share of the followed subscribers whose own period must be told before the times of a few of them stand for all.
@@ -118,7 +120,8 @@ impl Measures {
             Some(clockwork) => clockwork.max(BY_PEOPLE),
             // Nothing repeats yet, and being machine-timed is half of what a fan-in is: at most `medium`, and that only
             // for records that are small, of very many, and more than one of each: one call of many is a popular page.
-            None if self.records_per_subscriber < RECORDS_REPEATED_MIN => 0.03 * small,
+            // Nor for what repeats often enough for a clock to show, and none shows: people set its pace.
+            None if !(RECORDS_REPEATED_MIN..RECORDS_TOLD).contains(&self.records_per_subscriber) => BY_PEOPLE * small,
             None => 0.08 * small,
         };
         let padded = PADDED * self.clockwork.unwrap_or(0.0);
@@ -345,6 +348,7 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
         let severity = severity_of(score, 0.0);
         // Where no rhythm could be told, a claim that rests on one is neither held nor shaken.
         if severity < Some(Severity::Medium) && measures.clockwork.is_some() {
+            let group = &groups[at];
             let party = (group.of.population, group.key.as_str());
             scene.doubt(Technique::PopulationFanIn, party, group.whole.totals.packets_both(), score);
         }

@@ -92,6 +92,12 @@ fn is_candidate(whole: &CollectorSummary) -> bool {
     !is_dns && upload_share(whole) >= UPLOAD_SHARE_MIN
 }
 
+/// Whether most rows are of one service.
+fn asks_one_service(whole: &CollectorSummary) -> bool {
+    let most = whole.services.by_count().first().map_or(0, |(_, rows)| *rows);
+    2 * most > whole.services.total()
+}
+
 /// See the file's header. Stands last in the register: it looks at what the others found.
 pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
     if scene.summary.span().length() < SPAN_MIN {
@@ -108,6 +114,8 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
         SUBSCRIBERS_MIN,
         calls,
     ));
+    // And only where they ask for the same: who polls a fleet asks every device at one port, peers each at its own.
+    groups.retain(|group| group.level == Level::Address || asks_one_service(&group.whole));
     let is_explained = |group: &Group<'_>| {
         let named = findings.iter().filter(|found| found.severity >= Severity::Low);
         let mut held = named.map(|found| &found.collector.addresses);
