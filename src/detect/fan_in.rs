@@ -359,7 +359,8 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
     if judged.is_empty() {
         return;
     }
-    let profiles = scene.profile_scores(&groups, BULK_SUBSCRIBERS_MIN);
+    let is_judged = |place: usize| judged.binary_search_by_key(&place, |(at, ..)| *at).is_ok();
+    let profiles = scene.profile_scores(&groups, BULK_SUBSCRIBERS_MIN, is_judged);
     for (at, measures, score, mut evidence) in judged {
         let (group, profile) = (&groups[at], profiles[at]);
         let p_value = p_value(&bulk, score, group, profile, scene.model.is_some());

@@ -178,25 +178,30 @@ impl<'a> Scene<'a> {
         groups
     }
 
-    /// How far the profile of each group lies from the ordinary ones: by the trained model, else by this summary's own
-    /// collectors of at least `subscribers_min` subscribers. In the order of `groups`; none where one has too few.
-    pub fn profile_scores(&self, groups: &[Group<'_>], subscribers_min: u64) -> Vec<Option<ProfileScore>> {
-        let is_judged = |group: &&Group<'_>| group.whole.subscribers.count() >= subscribers_min;
-        let profiles: Vec<Option<[f32; PROFILE_LEN]>> = groups
-            .iter()
-            .map(|group| Some(group).filter(is_judged).map(|g| profile_of(&g.of, &g.whole, &self.profiles)))
-            .collect();
+    /// How far the profile of each group that is `wanted` (by its place) lies from the ordinary ones: by the trained model, else
+    /// by this summary's own collectors of at least `subscribers_min` subscribers. In the order of `groups`; none where one
+    /// has too few, or is not wanted: a profile looks at every pair of its group.
+    pub fn profile_scores(
+        &self,
+        groups: &[Group<'_>],
+        subscribers_min: u64,
+        wanted: impl Fn(usize) -> bool,
+    ) -> Vec<Option<ProfileScore>> {
+        let is_bulk = |group: &Group<'_>| self.model.is_none() && group.level == Level::Address;
+        let profile = |(at, group): (usize, &Group<'_>)| {
+            let is_judged = (wanted(at) || is_bulk(group)) && group.whole.subscribers.count() >= subscribers_min;
+            is_judged.then(|| profile_of(&group.of, &group.whole, &self.profiles))
+        };
+        let profiles: Vec<Option<[f32; PROFILE_LEN]>> = groups.iter().enumerate().map(profile).collect();
+        let judged = profiles.iter().enumerate().map(|(at, profile)| profile.filter(|_| wanted(at)));
         if let Some(model) = self.model {
             let class = self.summary.class();
-            return profiles
-                .iter()
-                .map(|profile| profile.map(|profile| model.score_profile(class, &profile)))
-                .collect();
+            return judged.map(|profile| profile.map(|profile| model.score_profile(class, &profile))).collect();
         }
         let alone = groups.iter().zip(&profiles).filter(|(group, _)| group.level == Level::Address);
         let bulk: Vec<[f32; PROFILE_LEN]> = alone.filter_map(|(_, profile)| *profile).collect();
         let baseline = Baseline::of_bulk(&bulk);
-        profiles.iter().map(|profile| profile.map(|profile| baseline.score(&profile))).collect()
+        judged.map(|profile| profile.map(|profile| baseline.score(&profile))).collect()
     }
 
     /// The registrable domain that nearly all named rows of a collector ask for.

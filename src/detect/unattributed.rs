@@ -128,7 +128,7 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
     }
     let Some(bulk) = bulk(scene) else { return };
     let by_model = match scene.model {
-        Some(_) => scene.profile_scores(&groups, SUBSCRIBERS_MIN),
+        Some(_) => scene.profile_scores(&groups, SUBSCRIBERS_MIN, |_| true),
         None => vec![None; groups.len()],
     };
     for (group, by_model) in groups.iter().zip(by_model) {

@@ -16,7 +16,7 @@ use crate::flow::row::FlowColumns;
 use crate::flow::{FlowCounters, FlowTable};
 use crate::packet::columns::PacketColumns;
 use crate::packet::{Parser, RejectCounts};
-use crate::population::{AddContext, Span, Summary};
+use crate::population::{AddContext, Room, Span, Summary};
 use crate::privacy::PseudonymCache;
 use crate::units::TimestampNs;
 
@@ -90,6 +90,8 @@ pub(super) struct Worker<'a, Q> {
     timings: Timings,
     /// Summaries whose memory may be used again.
     spare: Receiver<Box<Summary>>,
+    /// What the window before took.
+    room: Room,
 }
 
 impl<'a, Q: Quantiser> Worker<'a, Q> {
@@ -111,6 +113,7 @@ impl<'a, Q: Quantiser> Worker<'a, Q> {
             windows: 0,
             timings: Timings::default(),
             spare,
+            room: Room::default(),
         }
     }
 
@@ -130,6 +133,7 @@ impl<'a, Q: Quantiser> Worker<'a, Q> {
                         Ok(spare) => spare.renewed(span),
                         Err(_) => Summary::new(span),
                     };
+                    self.summary.make_room(self.room);
                     true
                 }
                 Task::CloseWindow { end } => {
@@ -199,6 +203,7 @@ impl<'a, Q: Quantiser> Worker<'a, Q> {
     /// Sends this worker's share of the window; false when nobody listens.
     fn hand_on(&mut self, replies: &Sender<Reply>) -> bool {
         self.summarise();
+        self.room = self.summary.room();
         let summary = Box::new(std::mem::replace(&mut self.summary, Summary::empty()));
         let rows = Box::new(std::mem::take(&mut self.rows_kept));
         let number = self.windows;

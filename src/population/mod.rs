@@ -51,4 +51,4 @@ pub use populations::{PopulationIndex, PopulationSpec, Populations, PopulationsE
 pub use profile::{PROFILE_FEATURES, PROFILE_LEN, ProfileContext, ProfileFeature, profile_of, profile_set_hash};
 pub use role::Role;
 pub use span::{Span, SpanClass};
-pub use summary::{AddContext, Copies, MergeError, Summary};
+pub use summary::{AddContext, Copies, MergeError, Room, Summary};

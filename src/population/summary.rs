@@ -33,6 +33,9 @@ use crate::units::TimestampNs;
 mod ahead;
 mod observe;
 mod rows;
+mod union;
+
+pub use union::Room;
 
 /// Windows told apart, the earliest ones: a day of half-minute windows.
 pub const WINDOWS_MAX: usize = 2880;
@@ -237,98 +240,6 @@ impl Summary {
     /// Starts of the windows that it was merged from, ascending; the first [`WINDOWS_MAX`].
     pub fn windows(&self) -> &[TimestampNs] {
         &self.windows
-    }
-
-    /// Takes another summary in: an exact union, nothing is dropped. Where their classes differ, both go to the coarser
-    /// one. Refused, with nothing changed, where they rest on different populations, keys or codebooks.
-    pub fn merge(&mut self, mut other: Self) -> Result<(), MergeError> {
-        self.take_in(&mut other)
-    }
-
-    /// As [`Self::merge`]; `other` stays behind empty, with the memory of its tables, good for [`Self::renewed`].
-    pub fn take_in(&mut self, other: &mut Self) -> Result<(), MergeError> {
-        let basis = self.basis.joined(other.basis)?;
-        let class = self.class.max(other.class);
-        self.rollup(class);
-        other.rollup(class);
-        // Taken apart, so that a new field cannot be forgotten.
-        let Self {
-            copies: _,
-            hashes: _,
-            basis: _,
-            class: _,
-            span,
-            windows,
-            seen,
-            roles,
-            populations,
-            collectors,
-            domains,
-            pairs,
-            subscribers,
-            served,
-            paces,
-            carriers,
-            native,
-            exports,
-            conflicts,
-            injections,
-            answers,
-            resolvers,
-            answered,
-            zones,
-            servers,
-            forgeries,
-            texts,
-        } = other;
-        self.basis = basis;
-        self.span.merge(std::mem::take(span));
-        self.windows.append(windows);
-        self.windows.sort_unstable();
-        self.windows.dedup();
-        self.windows.truncate(WINDOWS_MAX);
-        self.seen.merge(std::mem::take(seen));
-        self.roles.merge(std::mem::take(roles));
-        for (population, summary) in std::mem::take(populations) {
-            self.populations.entry(population).or_default().merge(summary);
-        }
-        self.collectors.take_in(collectors);
-        self.domains.take_in(domains);
-        self.pairs.take_in(pairs);
-        self.subscribers.take_in(subscribers);
-        self.served.take_in(served);
-        self.paces.merge(std::mem::take(paces));
-        self.carriers.take_in(carriers);
-        self.native.merge(std::mem::take(native));
-        self.exports.take_in(exports);
-        self.conflicts.merge(std::mem::take(conflicts));
-        self.injections.take_in(injections);
-        self.answers.take_in(answers);
-        self.resolvers.take_in(resolvers);
-        self.answered.take_in(answered);
-        self.zones.take_in(zones);
-        self.servers.take_in(servers);
-        self.forgeries.merge(std::mem::take(forgeries));
-        self.texts.take_in(texts);
-        Ok(())
-    }
-
-    /// A summary of one window, to be filled, in the memory of another whose content is forgotten.
-    pub fn renewed(self, span: Span) -> Self {
-        Self {
-            hashes: self.hashes,
-            collectors: self.collectors.cleared(),
-            domains: self.domains.cleared(),
-            pairs: self.pairs.cleared(),
-            subscribers: self.subscribers.cleared(),
-            served: self.served.cleared(),
-            answers: self.answers.cleared(),
-            answered: self.answered.cleared(),
-            zones: self.zones.cleared(),
-            servers: self.servers.cleared(),
-            texts: self.texts.cleared(),
-            ..Self::new(span)
-        }
     }
 
     /// The same in coarser slots, so that merging many windows stays small. A finer class than its own changes nothing.

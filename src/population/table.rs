@@ -135,6 +135,11 @@ impl<K: Ord + Copy + std::hash::Hash, V: Weighed> Bounded<K, V> {
         other.keep_room_for(used);
     }
 
+    /// Makes room for so many entries at once, so that the table does not move its values again and again while it grows.
+    pub(super) fn make_room(&mut self, entries: usize) {
+        self.map.reserve(entries.saturating_sub(self.map.len()));
+    }
+
     /// The same table, empty but for its memory.
     pub(super) fn cleared(mut self) -> Self {
         let used = self.map.len();
