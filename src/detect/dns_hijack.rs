@@ -131,9 +131,13 @@ impl<'a> Answers<'a> {
     }
 
     /// Domains about which a resolver lies, by the address that it gives for them: bare, in a network in which nobody else
-    /// places the name.
+    /// places the name. Where others place different names it stands for a CDN, which answers by where one asks from.
     fn lies(&self, resolver: Address) -> BTreeMap<Address, BTreeSet<&'a str>> {
         let is_it = |party: &Party| party.outside() == Some(resolver);
+        let by_others = self.names.iter().flat_map(|(_, answered)| answered.given.iter());
+        let known: BTreeSet<Address> = (by_others.filter(|given| !is_it(&given.resolver)))
+            .map(|given| network_of(Party::shown(&given.address)))
+            .collect();
         let mut lies: BTreeMap<Address, BTreeSet<&str>> = BTreeMap::new();
         for (name, answered) in &self.names {
             let mut elsewhere = answered.given.iter().filter(|given| !is_it(&given.resolver)).peekable();
@@ -144,8 +148,9 @@ impl<'a> Answers<'a> {
                 elsewhere.map(|given| wide_network_of(Party::shown(&given.address))).collect();
             for given in answered.given.iter().filter(|given| is_it(&given.resolver)) {
                 let address = Party::shown(&given.address);
+                let is_placed = networks.contains(&wide_network_of(address)) || known.contains(&network_of(address));
                 if given.bearing == Bearing::Bare
-                    && !networks.contains(&wide_network_of(address))
+                    && !is_placed
                     && let Zone::Domain(domain, _) = Zone::of(name)
                 {
                     lies.entry(address).or_default().insert(domain);

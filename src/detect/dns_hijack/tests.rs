@@ -98,7 +98,11 @@ fn resolvers_that_are_not_theirs() {
     for (name, second) in [("www.b.example", 50), ("www.c.example", 60), ("www.d.example", 70)] {
         lying.extend([(30, THEIRS, second, name, HERE), (1, STRANGER, second, name, LURE)]);
     }
+    // A CDN by where one asks from: what the stranger gives for some names, the usual one gives for others.
+    let mut placed = lying.clone();
+    placed.push((31, THEIRS, 90, "www.z.example", LURE));
     let table = [
+        ("it stands where others lead as well", placed, Some(Severity::Low)),
         ("all ask theirs", usual(0, &[10, 900]), None),
         ("turned at once", turned(8, &[STRANGER]), Some(Severity::High)),
         ("turned to two", turned(8, &[STRANGER, SECOND]), Some(Severity::High)),
