@@ -1,10 +1,12 @@
 //! `bulk-exfiltration`: one inside host sends a stranger far more than it takes in, in one burst or low and slow.
 //! In: pairs of a scene, taken together by subscriber and far party (address, /24 or /48, domain). Out: a finding for each
-//! that stands out.
+//! that stands out. Parties to which one host alone uploads are taken together as well (`scattered`).
 //! What it weighs: how much, against what other subscribers send to any one party; how one-sided (producer-consumer ratio,
 //! Bullard and Gerth 2014); how few others send to that party; how much of all that the host sends goes there (a peer of a
 //! file-sharing swarm sends to hundreds); who began the flows (a server that is asked is no thief).
 //! The trivial baseline that it must beat: plain bytes out.
+
+mod scattered;
 
 use std::borrow::Cow;
 use std::cell::LazyCell;
@@ -88,6 +90,9 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
             let score = said.iter().map(|finding| finding.score).fold(0.0, f64::max);
             scene.doubt(Technique::BulkExfiltration, (group.of.population, &group.key), packets_most, score);
         }
+    }
+    for (group, subscriber, sent) in scattered::receivers(scene, &tunnels) {
+        findings.extend(judge(scene, &group, subscriber, sent, &bulk));
     }
 }
 

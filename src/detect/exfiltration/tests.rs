@@ -48,3 +48,28 @@ fn a_host_must_stand_out_of_its_peers() {
 fn less_is_much_once_peers_can_be_known() {
     assert!(usual_at_least(DurationNs::from_secs(60)) > usual_at_least(DurationNs::from_secs(1_000)));
 }
+
+#[test]
+fn a_host_may_send_to_many_strangers() {
+    // Where one host's twelve mebibytes each go, and at which port; who else sends there.
+    let table = [
+        ("eight strangers at one port", 8, false, false, true),
+        ("two", 2, false, false, false),
+        ("peers, each at a port of its own", 8, true, false, false),
+        ("a service that others send to as well", 8, false, true, false),
+    ];
+    for (name, strangers, own_ports, others, wanted) in table {
+        let mut rows: Vec<FlowRow> = (0..60u8).map(|n| upload(n, Address::v4([198, 51, n, 9]), 0, 1)).collect();
+        for n in 0..strangers {
+            let party = Address::v4([20 + 9 * n, 7, n, 7]);
+            let mut sent = upload(100, party, 12, 0);
+            sent.key.ports[1] = if own_ports { 20_000 + u16::from(n) } else { 443 };
+            rows.push(sent);
+            if others {
+                rows.push(upload(110 + n, party, 5, 0));
+            }
+        }
+        let found = worst(&rows);
+        assert_eq!(found >= Some(Severity::Medium), wanted, "{name}: {found:?}");
+    }
+}
