@@ -212,7 +212,9 @@ fn turned(scene: &Scene<'_>, population: PopulationIndex, answers: &Answers<'_>,
     for party in together(parties.collect()) {
         let askers = party.askers;
         let share = scene.coverage(population, askers);
-        let proof = ramp(party.lied() as f64, 0.0, 3.0);
+        // A public resolver asks from elsewhere, and a CDN answers it otherwise than the usual one.
+        let (no_lie, sure_lie) = if party.is_public { (2.0, 8.0) } else { (0.0, 3.0) };
+        let proof = ramp(party.lied() as f64, no_lie, sure_lie);
         // What speaks: lies outright, else having turned, else not being the one that they are meant to ask.
         let turning = ramp(party.turned_share(), 0.1, 0.5) * ramp(party.turned as f64, 0.0, 3.0);
         let strangeness = if is_listed { 0.36 } else { 0.2 };
@@ -229,7 +231,7 @@ fn turned(scene: &Scene<'_>, population: PopulationIndex, answers: &Answers<'_>,
         ];
         let (score, evidence) = weigh(reasons);
         // No calibration yet: the complement of the score, and a lie that is proved.
-        let p_value = if lied >= 2.0 { 0.001 } else { (1.0 - score).clamp(0.01, 1.0) };
+        let p_value = if proof >= 0.6 { 0.001 } else { (1.0 - score).clamp(0.01, 1.0) };
         let for_severity = if score >= 0.75 { p_value.min(0.05) } else { p_value };
         let severity = severity_of(score, for_severity);
         let finding = told(scene, population, &party);
