@@ -237,7 +237,15 @@ fn with_operation(program: &Program, variant: Option<&'static str>, seed: u64, h
 const RESEMBLING: &[(&str, &[&str])] = &[
     ("population-fan-in", &["update-check", "lapsed-entry", "push-keepalive", "site-check", "page-counter", "ntp"]),
     ("shadow-upload", &["photo-upload", "page-counter", "opaque-upload", "backup", "lapsed-entry"]),
-    ("bulk-exfiltration", &["backup", "photo-upload", "peer-to-peer", "opaque-upload"]),
+    (
+        "bulk-exfiltration",
+        &[
+            "backup:subscribers=0.04,bytes=6MiB",
+            "photo-upload:subscribers=0.06,bytes=3MiB",
+            "peer-to-peer",
+            "opaque-upload",
+        ],
+    ),
     ("record-scraping", &["portal", "crawler", "monitor"]),
     ("traffic-mirroring", &["site-overlay", "vxlan-overlay", "flow-export-inside", "duplicated-packets"]),
     ("tap-correlation", &["site-tunnel", "branch-tunnel", "opaque-upload", "backup"]),
@@ -348,7 +356,6 @@ fn thinned(program: &Program) -> String {
         "site-tunnel" => "rate=6",
         "site-overlay" => "calls=400",
         "cdn-issuer" => "visits=6",
-        "stations" => "period=200s",
         "lapsed-entry" => "visits=2",
         // As everything else here, far below what a camera sends: at its full rate beside backups of some KiB it would be by
         // far the greatest upload of the world, to a stranger whom nobody else calls, and no negative but an exfiltration.

@@ -19,24 +19,19 @@ use crate::units::{Address, TimestampNs};
 pub(super) const STATIONS: Program = Program {
     kind: "stations",
     role: Role::Negative,
-    about: "programs ask small stations behind radio links, in the clear, for the weather; what is lost they make anew",
+    about: "people ask a small station behind a radio link, in the clear, for the weather; what is lost it makes anew",
     fact: "two versions of one range of a stream, often; but alike save for some digits of a clock, a retransmission apart, \
         from one distance",
     knobs: &[
         Knob { name: "subscribers", default: "0.35", unit: KnobUnit::Share, about: "share of the homes that ask" },
         Knob {
-            name: "period",
-            default: "150s",
-            unit: KnobUnit::Seconds,
-            about: "time between two questions of a home",
+            name: "visits",
+            default: "16",
+            unit: KnobUnit::Count,
+            about: "questions an hour of each home, at the busiest",
         },
-        Knob {
-            name: "loss",
-            default: "0.15",
-            unit: KnobUnit::Share,
-            about: "share of segments lost on the radio link",
-        },
-        Knob { name: "stations", default: "3", unit: KnobUnit::Count, about: "stations, each at an address" },
+        Knob { name: "loss", default: "0.2", unit: KnobUnit::Share, about: "share of segments lost on the radio link" },
+        Knob { name: "stations", default: "1", unit: KnobUnit::Count, about: "stations, each at an address" },
     ],
     variants: &[],
     install: |knobs, install| {
@@ -50,22 +45,22 @@ pub(super) const STATIONS: Program = Program {
             stations.push(station);
         }
         let mut dice = install.dice("stations");
-        let period_s = knobs.number("period").max(1.0);
+        let per_hour = knobs.number("visits");
         let kinds = [Phone, Laptop, Television, Thing];
         for device in install.cx.town.members(&kinds, knobs.number("subscribers"), &mut dice) {
-            let first = install.cx.stage.start.after(dice.secs_between(0.0, period_s));
-            let asker =
-                Asker { device, station: *dice.pick(&stations), period_s, label: install.label, dice: dice.fork() };
+            let station = *dice.pick(&stations);
+            let first = install.cx.town.next_time(install.cx.stage.start, per_hour, &mut dice);
+            let asker = Asker { device, station, per_hour, label: install.label, dice: dice.fork() };
             install.cx.stage.spawn(first, Box::new(asker));
         }
     },
 };
 
-/// A program that wants to know the weather.
+/// Somebody who wants to know the weather.
 struct Asker {
     device: DeviceNumber,
     station: u32,
-    period_s: f64,
+    per_hour: f64,
     label: u16,
     dice: Dice,
 }
@@ -77,7 +72,7 @@ impl Actor for Asker {
         let (device, service, opening) = (self.device, self.station, Opening::Handshake);
         let dial = Dial { device, service, port: 80, way, script, opening, label: self.label, carried: 0 };
         dial.open(now, &mut self.dice, cx);
-        Wake::At(now.after(self.dice.about(secs(self.period_s), 0.2)))
+        Wake::At(cx.town.next_time(now, self.per_hour, &mut self.dice))
     }
 }
 
