@@ -3,10 +3,13 @@
 //! In: followed subscribers of a collector (address, service, domain, or like addresses together), and the subscribers' own
 //! timelines. Out: a finding for each collector that shadows its subscribers.
 //! What it weighs: the correlation, within each subscriber and over its slots, of the logarithm of what goes up to the
-//! collector with that of what moves to and from everyone else (a common daily rhythm gives no correlation within an hour, and
-//! slots shifted against each other give the chance level); the same over busy slots alone, which is what proportion means: an
-//! advert that loads with a page follows activity as well, but carries the same whatever was read; how seldom it stays silent
-//! while the subscriber is busy, or speaks while it is idle; how much more goes up than comes back.
+//! collector with that of what moves to and from everyone else in the slot and the one before it, as an upload comes after what
+//! it tells of (a common daily rhythm gives no correlation within an hour, and slots shifted against each other give the chance
+//! level); proportion: over all uploads of all subscribers, the rank correlation of their size with what had moved, less one
+//! standard error (a program sends the same part everywhere; an advert that loads with a page follows activity as well, but
+//! carries the same whatever was read, and ranks do not mind that hellos and padding are added); how seldom it stays silent
+//! while the subscriber is busy, or speaks while it is idle; how much more goes up than comes back. Uploads after which nothing
+//! was seen to move say nothing of proportion: a home's traffic may go over IPv6 and its uploads over IPv4.
 //! The trivial baseline that it must beat: the upload bytes of a collector.
 
 use super::finding::{Finding, Severity, Technique};
@@ -28,8 +31,8 @@ const FOLLOWED_MIN: usize = 3;
 const UPLOAD_SHARE_MIN: f64 = 0.55;
 /// Slots of 64, 256 and 1024 seconds: an upload may gather what happened for a while.
 const SLOT_LEVELS: [u8; 3] = [6, 8, 10];
-/// Busy slots over all subscribers from which a correlation means something.
-const BUSY_MIN: usize = 16;
+/// Uploads after activity, over all subscribers, from which a correlation means something.
+const UPLOADS_MIN: usize = 12;
 /// Slots looked at of one subscriber, bounding hostile clocks.
 const SLOTS_MAX: u32 = 2_048;
 /// Bytes with others below which a subscriber is idle: keep-alives and clocks.
@@ -41,10 +44,12 @@ const CHANCE_MAX: f64 = 0.05;
 /// Levels at which like addresses are taken together; domains come from their own facets.
 const SPREAD: [Level; 3] = [Level::Prefix, Level::Asn, Level::CertificateKey];
 
-/// One slot of a subscriber: bytes that it exchanged with others, bytes that it gave the collector, in how many flows.
+/// One slot of a subscriber: bytes that it exchanged with others in it and, with those of the slot before, of late; bytes that
+/// it gave the collector, in how many flows.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Slot {
     others: f64,
+    recent: f64,
     given: f64,
     flows: f64,
 }
@@ -54,8 +59,8 @@ struct Slot {
 pub struct Measures {
     /// Correlation of what is given with activity, over all slots, −1 to 1.
     pub follows: f64,
-    /// The same of what one flow gave, over slots in which something was given, −1 to 1: an advert is as large whatever was
-    /// read, and of many small ones there are more when more was read.
+    /// Rank correlation of what one flow gave with what had moved, over all uploads after activity, less one standard error,
+    /// −1 to 1: an advert is as large whatever was read, and of many small ones there are more when more was read.
     pub in_proportion: f64,
     /// Share of busy slots in which something was given, less the share of idle ones.
     pub presence: f64,
@@ -77,7 +82,7 @@ impl Measures {
         let at_levels = SLOT_LEVELS.into_iter().filter_map(|level| {
             let lines: Vec<Vec<Slot>> = (group.whole.sample.iter())
                 .filter_map(|one| slots(scene, group, one, level))
-                .filter(|slots| slots.iter().filter(|slot| slot.given > 0.0).count() > 2)
+                .filter(|slots| slots.iter().any(|slot| slot.given > 0.0))
                 .collect();
             Self::of_lines(&lines, upload_share, 1 << level)
         });
@@ -91,8 +96,8 @@ impl Measures {
 
     fn of_lines(lines: &[Vec<Slot>], upload_share: f64, slot_s: u64) -> Option<Self> {
         let all = || lines.iter().flatten();
-        let busy = all().filter(|slot| slot.others >= IDLE_BYTES).count();
-        if lines.len() < FOLLOWED_MIN || busy < BUSY_MIN {
+        let told_of = all().filter(|slot| slot.given > 0.0 && slot.recent >= IDLE_BYTES).count();
+        if lines.len() < FOLLOWED_MIN || told_of < UPLOADS_MIN {
             return None;
         }
         let share_of = |of: &dyn Fn(&Slot) -> bool| {
@@ -101,7 +106,7 @@ impl Measures {
                 .fold((0.0, 0.0_f64), |(given, n), slot| (given + f64::from(u8::from(slot.given > 0.0)), n + 1.0));
             given / n.max(1.0)
         };
-        let is_busy = |slot: &Slot| slot.others >= IDLE_BYTES;
+        let is_busy = |slot: &Slot| slot.recent >= IDLE_BYTES;
         let moved = all()
             .filter(|slot| is_busy(slot))
             .fold([0.0; 2], |[others, given], slot| [others + slot.others, given + slot.given]);
@@ -122,13 +127,7 @@ impl Measures {
 
     fn reasons(&self, subscribers: u64) -> Vec<Reason> {
         vec![
-            Reason::number(
-                "in_proportion",
-                self.in_proportion,
-                "correlation",
-                ramp(self.in_proportion, 0.25, 0.6),
-                0.3,
-            ),
+            Reason::number("in_proportion", self.in_proportion, "correlation", ramp(self.in_proportion, 0.1, 0.5), 0.3),
             Reason::number("follows_activity", self.follows, "correlation", ramp(self.follows, 0.25, 0.55), 0.2),
             Reason::number("presence", self.presence, "ratio", ramp(self.presence, 0.1, 0.5), 0.15),
             Reason::number("upload_share", self.upload_share, "ratio", ramp(self.upload_share, 0.5, 0.7), 0.15),
@@ -173,6 +172,10 @@ fn slots(scene: &Scene<'_>, group: &Group<'_>, one: &Followed, level: u8) -> Opt
             slot.flows = f64::from(tick.flows).max(1.0);
         }
     }
+    let mut before = 0.0;
+    for slot in &mut slots {
+        slot.recent = slot.others + std::mem::replace(&mut before, slot.others);
+    }
     Some(slots)
 }
 
@@ -182,17 +185,45 @@ fn correlation(lines: &[Vec<Slot>], shift: usize, of: &dyn Fn(&Slot) -> f64) -> 
     let turned = lines.iter().map(|slots| {
         let n = slots.len();
         let turn = if shift == 0 { 0 } else { n / 8 + (n - n / 4) * (shift - 1) / SHIFTS };
-        (0..n).map(|i| (slots[i].others.ln_1p(), of(&slots[(i + turn) % n]).ln_1p())).collect()
+        (0..n).map(|i| (slots[i].recent.ln_1p(), of(&slots[(i + turn) % n]).ln_1p())).collect()
     });
     pooled(turned)
 }
 
-/// Correlation of activity with what a flow gave, where something was given.
+/// Rank correlation of what had moved with what a flow gave, over uploads after activity, less its standard error: over all
+/// subscribers together, as what one program sends is the same part everywhere and few uploads of each are enough, or about
+/// each subscriber's own means, where some add more of their own than others.
 fn proportion(lines: &[Vec<Slot>]) -> f64 {
-    pooled(lines.iter().map(|slots| {
-        let given = slots.iter().filter(|slot| slot.given > 0.0);
-        given.map(|slot| (slot.others.ln_1p(), (slot.given / slot.flows).ln_1p())).collect()
-    }))
+    let is_told_of = |slot: &&Slot| slot.given > 0.0 && slot.recent >= IDLE_BYTES;
+    let told_of: Vec<Vec<&Slot>> = lines.iter().map(|slots| slots.iter().filter(is_told_of).collect()).collect();
+    let all = || told_of.iter().flatten();
+    let moved = ranks(all().map(|slot| slot.recent).collect());
+    let given = ranks(all().map(|slot| slot.given / slot.flows).collect());
+    let pairs: Vec<(f64, f64)> = moved.into_iter().zip(given).collect();
+    // Fisher's transformation has a standard error of 1/√(n − 3) whatever the correlation is.
+    let surely = |found: f64, free: f64| (found.clamp(-0.999, 0.999).atanh() - 1.0 / free.max(1.0).sqrt()).tanh();
+    let (n, own_means) = (pairs.len() as f64, told_of.iter().filter(|own| !own.is_empty()).count() as f64);
+    let mut rest = pairs.as_slice();
+    let by_subscriber = told_of.iter().map(|own| {
+        let (own, others) = rest.split_at(own.len());
+        rest = others;
+        own.to_vec()
+    });
+    let apart = surely(pooled(by_subscriber), n - own_means - 2.0);
+    surely(pooled(std::iter::once(pairs.clone())), n - 3.0).max(apart)
+}
+
+/// Ranks of values, equal ones sharing the mean of theirs.
+fn ranks(values: Vec<f64>) -> Vec<f64> {
+    let mut order: Vec<usize> = (0..values.len()).collect();
+    order.sort_by(|a, b| values[*a].total_cmp(&values[*b]));
+    let mut ranks = vec![0.0; values.len()];
+    for equal in order.chunk_by(|a, b| values[*a] == values[*b]) {
+        let below = order.partition_point(|at| values[*at] < values[equal[0]]) as f64;
+        let rank = below + (equal.len() as f64 - 1.0) / 2.0;
+        equal.iter().for_each(|at| ranks[*at] = rank);
+    }
+    ranks
 }
 
 /// Correlation over all subscribers, each about its own means. 0 where either does not vary.
@@ -282,11 +313,42 @@ mod tests {
         ((x ^ (x >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 11) as f64 / (1u64 << 53) as f64
     }
 
+    #[test]
+    fn equal_values_share_their_rank() {
+        assert_eq!(ranks(vec![3.0, 1.0, 3.0, 2.0, 3.0]), [3.0, 0.0, 3.0, 1.0, 3.0]);
+    }
+
+    #[test]
+    fn few_uploads_of_each_of_many_show_their_proportion() {
+        // Twelve subscribers who are busy twice in an hour: a part of what moved, or an advert's size.
+        let line = |who: usize, given: &dyn Fn(f64, f64) -> f64| {
+            let mut slots = vec![Slot::default(); 56];
+            for turn in 0..2 {
+                let at = 3 + 25 * turn + (20.0 * draw(7 * who + turn)) as usize;
+                let others = 4e3 * (4.0 * draw(11 * who + turn)).exp();
+                slots[at] = Slot { others, recent: others, ..Slot::default() };
+                slots[at + 1] =
+                    Slot { recent: others, given: given(others, draw(13 * who + turn)), flows: 1.0, ..slots[at + 1] };
+            }
+            slots
+        };
+        let part = |others: f64, u: f64| 400.0 + others * 0.03 * (0.7 + 0.6 * u);
+        let advert = |_: f64, u: f64| 500.0 + 900.0 * u;
+        for (name, given, wanted) in
+            [("a part", &part as &dyn Fn(f64, f64) -> f64, true), ("an advert", &advert, false)]
+        {
+            let lines: Vec<_> = (0..12).map(|who| line(who, given)).collect();
+            let measures = Measures::of_lines(&lines, 0.8, 64).expect("enough to compare");
+            let (score, _) = weigh(measures.reasons(12));
+            assert_eq!(score >= 0.6 && measures.chance <= 0.1, wanted, "{name}: {score} {measures:?}");
+        }
+    }
+
     /// Six subscribers with an hour of slots, idle four times in ten; `given` from what moved with others and a draw.
     fn lines(given: impl Fn(f64, f64) -> f64) -> Vec<Vec<Slot>> {
         let slot = |i: usize| {
             let others = if draw(3 * i) < 0.4 { 0.0 } else { 1e4 * (4.0 * draw(3 * i + 1)).exp() };
-            Slot { others, given: given(others, draw(3 * i + 2)), flows: 1.0 }
+            Slot { others, recent: others, given: given(others, draw(3 * i + 2)), flows: 1.0 }
         };
         (0..6).map(|who| (0..60).map(|at| slot(who * 60 + at)).collect()).collect()
     }

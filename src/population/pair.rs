@@ -114,7 +114,7 @@ pub struct SubscriberSummary {
     pub seen: Seen,
     /// Far parties, by keyed hash.
     pub collectors: Distinct,
-    /// Flows that began and data that moved, with all far parties.
+    /// Flows that began and data that moved, with all far parties and with others inside.
     pub line: Timeline<ACTIVITY_SLOTS>,
 }
 

@@ -111,11 +111,17 @@ impl Summary {
                 self.add_exchange(&exchange, parties, range, cx);
             }
             Role::Internal => {
-                self.roles.internal.merge(Totals::of_row(rows, i, Side::Orig));
+                let totals = Totals::of_row(rows, i, Side::Orig);
+                self.roles.internal.merge(totals);
                 for end in ends {
                     let Some(population) = cx.populations.of(end) else { continue };
-                    let hash = cx.identity.hash64(cx.populations.subscriber_of(end));
+                    let of = cx.populations.subscriber_of(end);
+                    let hash = cx.identity.hash64(of);
                     self.populations.entry(population).or_default().active.add(hash);
+                    // Its work with its own servers is what it does, too.
+                    let key = SubscriberKey { population, subscriber: cx.identity.pseudonym(of) };
+                    let one = self.subscribers.entry(key, cx.limits.subscribers_max);
+                    one.line.add(seen.first, u32::from(totals.flows > 0), totals.data_bytes);
                 }
             }
             Role::Transit => self.roles.transit.merge(Totals::of_row(rows, i, Side::Orig)),
