@@ -14,9 +14,10 @@
 
 use super::finding::{Finding, Severity, Technique};
 use super::levels;
-use super::scene::{Group, Scene};
+use super::scene::{Group, Scene, service_of};
 use super::weigh::{Reason, log_ramp, ramp, weigh};
 use super::words;
+use crate::packet::facts::AppProtocol;
 use crate::population::SubscriberKey;
 use crate::population::collector::CollectorSummary;
 use crate::population::facet::Followed;
@@ -29,6 +30,9 @@ const SUBSCRIBERS_MIN: u64 = 5;
 const FOLLOWED_MIN: usize = 3;
 /// Data up over all data from which on a party is fed rather than asked.
 const UPLOAD_SHARE_MIN: f64 = 0.55;
+/// Bytes that a TLS server sends after its first flight whatever it is told: two session tickets (RFC 8446 section 4.6.1), the
+/// settings of HTTP/2, the head of an empty answer.
+const TLS_ANSWER_BYTES: f64 = 512.0;
 /// Slots of 64, 256 and 1024 seconds: an upload may gather what happened for a while.
 const SLOT_LEVELS: [u8; 3] = [6, 8, 10];
 /// Uploads after activity, over all subscribers, from which a correlation means something.
@@ -240,9 +244,19 @@ fn pooled(lines: impl Iterator<Item = Vec<(f64, f64)>>) -> f64 {
     if xx > 0.0 && yy > 0.0 { xy / (xx * yy).sqrt() } else { 0.0 }
 }
 
+/// Data up over data both ways, without what a TLS server says to whatever it is told.
 fn upload_share(whole: &CollectorSummary) -> f64 {
+    let is_sealed = |app: &AppProtocol| matches!(app, AppProtocol::Tls | AppProtocol::Quic);
+    let sealed = match whole.apps.total() {
+        // A domain is known from what its callers asked for: but for plain HTTP, in a hello.
+        0 => f64::from(u8::from(!whole.domains.is_empty() && service_of(whole).is_some_and(|at| at.port != 80))),
+        all => {
+            whole.apps.iter().filter(|(app, _)| is_sealed(app)).map(|(_, rows)| rows).sum::<u64>() as f64 / all as f64
+        }
+    };
     let [up, down] = whole.totals.data_bytes.map(|bytes| bytes as f64);
-    up / (up + down).max(1.0)
+    let answered = (down - sealed * whole.totals.flows as f64 * TLS_ANSWER_BYTES).max(0.0);
+    up / (up + answered).max(1.0)
 }
 
 /// See the file's header.
@@ -365,9 +379,9 @@ mod tests {
             ("nothing", |_, _| 0.0, false),
         ];
         for (name, given, wanted) in table {
-            let measures = Measures::of_lines(&lines(given), 0.95, 64).expect("enough to compare");
-            let (score, _) = weigh(measures.reasons(6));
-            let is_shadow = score >= 0.6 && measures.chance <= 0.1;
+            let measures = Measures::of_lines(&lines(given), 0.95, 64);
+            let score = measures.map_or(0.0, |measures| weigh(measures.reasons(6)).0);
+            let is_shadow = score >= 0.6 && measures.is_some_and(|measures| measures.chance <= 0.1);
             assert_eq!(is_shadow, wanted, "{name}: {score} {measures:?}");
         }
     }
