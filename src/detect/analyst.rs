@@ -1,9 +1,9 @@
 //! Analyst: windows in, findings out.
 //! In: one summary a window. Out: findings over windows, hours and days, folded by the ledger.
 //! Bounds: one summary of the hour so far and one of the day so far, each within the summary's own limits.
-//! Time: capture time. A window is looked at when it closes, the hour so far after 1, 2, 4, 8 … windows and at its end,
-//! the day so far after 2, 4, 8 and 16 hours and at its end; so what is loud shows at once and what is slow shows when enough
-//! of it is there.
+//! Time: capture time. A window is looked at when it closes, the hour so far after 2, 3, 4, 6, 8, 12 … windows and at its end,
+//! the day so far after 2, 3, 4, 6, 8, 12 and 16 hours and at its end; so what is loud shows at once, and what is slow shows
+//! when enough of it is there or half as long again after.
 
 use std::collections::BTreeMap;
 
@@ -104,8 +104,8 @@ impl<'a> Analyst<'a> {
         self.look(&summary, Hour::Open);
         let hits = self.hour.add(&mut summary, self.knowledge.limits)?;
         self.note_limits(hits);
-        // 2, 4, 8 … windows: what repeats slowly is found after a time in proportion to its slowness.
-        if self.hour.parts > 1 && self.hour.parts.is_power_of_two() {
+        // What repeats slowly is found after a time in proportion to its slowness.
+        if is_looked_at(self.hour.parts) {
             let so_far = std::mem::take(&mut self.hour.so_far);
             self.look(&so_far, Hour::Open);
             self.hour.so_far = so_far;
@@ -174,7 +174,7 @@ impl<'a> Analyst<'a> {
         if parts == 0 {
             return Ok(());
         }
-        if !parts.is_power_of_two() {
+        if parts > 1 && !is_looked_at(parts) {
             let hits = bound(&mut hour, self.knowledge.limits);
             self.note_limits(hits);
             self.look(&hour, Hour::Over);
@@ -182,7 +182,7 @@ impl<'a> Analyst<'a> {
         let hits = self.day.add(&mut hour, self.knowledge.limits)?;
         self.note_limits(hits);
         // What is slow shows after a time in proportion to its slowness, here too; the end of the day looks once more.
-        if self.day.parts > 1 && self.day.parts.is_power_of_two() {
+        if is_looked_at(self.day.parts) {
             let so_far = std::mem::take(&mut self.day.so_far);
             self.look(&so_far, Hour::Open);
             self.day.so_far = so_far;
@@ -200,8 +200,8 @@ impl<'a> Analyst<'a> {
         self.note_limits(hits);
         self.note_unseen(&day);
         self.note_transfers();
-        // A day of one hour has been looked at as that hour, one of 2, 4, 8 or 16 when the last of them closed.
-        if !parts.is_power_of_two() {
+        // A day of one hour has been looked at as that hour, one of 2, 3, 4, 6, 8 … when the last of them closed.
+        if parts > 1 && !is_looked_at(parts) {
             self.look(&day, Hour::Open);
         }
     }
@@ -257,6 +257,13 @@ impl<'a> Analyst<'a> {
             say("No DNS was seen: names come from TLS and HTTP alone.");
         }
     }
+}
+
+/// Whether a horizon is looked at when it holds so many parts: 2ⁿ and 3 · 2ⁿ, one by one up to four. Each look costs what
+/// the summary holds; these come to some two a doubling.
+fn is_looked_at(parts: u32) -> bool {
+    let odd = parts >> parts.trailing_zeros().min(31);
+    parts > 1 && (odd == 1 || odd == 3)
 }
 
 impl Horizon {
