@@ -41,6 +41,7 @@ pub fn write(out: &mut dyn Write, evaluation: &Evaluation) -> io::Result<()> {
             found(out, &name, &slice.figures)?;
         }
     }
+    found_within(out, evaluation)?;
     if evaluation.mixed.value.is_some() {
         writeln!(out, "\ncaptures of three techniques or more at once: recall {}", shown(evaluation.mixed))?;
     }
@@ -76,6 +77,31 @@ fn found(out: &mut dyn Write, name: &str, figures: &TechniqueFigures) -> io::Res
         shown(figures.precision),
         figures.false_alarms,
     )
+}
+
+/// How soon, as a curve: shares of all operations.
+fn found_within(out: &mut dyn Write, evaluation: &Evaluation) -> io::Result<()> {
+    let of_techniques = evaluation.techniques.iter().map(|figures| (String::new(), figures));
+    let of_variants = evaluation.variants.iter().map(|slice| (slice.name.clone(), &slice.figures));
+    let mut lines: Vec<(&'static str, String, &TechniqueFigures)> =
+        of_techniques.chain(of_variants).map(|(variant, figures)| (figures.technique.id(), variant, figures)).collect();
+    lines.retain(|(.., figures)| !figures.delays.found_within.is_empty());
+    lines.sort_by_key(|(.., figures)| figures.technique);
+    let Some((.., first)) = lines.first() else { return Ok(()) };
+    let marks: Vec<String> =
+        first.delays.found_within.iter().map(|(mark, _)| format!("{:>8}", seconds(*mark))).collect();
+    writeln!(
+        out,
+        "\nFOUND WITHIN (share of all operations, from their start)\n{:<34}{}",
+        "technique",
+        marks.join(" ")
+    )?;
+    for (technique, variant, figures) in lines {
+        let shares: Vec<String> =
+            figures.delays.found_within.iter().map(|(_, share)| format!("{share:>8.2}")).collect();
+        writeln!(out, "{:<34}{}", format!("{technique} {variant}"), shares.join(" "))?;
+    }
+    Ok(())
 }
 
 fn ranking(out: &mut dyn Write, evaluation: &Evaluation) -> io::Result<()> {
