@@ -32,8 +32,10 @@ const NAMES_OF_PART_MIN: f64 = 3.0;
 const NAME_BYTES_OF_PART_MIN: f64 = 16.0;
 /// Fewest such parts.
 const PARTS_MIN: usize = 3;
-/// Share of the names from which on a domain serves one asker.
-const OWNED_SHARE_MIN: f64 = 0.7;
+/// Share of such a domain's names that are one asker's: three devices may carry data out below the same domains.
+const OWNED_SHARE_MIN: f64 = 0.3;
+/// Most of its names that several ask for.
+const SHARED_OF_PART_MAX: f64 = 0.1;
 /// Domains beside which the baseline means anything.
 const BASELINE_MIN: usize = 5;
 /// Bytes on port 53 that are no DNS, from which on they are worth a word.
@@ -73,17 +75,17 @@ pub struct Measures {
 }
 
 impl Measures {
-    /// Of one domain; none where no name lies below it.
+    /// Of one domain as its heaviest asker uses it; none where no name below it is one asker's.
     pub fn of(zone: &ZoneSummary) -> Option<Self> {
-        let sampled = zone.names.len() as f64;
-        let mut owned: BTreeMap<Address, (u64, u64)> = BTreeMap::new();
-        for name in zone.names.iter().filter(|name| !name.shared) {
-            let own = owned.entry(name.asker).or_default();
-            *own = (own.0 + 1, own.1 + u64::from(name.bytes));
-        }
         // The lowest of those that lead: a rule that knows no order.
-        let (asker, (names, bytes)) =
-            owned.into_iter().max_by_key(|(asker, (_, bytes))| (*bytes, std::cmp::Reverse(*asker)))?;
+        let (asker, own) =
+            by_asker(zone).into_iter().max_by_key(|(asker, own)| (own.bytes, std::cmp::Reverse(*asker)))?;
+        Some(Self::of_asker(zone, asker, own))
+    }
+
+    /// Of one domain as one of its askers uses it.
+    fn of_asker(zone: &ZoneSummary, asker: Address, Own { names, bytes }: Own) -> Self {
+        let sampled = zone.names.len() as f64;
         let distinct = zone.names.distinct();
         let scale = distinct / sampled;
         let of_form = |form| zone.names.iter().filter(|name| name.form == form).count() as f64 / sampled;
@@ -91,7 +93,7 @@ impl Measures {
         let is_packed = of_form(NameForm::Packed) >= 0.5;
         let gives_verdicts = zone.responses_loopback > 0 && verdicts >= 0.9 && !is_packed;
         let is_digest = of_form(NameForm::Digest) >= 0.95 && zone.free_bytes as f64 <= 16.0 * distinct;
-        Some(Self {
+        Self {
             label_bytes: bytes as f64 * scale,
             names: names as f64 * scale,
             bytes_per_name: bytes as f64 / names as f64,
@@ -101,7 +103,7 @@ impl Measures {
             asker,
             owned: names as f64 / sampled,
             is_reputation: gives_verdicts || is_digest || of_form(NameForm::Reversed) >= 0.9,
-        })
+        }
     }
 
     fn reasons(&self, class: SpanClass, baseline: &Baseline) -> Vec<Reason> {
@@ -123,6 +125,23 @@ impl Measures {
                 .beside(baseline.beside(|m| m.shared)),
         ]
     }
+}
+
+/// Names of one asker that nobody else asked for, as far as they are sampled.
+#[derive(Clone, Copy, Default)]
+struct Own {
+    names: u64,
+    bytes: u64,
+}
+
+/// The sampled names of a domain that are one asker's, by asker.
+fn by_asker(zone: &ZoneSummary) -> BTreeMap<Address, Own> {
+    let mut all: BTreeMap<Address, Own> = BTreeMap::new();
+    for name in zone.names.iter().filter(|name| !name.shared) {
+        let own = all.entry(name.asker).or_default();
+        (own.names, own.bytes) = (own.names + 1, own.bytes + u64::from(name.bytes));
+    }
+    all
 }
 
 /// The other domains of the population: what is usual here.
@@ -155,19 +174,20 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
     for population in scene.summary.populations_of_zones() {
         let here = || measured.iter().filter(move |(key, ..)| key.population == population);
         let baseline = Baseline(here().map(|(.., measures)| *measures).collect());
-        let mut parts: BTreeMap<Address, Vec<&Measured<'_>>> = BTreeMap::new();
+        let mut parts: BTreeMap<Address, Vec<Measured<'_>>> = BTreeMap::new();
         for one in here() {
-            let (_, _, measures) = one;
+            let (key, zone, measures) = one;
             let found = (measures.names >= NAMES_MIN)
                 .then(|| judge(scene, population, &[one], measures, class, &baseline))
                 .flatten();
-            match found {
-                Some(finding) => findings.push(finding),
-                None if is_part(measures) => parts.entry(measures.asker).or_default().push(one),
-                None => {}
+            if found.as_ref().is_none_or(|found| found.severity < Severity::Medium) {
+                let own = by_asker(zone).into_iter().map(|(asker, own)| Measures::of_asker(zone, asker, own));
+                own.filter(is_part).for_each(|own| parts.entry(own.asker).or_default().push((*key, *zone, own)));
             }
+            findings.extend(found);
         }
         for parts in parts.into_values().filter(|parts| parts.len() >= PARTS_MIN) {
+            let parts: Vec<&Measured<'_>> = parts.iter().collect();
             let together = together(&parts);
             findings.extend(judge(scene, population, &parts, &together, class, &baseline));
         }
@@ -180,6 +200,7 @@ fn is_part(measures: &Measures) -> bool {
     measures.names >= NAMES_OF_PART_MIN
         && measures.bytes_per_name >= NAME_BYTES_OF_PART_MIN
         && measures.owned >= OWNED_SHARE_MIN
+        && measures.shared <= SHARED_OF_PART_MAX
         && measures.asks_per_name <= 2.0
         && !measures.is_reputation
 }

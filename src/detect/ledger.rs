@@ -296,8 +296,12 @@ fn outdoes(by: &Finding, finding: &Finding) -> bool {
         (PopulationFanIn, BeaconingImplant) => by.severity >= Severity::Medium && by.severity > finding.severity,
         (BeaconingImplant, ShadowUpload) => by.severity >= Severity::Low,
         (BeaconingImplant, PopulationFanIn) => by.severity >= finding.severity,
-        // A stream of copies is an upload too.
-        (BulkExfiltration, TrafficMirroring | TapCorrelation) => by.severity >= Severity::Medium,
+        // A stream of copies is an upload too, and one that a device batches goes out by the clock.
+        (BulkExfiltration | BeaconingImplant, TrafficMirroring | TapCorrelation) => by.severity >= Severity::Medium,
+        // Who sends names to a server of his own has turned to no other resolver: all who ask it carry data.
+        (Technique::DnsHijack, Technique::DnsTunnel) => {
+            by.severity >= Severity::Medium && by.population.subscribers >= finding.population.subscribers
+        }
         (Technique::UnattributedCluster, other) => {
             other != Technique::UnattributedCluster && by.severity >= Severity::Low
         }
