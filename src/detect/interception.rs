@@ -11,13 +11,14 @@
 //! Durumeric et al., "The Security Impact of HTTPS Interception", 2017; mitmengine.
 //! The trivial baseline that it must beat: domains an issuer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::finding::{CollectorIdentity, Evidence, EvidenceValue, Finding, PopulationShare, Severity, Technique};
 use super::scene::Scene;
 use super::weigh::{Reason, log_ramp, ramp, severity_of, weigh};
 use super::words;
 use crate::population::PopulationIndex;
+use crate::population::conflict::network_of;
 use crate::population::servers::{ServerKey, ServerMark, ServerSummary};
 use crate::population::sketch::Merge;
 use crate::population::texts::TextId;
@@ -25,6 +26,8 @@ use crate::units::Address;
 
 /// Fewer unrelated domains are one owner's.
 const DOMAINS_MIN: f64 = 3.0;
+/// Subjects of one key from which on /24 or /48 networks count, and not operators alone.
+const SUBJECTS_MANY: f64 = 3.0;
 /// Subscribers among whom an issuer can be seen by some and its rivals by others.
 const SUBSCRIBERS_MIN: u64 = 8;
 /// Domains whose issuers, names whose versions must be comparable.
@@ -64,10 +67,17 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
     known_hellos(scene, findings);
 }
 
-/// A key in certificates of several subjects, for unrelated domains in unrelated networks.
+/// A key in certificates of several subjects, for unrelated domains in unrelated networks. Each of many subjects under a
+/// name of its own is enough in several networks of one operator too: a host that shares one key among customers does so
+/// on one server.
 fn minted(scene: &Scene<'_>, key: &ServerKey, server: &ServerSummary) -> Option<Finding> {
-    let (domains, networks) = (server.domains.estimate(), server.networks.estimate());
+    let domains = server.domains.estimate();
     let subjects = server.subjects.estimate();
+    let near: BTreeSet<Address> = server.addresses.iter().map(network_of).collect();
+    let networks = match subjects >= SUBJECTS_MANY {
+        true => server.networks.estimate().max(near.len() as f64),
+        false => server.networks.estimate(),
+    };
     if domains < DOMAINS_MIN || subjects < 2.0 || networks < 2.0 {
         return None;
     }

@@ -5,7 +5,7 @@
 //! subscribers; that none of them asked for it: the collector calls, or the flows begin by the clock. The last is what tells a
 //! stranger from a popular service that merely is unusual: people use that.
 //! A promise about rates: never above `medium`, and that only where no more than one in twenty ordinary collectors would lie as
-//! far out, and this one lies at least twice as far as the median one.
+//! far out and be as unasked, and this one lies at least twice as far as the median one.
 //! What another technique finds of the same collector, here or at any other time, takes its place (see `ledger`).
 
 use super::finding::{EvidenceValue, Finding, Severity, Technique};
@@ -23,8 +23,8 @@ use crate::units::DurationNs;
 
 /// Fewest subscribers; also keeps groups above the k of privacy.
 const SUBSCRIBERS_MIN: u64 = 8;
-/// Collectors with at least so many subscribers are the bulk.
-const BULK_SUBSCRIBERS_MIN: u64 = 3;
+/// Collectors with at least so many subscribers are the bulk; where they are too few, those with fewer as well.
+const BULK_SUBSCRIBERS_MIN: [u64; 3] = [3, 2, 1];
 /// Collectors that the bulk needs before far means anything.
 const BULK_MIN: usize = 20;
 /// Shorter spans show no behaviour.
@@ -34,6 +34,8 @@ const UPLOAD_SHARE_MIN: f64 = 0.55;
 /// Most that may lie as far out, and how far that must be, for a `medium`.
 const P_VALUE_MAX: f64 = 0.05;
 const OUTLIER_MIN: f64 = 2.0;
+/// Share of what is unasked of a collector that another must have to be as unasked.
+const AS_UNASKED: f64 = 0.7;
 
 /// What is measured of one collector.
 struct Measures {
@@ -49,15 +51,13 @@ struct Measures {
 
 impl Measures {
     fn of(whole: &CollectorSummary, scores: [Option<ProfileScore>; 2]) -> Self {
-        let begun_by_collector = whole.flows_by_collector as f64 / whole.totals.flows.max(1) as f64;
-        let clockwork = Rhythm::of(&whole.sample).map_or(0.0, |rhythm| rhythm.clockwork());
         let known = || scores.iter().flatten();
         Self {
             subscribers: whole.subscribers.count(),
             upload_share: upload_share(whole),
             answered_share: whole.rows_answered as f64 / whole.totals.rows.max(1) as f64,
-            unasked: ramp(begun_by_collector, 0.3, 0.8).max(0.8 * clockwork),
-            begun_by_collector,
+            unasked: unasked(whole),
+            begun_by_collector: begun_by_collector(whole),
             outlier: known().map(|score| score.outlier).fold(f64::INFINITY, f64::min),
             p_value: known().map(|score| score.p_value).fold(0.0, f64::max),
         }
@@ -78,6 +78,16 @@ impl Measures {
             Reason::number("answered_share", self.answered_share, "ratio", ramp(self.answered_share, 0.3, 0.7), 0.15),
         ]
     }
+}
+
+fn begun_by_collector(whole: &CollectorSummary) -> f64 {
+    whole.flows_by_collector as f64 / whole.totals.flows.max(1) as f64
+}
+
+/// 1 where the collector begins or the flows go by the clock, 0 where subscribers call when they like.
+fn unasked(whole: &CollectorSummary) -> f64 {
+    let clockwork = Rhythm::of(&whole.sample).map_or(0.0, |rhythm| rhythm.clockwork());
+    ramp(begun_by_collector(whole), 0.3, 0.8).max(0.8 * clockwork)
 }
 
 fn upload_share(whole: &CollectorSummary) -> f64 {
@@ -122,17 +132,19 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
         held.any(|held| group.of.addresses.iter().all(|address| held.binary_search(address).is_ok()))
     };
     // Peers that stand side by side share their few partners: together they reach no more people than each alone.
-    groups.retain(|group| group.whole.subscribers.count() >= SUBSCRIBERS_MIN && !is_explained(group));
+    groups.retain(|group| {
+        group.whole.subscribers.count() >= SUBSCRIBERS_MIN && asks_one_thing(scene, group) && !is_explained(group)
+    });
     if groups.is_empty() {
         return;
     }
-    let Some(bulk) = bulk(scene) else { return };
+    let Some(bulk) = Bulk::of(scene) else { return };
     let by_model = match scene.model {
         Some(_) => scene.profile_scores(&groups, SUBSCRIBERS_MIN, |_| true),
         None => vec![None; groups.len()],
     };
     for (group, by_model) in groups.iter().zip(by_model) {
-        let by_bulk = bulk.score(&profile_of(&group.of, &group.whole, scene.profiles()));
+        let by_bulk = bulk.score(scene, group);
         let measures = Measures::of(&group.whole, [Some(by_bulk), by_model]);
         let (score, _) = weigh(measures.reasons());
         let is_far = measures.p_value <= P_VALUE_MAX && measures.outlier >= OUTLIER_MIN;
@@ -149,15 +161,49 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
     }
 }
 
-/// The capture's own ordinary collectors; none where they are too few.
-fn bulk(scene: &Scene<'_>) -> Option<Baseline> {
-    let popular = scene.alone(|(_, one)| one.subscribers.count() >= BULK_SUBSCRIBERS_MIN);
-    if popular.len() < BULK_MIN {
-        return None;
+/// Whether the members of a group ask for the same service: strangers who live side by side and want different things are
+/// different parties.
+fn asks_one_thing(scene: &Scene<'_>, group: &Group<'_>) -> bool {
+    let members = group.of.addresses.iter().filter_map(|address| scene.collector(group.of.population, *address));
+    let mut services = members.map(service_of);
+    let first = services.next();
+    services.all(|service| Some(service) == first)
+}
+
+/// The capture's own ordinary collectors.
+struct Bulk<'a> {
+    groups: Vec<Group<'a>>,
+    baseline: Baseline,
+    outliers: Vec<f64>,
+}
+
+impl<'a> Bulk<'a> {
+    /// None where they are too few.
+    fn of(scene: &Scene<'a>) -> Option<Self> {
+        let popular = |least: u64| scene.alone(|(_, one)| one.subscribers.count() >= least);
+        let groups = BULK_SUBSCRIBERS_MIN.into_iter().map(popular).find(|groups| groups.len() >= BULK_MIN)?;
+        let profiles: Vec<[f32; PROFILE_LEN]> =
+            groups.iter().map(|group| profile_of(&group.of, &group.whole, scene.profiles())).collect();
+        let baseline = Baseline::of_bulk(&profiles);
+        let outliers = profiles.iter().map(|profile| baseline.score(profile).outlier).collect();
+        Some(Self { groups, baseline, outliers })
     }
-    let profiles: Vec<[f32; PROFILE_LEN]> =
-        popular.iter().map(|group| profile_of(&group.of, &group.whole, scene.profiles())).collect();
-    Some(Baseline::of_bulk(&profiles))
+
+    /// How far a group lies out. The p-value is conformal, over both facts that make a stranger: it counts whoever of the
+    /// others lies as far out and is as unasked. Time servers and resolvers lie far out, but people's devices call them.
+    fn score(&self, scene: &Scene<'_>, group: &Group<'_>) -> ProfileScore {
+        let score = self.baseline.score(&profile_of(&group.of, &group.whole, scene.profiles()));
+        let own = unasked(&group.whole);
+        let others = || {
+            let all = self.groups.iter().zip(&self.outliers);
+            all.filter(|(other, _)| !other.of.addresses.iter().any(|a| group.of.addresses.binary_search(a).is_ok()))
+        };
+        let is_as_strange = |other: &Group<'_>, outlier: f64| {
+            outlier >= score.outlier && is_candidate(&other.whole) && unasked(&other.whole) >= AS_UNASKED * own
+        };
+        let as_strange = others().filter(|(other, outlier)| is_as_strange(other, **outlier)).count();
+        ProfileScore { p_value: (1 + as_strange) as f64 / (1 + others().count()) as f64, ..score }
+    }
 }
 
 fn finding(scene: &Scene<'_>, group: &Group<'_>, measures: &Measures, severity: Severity, score: f64) -> Finding {
