@@ -32,8 +32,8 @@ const NAMES_OF_PART_MIN: f64 = 3.0;
 const NAME_BYTES_OF_PART_MIN: f64 = 16.0;
 /// Fewest such parts.
 const PARTS_MIN: usize = 3;
-/// Share of such a domain's names that are one asker's: three devices may carry data out below the same domains.
-const OWNED_SHARE_MIN: f64 = 0.3;
+/// Share of such a domain's names that are one asker's: a few devices may carry data out below the same domains.
+const OWNED_SHARE_MIN: f64 = 0.2;
 /// Most of its names that several ask for.
 const SHARED_OF_PART_MAX: f64 = 0.1;
 /// Domains beside which the baseline means anything.

@@ -5,8 +5,8 @@
 //! What it weighs: the correlation, within each subscriber and over its slots, of the logarithm of what goes up to the
 //! collector with that of what moves to and from everyone else in the slot and the one before it, as an upload comes after what
 //! it tells of (a common daily rhythm gives no correlation within an hour, and slots shifted against each other give the chance
-//! level); proportion: over all uploads of all subscribers, the rank correlation of their size with what had moved, less one
-//! standard error (a program sends the same part everywhere; an advert that loads with a page follows activity as well, but
+//! level); proportion: over all uploads of all subscribers, the rank correlation of their size with what had moved, less two
+//! standard errors (a program sends the same part everywhere; an advert that loads with a page follows activity as well, but
 //! carries the same whatever was read, and ranks do not mind that hellos and padding are added); how seldom it stays silent
 //! while the subscriber is busy, or speaks while it is idle; how much more goes up than comes back. Uploads after which nothing
 //! was seen to move say nothing of proportion: a home's traffic may go over IPv6 and its uploads over IPv4.
@@ -33,14 +33,18 @@ const UPLOAD_SHARE_MIN: f64 = 0.55;
 /// Bytes that a TLS server sends after its first flight whatever it is told: two session tickets (RFC 8446 section 4.6.1), the
 /// settings of HTTP/2, the head of an empty answer.
 const TLS_ANSWER_BYTES: f64 = 512.0;
+/// Data up over all data below which a party is asked, however its answers are sealed.
+const ASKED_SHARE_MAX: f64 = 0.4;
 /// Slots of 64, 256 and 1024 seconds: an upload may gather what happened for a while.
 const SLOT_LEVELS: [u8; 3] = [6, 8, 10];
 /// Uploads after activity, over all subscribers, from which a correlation means something.
-const UPLOADS_MIN: usize = 12;
+const UPLOADS_MIN: usize = 16;
 /// Slots looked at of one subscriber, bounding hostile clocks.
 const SLOTS_MAX: u32 = 2_048;
 /// Bytes with others below which a subscriber is idle: keep-alives and clocks.
 const IDLE_BYTES: f64 = 2_000.0;
+/// Proportion beyond two standard errors from which on it is no luck of many collectors looked at many times.
+const PROPORTION_SURE: f64 = 0.12;
 /// Circular shifts that show what chance gives.
 const SHIFTS: usize = 39;
 /// Share of shifted series that may follow as well for a correlation to be more than chance.
@@ -63,7 +67,7 @@ struct Slot {
 pub struct Measures {
     /// Correlation of what is given with activity, over all slots, −1 to 1.
     pub follows: f64,
-    /// Rank correlation of what one flow gave with what had moved, over all uploads after activity, less one standard error,
+    /// Rank correlation of what one flow gave with what had moved, over all uploads after activity, less two standard errors,
     /// −1 to 1: an advert is as large whatever was read, and of many small ones there are more when more was read.
     pub in_proportion: f64,
     /// Share of busy slots in which something was given, less the share of idle ones.
@@ -131,7 +135,13 @@ impl Measures {
 
     fn reasons(&self, subscribers: u64) -> Vec<Reason> {
         vec![
-            Reason::number("in_proportion", self.in_proportion, "correlation", ramp(self.in_proportion, 0.1, 0.5), 0.3),
+            Reason::number(
+                "in_proportion",
+                self.in_proportion,
+                "correlation",
+                ramp(self.in_proportion, 0.0, 0.35),
+                0.3,
+            ),
             Reason::number("follows_activity", self.follows, "correlation", ramp(self.follows, 0.25, 0.55), 0.2),
             Reason::number("presence", self.presence, "ratio", ramp(self.presence, 0.1, 0.5), 0.15),
             Reason::number("upload_share", self.upload_share, "ratio", ramp(self.upload_share, 0.5, 0.7), 0.15),
@@ -194,7 +204,7 @@ fn correlation(lines: &[Vec<Slot>], shift: usize, of: &dyn Fn(&Slot) -> f64) -> 
     pooled(turned)
 }
 
-/// Rank correlation of what had moved with what a flow gave, over uploads after activity, less its standard error: over all
+/// Rank correlation of what had moved with what a flow gave, over uploads after activity, less two standard errors: over all
 /// subscribers together, as what one program sends is the same part everywhere and few uploads of each are enough, or about
 /// each subscriber's own means, where some add more of their own than others.
 fn proportion(lines: &[Vec<Slot>]) -> f64 {
@@ -205,7 +215,7 @@ fn proportion(lines: &[Vec<Slot>]) -> f64 {
     let given = ranks(all().map(|slot| slot.given / slot.flows).collect());
     let pairs: Vec<(f64, f64)> = moved.into_iter().zip(given).collect();
     // Fisher's transformation has a standard error of 1/√(n − 3) whatever the correlation is.
-    let surely = |found: f64, free: f64| (found.clamp(-0.999, 0.999).atanh() - 1.0 / free.max(1.0).sqrt()).tanh();
+    let surely = |found: f64, free: f64| (found.clamp(-0.999, 0.999).atanh() - 2.0 / free.max(1.0).sqrt()).tanh();
     let (n, own_means) = (pairs.len() as f64, told_of.iter().filter(|own| !own.is_empty()).count() as f64);
     let mut rest = pairs.as_slice();
     let by_subscriber = told_of.iter().map(|own| {
@@ -244,8 +254,15 @@ fn pooled(lines: impl Iterator<Item = Vec<(f64, f64)>>) -> f64 {
     if xx > 0.0 && yy > 0.0 { xy / (xx * yy).sqrt() } else { 0.0 }
 }
 
-/// Data up over data both ways, without what a TLS server says to whatever it is told.
+/// Data up over data both ways.
 fn upload_share(whole: &CollectorSummary) -> f64 {
+    let [up, down] = whole.totals.data_bytes.map(|bytes| bytes as f64);
+    up / (up + down).max(1.0)
+}
+
+/// The same without what a TLS server says to whatever it is told. Not for addresses taken together: of a popular network's
+/// many small services the smallest answers would be left.
+fn upload_share_unanswered(whole: &CollectorSummary) -> f64 {
     let is_sealed = |app: &AppProtocol| matches!(app, AppProtocol::Tls | AppProtocol::Quic);
     let sealed = match whole.apps.total() {
         // A domain is known from what its callers asked for: but for plain HTTP, in a hello.
@@ -256,28 +273,35 @@ fn upload_share(whole: &CollectorSummary) -> f64 {
     };
     let [up, down] = whole.totals.data_bytes.map(|bytes| bytes as f64);
     let answered = (down - sealed * whole.totals.flows as f64 * TLS_ANSWER_BYTES).max(0.0);
-    up / (up + answered).max(1.0)
+    match upload_share(whole) {
+        share if share < ASKED_SHARE_MAX => share,
+        _ => up / (up + answered).max(1.0),
+    }
 }
 
 /// See the file's header.
 pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
-    let is_fed = |one: &CollectorSummary| upload_share(one) >= UPLOAD_SHARE_MIN && one.totals.data_bytes[0] >= 4_096;
-    let mut groups = scene.alone(|(_, one)| one.subscribers.count() >= SUBSCRIBERS_MIN && is_fed(one));
+    let is_fed = |one: &CollectorSummary, share: f64| share >= UPLOAD_SHARE_MIN && one.totals.data_bytes[0] >= 4_096;
+    let is_fed_alone = |one: &CollectorSummary| is_fed(one, upload_share_unanswered(one));
+    let mut groups = scene.alone(|(_, one)| one.subscribers.count() >= SUBSCRIBERS_MIN && is_fed_alone(one));
     let facets = levels::facets(scene, |facet| facet.subscribers.count() >= SUBSCRIBERS_MIN);
-    groups.extend(facets.into_iter().filter(|group| is_fed(&group.whole)));
-    groups.extend(levels::together(scene, Technique::ShadowUpload, &SPREAD, SUBSCRIBERS_MIN, is_fed));
+    groups.extend(facets.into_iter().filter(|group| is_fed_alone(&group.whole)));
+    let is_fed_together = |one: &CollectorSummary| is_fed(one, upload_share(one));
+    groups.extend(levels::together(scene, Technique::ShadowUpload, &SPREAD, SUBSCRIBERS_MIN, is_fed_together));
     for group in groups {
-        let Some(measures) = Measures::of(scene, &group, upload_share(&group.whole)) else { continue };
+        let share = upload_share_unanswered(&group.whole);
+        let Some(measures) = Measures::of(scene, &group, share) else { continue };
         let (score, _) = weigh(measures.reasons(group.whole.subscribers.count()));
-        if score < 0.6 || measures.chance > 0.1 {
+        let is_sure = measures.in_proportion >= PROPORTION_SURE;
+        if score < 0.6 || measures.chance > 0.1 || !is_sure {
             let party = (group.of.population, group.key.as_str());
             scene.doubt(Technique::ShadowUpload, party, group.whole.totals.packets_both(), score);
         }
         let severity = match score {
             // What shifted series do as well is chance, whatever it looks like.
             _ if measures.chance > 0.1 => continue,
-            score if score >= 0.75 && measures.chance <= CHANCE_MAX => Severity::High,
-            score if score >= 0.6 => Severity::Medium,
+            score if score >= 0.75 && measures.chance <= CHANCE_MAX && is_sure => Severity::High,
+            score if score >= 0.6 && is_sure => Severity::Medium,
             score if score >= 0.45 => Severity::Low,
             _ => continue,
         };
@@ -334,7 +358,7 @@ mod tests {
 
     #[test]
     fn few_uploads_of_each_of_many_show_their_proportion() {
-        // Twelve subscribers who are busy twice in an hour: a part of what moved, or an advert's size.
+        // Two dozen subscribers who are busy twice in an hour: a part of what moved, or an advert's size.
         let line = |who: usize, given: &dyn Fn(f64, f64) -> f64| {
             let mut slots = vec![Slot::default(); 56];
             for turn in 0..2 {
@@ -351,7 +375,7 @@ mod tests {
         for (name, given, wanted) in
             [("a part", &part as &dyn Fn(f64, f64) -> f64, true), ("an advert", &advert, false)]
         {
-            let lines: Vec<_> = (0..12).map(|who| line(who, given)).collect();
+            let lines: Vec<_> = (0..24).map(|who| line(who, given)).collect();
             let measures = Measures::of_lines(&lines, 0.8, 64).expect("enough to compare");
             let (score, _) = weigh(measures.reasons(12));
             assert_eq!(score >= 0.6 && measures.chance <= 0.1, wanted, "{name}: {score} {measures:?}");

@@ -34,6 +34,8 @@ const UPLOAD_SHARE_MIN: f64 = 0.55;
 /// Most that may lie as far out, and how far that must be, for a `medium`.
 const P_VALUE_MAX: f64 = 0.05;
 const OUTLIER_MIN: f64 = 2.0;
+/// Share of its flows that a collector begins from which on it is the one who calls.
+const CALLS_SHARE_MIN: f64 = 0.5;
 /// Share of what is unasked of a collector that another must have to be as unasked.
 const AS_UNASKED: f64 = 0.7;
 
@@ -189,10 +191,14 @@ impl<'a> Bulk<'a> {
         Some(Self { groups, baseline, outliers })
     }
 
-    /// How far a group lies out. The p-value is conformal, over both facts that make a stranger: it counts whoever of the
-    /// others lies as far out and is as unasked. Time servers and resolvers lie far out, but people's devices call them.
+    /// How far a group lies out. Where it is the one who calls, the p-value is conformal over both facts that make a
+    /// stranger: it counts whoever of the others lies as far out and is as unasked. Time servers and resolvers lie far out,
+    /// but people's devices call them.
     fn score(&self, scene: &Scene<'_>, group: &Group<'_>) -> ProfileScore {
         let score = self.baseline.score(&profile_of(&group.of, &group.whole, scene.profiles()));
+        if begun_by_collector(&group.whole) < CALLS_SHARE_MIN {
+            return score;
+        }
         let own = unasked(&group.whole);
         let others = || {
             let all = self.groups.iter().zip(&self.outliers);
@@ -214,7 +220,7 @@ fn finding(scene: &Scene<'_>, group: &Group<'_>, measures: &Measures, severity: 
         words::evidence("begun_by_collector_share", EvidenceValue::Number(measures.begun_by_collector), "ratio", 0.0);
     evidence.push(begun);
     let caller = match measures.begun_by_collector {
-        share if share >= 0.5 => "It is the one who calls: these devices answer strangers",
+        share if share >= CALLS_SHARE_MIN => "It is the one who calls: these devices answer strangers",
         _ => "The calls go by the clock: nobody's hand is behind them",
     };
     Finding {
