@@ -45,6 +45,8 @@ const SLOTS_MAX: u32 = 2_048;
 const IDLE_BYTES: f64 = 2_000.0;
 /// Proportion beyond two standard errors from which on it is no luck of many collectors looked at many times.
 const PROPORTION_SURE: f64 = 0.12;
+/// Growth below which sizes are alike, whatever their ranks say.
+const GROWTH_MIN: f64 = 0.1;
 /// Circular shifts that show what chance gives.
 const SHIFTS: usize = 39;
 /// Share of shifted series that may follow as well for a correlation to be more than chance.
@@ -70,6 +72,9 @@ pub struct Measures {
     /// Rank correlation of what one flow gave with what had moved, over all uploads after activity, less two standard errors,
     /// −1 to 1: an advert is as large whatever was read, and of many small ones there are more when more was read.
     pub in_proportion: f64,
+    /// How fast that grows: the slope of its logarithm over that of what had moved, 1 where it is a part of it, 0 where sizes
+    /// are alike. Ranks alone would take the smallest differences for proportion.
+    pub growth: f64,
     /// Share of busy slots in which something was given, less the share of idle ones.
     pub presence: f64,
     /// Data given over data exchanged with others, in busy slots.
@@ -104,7 +109,7 @@ impl Measures {
 
     fn of_lines(lines: &[Vec<Slot>], upload_share: f64, slot_s: u64) -> Option<Self> {
         let all = || lines.iter().flatten();
-        let told_of = all().filter(|slot| slot.given > 0.0 && slot.recent >= IDLE_BYTES).count();
+        let told_of = all().filter(is_told_of).count();
         if lines.len() < FOLLOWED_MIN || told_of < UPLOADS_MIN {
             return None;
         }
@@ -124,6 +129,7 @@ impl Measures {
         Some(Self {
             follows,
             in_proportion: proportion(lines),
+            growth: growth(lines),
             presence: share_of(&is_busy) - share_of(&|slot| !is_busy(slot)),
             volume_share: moved[1] / moved[0].max(1.0),
             upload_share,
@@ -140,8 +146,9 @@ impl Measures {
                 self.in_proportion,
                 "correlation",
                 ramp(self.in_proportion, 0.0, 0.35),
-                0.3,
+                0.2,
             ),
+            Reason::number("growth", self.growth, "ratio", ramp(self.growth, 0.05, 0.25), 0.1),
             Reason::number("follows_activity", self.follows, "correlation", ramp(self.follows, 0.25, 0.55), 0.2),
             Reason::number("presence", self.presence, "ratio", ramp(self.presence, 0.1, 0.5), 0.15),
             Reason::number("upload_share", self.upload_share, "ratio", ramp(self.upload_share, 0.5, 0.7), 0.15),
@@ -208,7 +215,6 @@ fn correlation(lines: &[Vec<Slot>], shift: usize, of: &dyn Fn(&Slot) -> f64) -> 
 /// subscribers together, as what one program sends is the same part everywhere and few uploads of each are enough, or about
 /// each subscriber's own means, where some add more of their own than others.
 fn proportion(lines: &[Vec<Slot>]) -> f64 {
-    let is_told_of = |slot: &&Slot| slot.given > 0.0 && slot.recent >= IDLE_BYTES;
     let told_of: Vec<Vec<&Slot>> = lines.iter().map(|slots| slots.iter().filter(is_told_of).collect()).collect();
     let all = || told_of.iter().flatten();
     let moved = ranks(all().map(|slot| slot.recent).collect());
@@ -225,6 +231,24 @@ fn proportion(lines: &[Vec<Slot>]) -> f64 {
     });
     let apart = surely(pooled(by_subscriber), n - own_means - 2.0);
     surely(pooled(std::iter::once(pairs.clone())), n - 3.0).max(apart)
+}
+
+/// Whether something was given after activity.
+fn is_told_of(slot: &&Slot) -> bool {
+    slot.given > 0.0 && slot.recent >= IDLE_BYTES
+}
+
+/// Least-squares slope of the logarithm of what a flow gave over that of what had moved, over uploads after activity.
+fn growth(lines: &[Vec<Slot>]) -> f64 {
+    let told_of = || lines.iter().flatten().filter(is_told_of);
+    let pairs = || told_of().map(|slot| (slot.recent.ln_1p(), (slot.given / slot.flows).ln_1p()));
+    let count = pairs().count().max(1) as f64;
+    let mean = pairs().fold((0.0, 0.0), |(x, y), pair| (x + pair.0 / count, y + pair.1 / count));
+    let (xy, xx) = pairs().fold((0.0, 0.0), |(xy, xx), (x, y)| {
+        let dx = x - mean.0;
+        (xy + dx * (y - mean.1), xx + dx * dx)
+    });
+    if xx > 0.0 { xy / xx } else { 0.0 }
 }
 
 /// Ranks of values, equal ones sharing the mean of theirs.
@@ -287,12 +311,20 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
     let facets = levels::facets(scene, |facet| facet.subscribers.count() >= SUBSCRIBERS_MIN);
     groups.extend(facets.into_iter().filter(|group| is_fed_alone(&group.whole)));
     let is_fed_together = |one: &CollectorSummary| is_fed(one, upload_share(one));
-    groups.extend(levels::together(scene, Technique::ShadowUpload, &SPREAD, SUBSCRIBERS_MIN, is_fed_together));
+    let together = levels::together(scene, Technique::ShadowUpload, &SPREAD, SUBSCRIBERS_MIN, is_fed_together);
+    // Peers side by side serve each at a port of its own, and share their few partners.
+    let is_party = |group: &Group<'_>| {
+        let members = group.of.addresses.iter().filter_map(|address| scene.collector(group.of.population, *address));
+        let mut services = members.map(service_of);
+        let first = services.next();
+        group.whole.subscribers.count() >= SUBSCRIBERS_MIN && services.all(|service| Some(service) == first)
+    };
+    groups.extend(together.into_iter().filter(is_party));
     for group in groups {
         let share = upload_share_unanswered(&group.whole);
         let Some(measures) = Measures::of(scene, &group, share) else { continue };
         let (score, _) = weigh(measures.reasons(group.whole.subscribers.count()));
-        let is_sure = measures.in_proportion >= PROPORTION_SURE;
+        let is_sure = measures.in_proportion >= PROPORTION_SURE && measures.growth >= GROWTH_MIN;
         if score < 0.6 || measures.chance > 0.1 || !is_sure {
             let party = (group.of.population, group.key.as_str());
             scene.doubt(Technique::ShadowUpload, party, group.whole.totals.packets_both(), score);

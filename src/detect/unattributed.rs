@@ -134,9 +134,7 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
         held.any(|held| group.of.addresses.iter().all(|address| held.binary_search(address).is_ok()))
     };
     // Peers that stand side by side share their few partners: together they reach no more people than each alone.
-    groups.retain(|group| {
-        group.whole.subscribers.count() >= SUBSCRIBERS_MIN && asks_one_thing(scene, group) && !is_explained(group)
-    });
+    groups.retain(|group| group.whole.subscribers.count() >= SUBSCRIBERS_MIN && !is_explained(group));
     if groups.is_empty() {
         return;
     }
@@ -161,15 +159,6 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
         };
         findings.push(finding(scene, group, &measures, severity, score));
     }
-}
-
-/// Whether the members of a group ask for the same service: strangers who live side by side and want different things are
-/// different parties.
-fn asks_one_thing(scene: &Scene<'_>, group: &Group<'_>) -> bool {
-    let members = group.of.addresses.iter().filter_map(|address| scene.collector(group.of.population, *address));
-    let mut services = members.map(service_of);
-    let first = services.next();
-    services.all(|service| Some(service) == first)
 }
 
 /// The capture's own ordinary collectors.
