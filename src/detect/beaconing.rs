@@ -150,7 +150,9 @@ fn is_plumbing(whole: &CollectorSummary) -> bool {
 pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
     let repeats = |flows: u64| flows > GAPS_MIN as u64;
     let alone = scene.alone(|(_, one)| repeats(one.totals.flows));
-    let candidates = alone.into_iter().chain(levels::facets(scene, |facet| repeats(facet.totals.flows)));
+    let candidates = alone
+        .into_iter()
+        .chain(levels::facets(scene, Technique::BeaconingImplant, |facet| repeats(facet.totals.flows)));
     let mut scores: Vec<f64> = Vec::new();
     let mut judged: Vec<(Group<'_>, Measures, f64)> = Vec::new();
     for group in candidates.filter(|group| !is_plumbing(&group.whole)) {

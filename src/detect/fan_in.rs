@@ -329,7 +329,9 @@ impl Bulk {
 /// See the file's header.
 pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
     let mut groups: Vec<Group<'_>> = scene.alone(|(_, one)| one.subscribers.count() >= BULK_SUBSCRIBERS_MIN);
-    groups.extend(levels::facets(scene, |facet| facet.subscribers.count() >= SUBSCRIBERS_MIN));
+    groups.extend(levels::facets(scene, Technique::PopulationFanIn, |facet| {
+        facet.subscribers.count() >= SUBSCRIBERS_MIN
+    }));
     let spread = levels::together(scene, Technique::PopulationFanIn, &SPREAD, SUBSCRIBERS_MIN, |one| {
         Measures::of(one, 1).is_member_like()
     });

@@ -18,8 +18,13 @@ use crate::units::Address;
 /// Share of what an address does from which on a domain is the address.
 const ALONE_SHARE: f64 = 0.9;
 
-/// Of the wanted: each service of addresses that have several, and each domain that is not one address alone.
-pub fn facets<'a>(scene: &Scene<'a>, is_wanted: impl Fn(&Facet) -> bool) -> Vec<Group<'a>> {
+/// Share of a domain's rows that those of its addresses which may do this by the register can have had before the domain is
+/// theirs: each of them is judged alone.
+const REGISTERED_SHARE: f64 = 0.5;
+
+/// Of the wanted: each service of addresses that have several, and each domain that is not one address alone, nor mainly
+/// addresses that may do this by the register.
+pub fn facets<'a>(scene: &Scene<'a>, technique: Technique, is_wanted: impl Fn(&Facet) -> bool) -> Vec<Group<'a>> {
     let mut groups = Vec::new();
     for &(key, one) in scene.collectors() {
         for (service, facet) in one.services_apart.apart() {
@@ -40,7 +45,17 @@ pub fn facets<'a>(scene: &Scene<'a>, is_wanted: impl Fn(&Facet) -> bool) -> Vec<
         if !is_wanted(&domain.facet) {
             continue;
         }
-        let addresses = domain.addresses();
+        let mut addresses = domain.addresses();
+        let may = |address: &Address| scene.is_registered(technique, key.population, *address);
+        let (registered, others): (Vec<_>, Vec<_>) = addresses.iter().copied().partition(may);
+        if !registered.is_empty() {
+            let theirs = registered.iter().filter_map(|address| scene.collector(key.population, *address));
+            let rows: u64 = theirs.map(|one| one.totals.rows).sum();
+            if others.is_empty() || rows as f64 >= REGISTERED_SHARE * domain.facet.totals.rows as f64 {
+                continue;
+            }
+            addresses = others;
+        }
         let alone = addresses.len() == 1
             && scene
                 .collector(key.population, addresses[0])
@@ -139,6 +154,8 @@ mod tests {
     use super::*;
     use crate::detect::finding::CollectorIdentity;
     use crate::detect::register::{NoRegister, Register};
+    use crate::flow::row::FlowRow;
+    use crate::packet::facts::AppFacts;
     use crate::population::limits::SummaryLimits;
     use crate::population::places::Places;
     use crate::population::summary::tests::{populations, row, summary_of};
@@ -151,6 +168,10 @@ mod tests {
     impl Register for Allows {
         fn allows(&self, technique: Technique, party: &CollectorIdentity, _: &str, _: TimestampNs) -> bool {
             technique == Technique::UnattributedCluster && party.addresses == [self.0]
+        }
+
+        fn is_empty(&self) -> bool {
+            false
         }
     }
 
@@ -172,6 +193,34 @@ mod tests {
             let groups = together(&scene, technique, &[Level::Prefix], 8, |_| true);
             let found: Vec<_> = groups.into_iter().map(|group| group.of.addresses).collect();
             assert_eq!(found, [wanted], "{name}");
+        }
+    }
+
+    #[test]
+    fn a_domain_that_is_mainly_registered_is_nobodys() {
+        let far = |last: u8| Address::v4([203, 0, 113, last]);
+        let named = |n: u8, party: Address| {
+            let facts = AppFacts { server_name: Some("a.maker.example".into()), ..AppFacts::default() };
+            let one = row(Address::v4([10, 0, 0, n]), party, u64::from(n), 900, 100);
+            FlowRow { facts: Some(std::sync::Arc::new(facts)), ..one }
+        };
+        let nobody = NoRegister;
+        let allows = Allows(far(1));
+        // Rows to the registered address and to two others of the domain.
+        let table: [(&str, &dyn Register, u8, u8, Vec<Vec<Address>>); 3] = [
+            ("nobody may", &nobody, 20, 5, vec![vec![far(1), far(2), far(3)]]),
+            ("mainly one that may", &allows, 20, 5, vec![]),
+            ("a few to one that may", &allows, 5, 20, vec![vec![far(2), far(3)]]),
+        ];
+        for (name, register, to_registered, to_other, wanted) in table {
+            let registered = (0..to_registered).map(|n| named(n, far(1)));
+            let rows: Vec<_> = registered.chain((0..to_other).map(|n| named(100 + n, far(2 + n % 2)))).collect();
+            let summary = summary_of(&rows, &SummaryLimits::default());
+            let (populations, places) = (populations(), Places::default());
+            let scene = Scene::new(&summary, &populations, &places, None).under(register);
+            let groups = facets(&scene, Technique::UnattributedCluster, |_| true).into_iter();
+            let domains = groups.filter(|group| group.level == Level::Name);
+            assert_eq!(domains.map(|group| group.of.addresses).collect::<Vec<_>>(), wanted, "{name}");
         }
     }
 }

@@ -12,6 +12,9 @@ pub trait Register: std::fmt::Debug + Sync {
     /// Whether an entry allows this party that technique on that population, at that time and as long as it keeps within
     /// its limits.
     fn allows(&self, technique: Technique, party: &CollectorIdentity, population: &str, at: TimestampNs) -> bool;
+
+    /// Whether nobody is allowed anything: then nobody need be described to be asked about.
+    fn is_empty(&self) -> bool;
 }
 
 /// Allows nothing.
@@ -21,5 +24,9 @@ pub struct NoRegister;
 impl Register for NoRegister {
     fn allows(&self, _: Technique, _: &CollectorIdentity, _: &str, _: TimestampNs) -> bool {
         false
+    }
+
+    fn is_empty(&self) -> bool {
+        true
     }
 }

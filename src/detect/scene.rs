@@ -126,7 +126,7 @@ impl<'a> Scene<'a> {
 
     /// Whether the register allows this address the technique: it is then judged alone, and no part of what others do.
     pub fn is_registered(&self, technique: Technique, population: PopulationIndex, address: Address) -> bool {
-        let Some(spec) = self.populations.spec(population) else { return false };
+        let Some(spec) = self.populations.spec(population).filter(|_| !self.register.is_empty()) else { return false };
         let place = self.places.of(address);
         let asked = self.collector(population, address).into_iter().flat_map(|one| one.names.iter());
         let asked = asked.filter_map(|(id, _)| self.summary.texts.of(id));

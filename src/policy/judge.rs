@@ -64,6 +64,10 @@ impl Register for Policy {
         let probe = Finding::blank(technique, party.clone(), whose, Seen { first: at, last: at });
         self.entries.iter().any(|entry| matches!(opinion(entry, &probe), Opinion::Authorises))
     }
+
+    fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
 }
 
 fn opinion(entry: &Entry, finding: &Finding) -> Opinion {
