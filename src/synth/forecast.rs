@@ -1,6 +1,6 @@
 //! Forecast: how large a capture will be, before a byte of it lies on a disk, and how much room there is.
 //! In: a scenario, a folder. Out: packets and bytes, exact where the whole scenario could be played without writing it.
-//! Bounds: a play ends after [`PLAYED_MAX`] packets (about a second). What is larger is played with fewer subscribers, twice:
+//! Bounds: a play ends after [`PLAYED_MAX`] packets (some hundredths of a second). What is larger is played with fewer subscribers, twice:
 //! what grows with them and what does not are told apart by the difference. A world begins with nobody in the middle of
 //! anything, so the first minutes of the whole one would tell too little.
 
@@ -14,8 +14,8 @@ use super::town::rhythm;
 use super::write::{CaptureWriter, WriteError};
 use crate::units::{DurationNs, TimestampNs};
 
-/// Packets played at most at once.
-const PLAYED_MAX: u64 = 2_000_000;
+/// Packets played at most at once: a twentieth of a second. What is smaller than that is told exactly.
+const PLAYED_MAX: u64 = 200_000;
 /// Plays with ever fewer subscribers before the beginning of one has to do.
 const PLAYS_MAX: u32 = 5;
 /// Fewer subscribers are no town.
@@ -35,7 +35,7 @@ pub struct Forecast {
     pub packets: u64,
     /// Bytes of the file.
     pub file_bytes: u64,
-    /// Whether all of it was played; otherwise it is an estimate, good to a factor of two or so.
+    /// Whether all of it was played; otherwise it is an estimate, good to a factor of three or so.
     pub is_exact: bool,
 }
 
