@@ -14,8 +14,12 @@ use super::town::rhythm;
 use super::write::{CaptureWriter, WriteError};
 use crate::units::{DurationNs, TimestampNs};
 
-/// Packets played at most at once: a twentieth of a second. What is smaller than that is told exactly.
+/// Packets played at first, some hundredths of a second; what is smaller than that is told exactly.
+const GLANCED_MAX: u64 = 100_000;
+/// Packets played at most at once where that says that it may come to much.
 const PLAYED_MAX: u64 = 200_000;
+/// What a glance must be below: it sees the slow beginning alone, and may be wrong by this factor.
+const LITTLE_BYTES: f64 = (1u64 << 30) as f64 / 8.0;
 /// Plays with ever fewer subscribers before the beginning of one has to do.
 const PLAYS_MAX: u32 = 5;
 /// Fewer subscribers are no town.
@@ -39,6 +43,14 @@ pub struct Forecast {
     pub is_exact: bool,
 }
 
+impl Forecast {
+    fn of([packets, frame_bytes]: [f64; 2], packed: bool, is_whole: bool) -> Self {
+        let file_bytes = frame_bytes + packets * RECORD_BYTES + FILE_BYTES;
+        let kept = if packed { PACKED } else { 1.0 };
+        Self { packets: packets as u64, file_bytes: (file_bytes * kept) as u64, is_exact: is_whole && !packed }
+    }
+}
+
 /// What a play came to.
 #[derive(Clone, Copy, Debug)]
 struct Played {
@@ -57,7 +69,13 @@ impl Scenario {
     /// None that a world without a disk could meet.
     pub fn forecast(&self, path: &Path) -> Result<Forecast, WriteError> {
         let packed = path.extension().is_some_and(|ending| ending == "zst");
-        self.forecast_within(packed, PLAYED_MAX)
+        let glance = self.play_unwritten(self.subscribers(), GLANCED_MAX)?;
+        let more = if glance.is_whole { 1.0 } else { 1.0 / self.share_until(glance.until).max(1e-9) };
+        let [packets, frame_bytes] = [glance.packets * more, glance.frame_bytes * more];
+        match glance.is_whole || frame_bytes < LITTLE_BYTES {
+            true => Ok(Forecast::of([packets, frame_bytes], packed, glance.is_whole)),
+            false => self.forecast_within(packed, PLAYED_MAX),
+        }
     }
 
     fn forecast_within(&self, packed: bool, played_max: u64) -> Result<Forecast, WriteError> {
@@ -66,10 +84,7 @@ impl Scenario {
             true => [all.packets, all.frame_bytes],
             false => self.scaled_up(all, played_max)?,
         };
-        let file_bytes = frame_bytes + packets * RECORD_BYTES + FILE_BYTES;
-        let kept = if packed { PACKED } else { 1.0 };
-        let file_bytes = (file_bytes * kept) as u64;
-        Ok(Forecast { packets: packets as u64, file_bytes, is_exact: all.is_whole && !packed })
+        Ok(Forecast::of([packets, frame_bytes], packed, all.is_whole))
     }
 
     /// Packets and bytes of the whole, from plays with fewer subscribers; `beginning` is as far as all of them came.
@@ -158,9 +173,9 @@ mod tests {
     use super::*;
     use crate::synth::{Overwrite, ScenarioWords};
 
-    fn scenario() -> Scenario {
+    fn scenario(subscribers: u32) -> Scenario {
         let words = ScenarioWords {
-            subscribers: 120,
+            subscribers,
             hours: 0.2,
             activity: 0.5,
             volume: 0.01,
@@ -175,21 +190,21 @@ mod tests {
     fn what_is_played_whole_is_foreseen_to_the_byte() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("a.pcap");
-        let forecast = scenario().forecast(&path).expect("a forecast");
-        let written = scenario().write(&path, Overwrite::Never).expect("a capture").written;
+        let forecast = scenario(40).forecast(&path).expect("a forecast");
+        let written = scenario(40).write(&path, Overwrite::Never).expect("a capture").written;
         assert_eq!((forecast.packets, forecast.file_bytes), (written.packets, written.file_bytes));
         assert!(forecast.is_exact);
     }
 
     #[test]
     fn a_part_tells_the_order_of_the_whole() {
-        let whole = scenario().forecast(Path::new("a.pcap")).expect("a forecast");
+        let whole = scenario(120).forecast_within(false, u64::MAX).expect("a forecast");
         for part in [4, 40] {
-            let part = scenario().forecast_within(false, whole.packets / part).expect("a forecast");
+            let part = scenario(120).forecast_within(false, whole.packets / part).expect("a forecast");
             let ratio = part.file_bytes as f64 / whole.file_bytes as f64;
             assert!(!part.is_exact && (0.4..2.5).contains(&ratio), "{ratio}: {part:?} of {whole:?}");
         }
-        let packed = scenario().forecast(Path::new("a.pcap.zst")).expect("a forecast");
+        let packed = scenario(120).forecast(Path::new("a.pcap.zst")).expect("a forecast");
         assert!(!packed.is_exact && packed.file_bytes < whole.file_bytes / 5);
     }
 

@@ -63,10 +63,11 @@ struct Stream {
 
 #[test]
 fn sequence_numbers_add_up() {
-    // Without an injector: nothing may conflict, nothing may be acknowledged that was never sent.
+    // Without an injector, and without stations that make anew what was lost: nothing may conflict, nothing may be acknowledged
+    // that was never sent.
     let mut words = everything();
     words.operations.retain(|operation| !operation.starts_with("packet-injection"));
-    words.negatives.retain(|negative| !negative.starts_with("duplicated"));
+    words.negatives.retain(|negative| !negative.starts_with("duplicated") && !negative.starts_with("stations"));
     let (frames, _) = frames(words);
     let mut streams: BTreeMap<Way, Stream> = BTreeMap::new();
     let (mut checked, mut holes) = (0, 0);
