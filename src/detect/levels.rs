@@ -207,7 +207,8 @@ mod tests {
         let nobody = NoRegister;
         let allows = Allows(far(1));
         // Rows to the registered address and to two others of the domain.
-        let table: [(&str, &dyn Register, u8, u8, Vec<Vec<Address>>); 3] = [
+        type Case<'a> = (&'a str, &'a dyn Register, u8, u8, Vec<Vec<Address>>);
+        let table: [Case<'_>; 3] = [
             ("nobody may", &nobody, 20, 5, vec![vec![far(1), far(2), far(3)]]),
             ("mainly one that may", &allows, 20, 5, vec![]),
             ("a few to one that may", &allows, 5, 20, vec![vec![far(2), far(3)]]),
