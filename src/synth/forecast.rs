@@ -19,7 +19,7 @@ const GLANCED_MAX: u64 = 100_000;
 /// Packets played at most at once where that says that it may come to much.
 const PLAYED_MAX: u64 = 200_000;
 /// What a glance must be below: it sees the slow beginning alone, and may be wrong by this factor.
-const LITTLE_BYTES: f64 = (1u64 << 30) as f64 / 8.0;
+const LITTLE_BYTES: f64 = (1u64 << 30) as f64 / 4.0;
 /// Plays with ever fewer subscribers before the beginning of one has to do.
 const PLAYS_MAX: u32 = 5;
 /// Fewer subscribers are no town.
