@@ -135,9 +135,8 @@ impl<'a> Answers<'a> {
     fn lies(&self, resolver: Address) -> BTreeMap<Address, BTreeSet<&'a str>> {
         let is_it = |party: &Party| party.outside() == Some(resolver);
         let by_others = self.names.iter().flat_map(|(_, answered)| answered.given.iter());
-        let known: BTreeSet<Address> = (by_others.filter(|given| !is_it(&given.resolver)))
-            .map(|given| network_of(Party::shown(&given.address)))
-            .collect();
+        let known: BTreeSet<Address> =
+            (by_others.filter(|given| !is_it(&given.resolver))).map(|given| Party::shown(&given.address)).collect();
         let mut lies: BTreeMap<Address, BTreeSet<&str>> = BTreeMap::new();
         for (name, answered) in &self.names {
             let mut elsewhere = answered.given.iter().filter(|given| !is_it(&given.resolver)).peekable();
@@ -148,7 +147,7 @@ impl<'a> Answers<'a> {
                 elsewhere.map(|given| wide_network_of(Party::shown(&given.address))).collect();
             for given in answered.given.iter().filter(|given| is_it(&given.resolver)) {
                 let address = Party::shown(&given.address);
-                let is_placed = networks.contains(&wide_network_of(address)) || known.contains(&network_of(address));
+                let is_placed = networks.contains(&wide_network_of(address)) || known.contains(&address);
                 if given.bearing == Bearing::Bare
                     && !is_placed
                     && let Zone::Domain(domain, _) = Zone::of(name)
