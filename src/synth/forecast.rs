@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::dice::Seeds;
 use super::faults::CapturePoint;
-use super::scenario::Scenario;
+use super::scenario::{Beside, Scenario};
 use super::stage::Stage;
 use super::town::rhythm;
 use super::write::{CaptureWriter, WriteError};
@@ -66,8 +66,9 @@ impl Scenario {
     /// Plays the scenario without writing it, as far as that takes no time.
     ///
     /// # Errors
-    /// None that a world without a disk could meet.
+    /// A name that no capture can have.
     pub fn forecast(&self, path: &Path) -> Result<Forecast, WriteError> {
+        Beside::of(path)?;
         let packed = path.extension().is_some_and(|ending| ending == "zst");
         let glance = self.play_unwritten(self.subscribers(), GLANCED_MAX)?;
         let more = if glance.is_whole { 1.0 } else { 1.0 / self.share_until(glance.until).max(1e-9) };

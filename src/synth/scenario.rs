@@ -362,14 +362,14 @@ impl Scenario {
 }
 
 /// The files beside a capture.
-struct Beside {
+pub(super) struct Beside {
     labels: PathBuf,
     policy: PathBuf,
     geo: PathBuf,
 }
 
 impl Beside {
-    fn of(path: &Path) -> Result<Self, SynthError> {
+    pub(super) fn of(path: &Path) -> Result<Self, SynthError> {
         let refused = || WriteError::Name { path: path.to_owned() };
         let name = path.file_name().and_then(|name| name.to_str()).ok_or_else(refused)?;
         let stem = name.strip_suffix(".pcap").or(name.strip_suffix(".pcap.zst")).filter(|stem| !stem.is_empty());
