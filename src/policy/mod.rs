@@ -9,6 +9,7 @@
 //! ignored: it is meant, warned about or refused, each by file and line.
 
 pub mod country;
+mod in_force;
 mod judge;
 mod meaning;
 pub mod pattern;
@@ -27,6 +28,7 @@ use crate::population::populations::TransferRule;
 use crate::units::TimestampNs;
 
 pub use country::Country;
+pub use in_force::PolicyInForce;
 pub use pattern::CollectorPattern;
 
 /// Largest policy file that is read: some 50,000 entries.

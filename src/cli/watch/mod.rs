@@ -147,11 +147,12 @@ fn watch(
     loop {
         let quantiser = setting.model.as_ref().map_or(&grid, |model| model.codebook());
         let (populations, places) = (&setting.populations, &setting.places);
+        let register = Arc::clone(&kit.register);
         let mut analyst = Analyst::new(Knowledge {
             populations,
             places,
             model: setting.model.as_ref(),
-            register: &setting.policy,
+            register: &*register,
             limits: &limits,
         });
         if let Some(kept) = kept.take() {
@@ -178,6 +179,7 @@ fn watch(
         match (control.directive(), kit.pending.take()) {
             (Directive::Rebuild, Some((policy, populations))) => {
                 control.direct(Directive::Run);
+                kit.register.put(policy.clone());
                 (kit.policy, setting.populations) = (policy, populations);
             }
             _ => return Ok((all, counted)),

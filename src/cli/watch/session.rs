@@ -19,7 +19,7 @@ use crate::detect::analyst::{Account, Analyst};
 use crate::detect::finding::{Finding, Severity, Verdict};
 use crate::pipeline::ClosedWindow;
 use crate::pipeline::live::{Control, Directive, Listener, Lost};
-use crate::policy::Policy;
+use crate::policy::{Policy, PolicyInForce};
 use crate::population::{Populations, Span};
 use crate::privacy::Reveal;
 use crate::report::live::{Change, SyslogSender, WindowStats, line, syslog, write_change, write_window};
@@ -85,6 +85,8 @@ pub struct Kit {
     pub policy_path: Option<PathBuf>,
     /// The policy in force.
     pub policy: Policy,
+    /// The same, as detectors ask it.
+    pub register: Arc<PolicyInForce>,
     /// A policy with other populations, for the run that comes next.
     pub pending: Option<(Policy, Populations)>,
     /// Who sends, for syslog.
@@ -317,6 +319,7 @@ impl Kit {
                     self.control.direct(Directive::Rebuild);
                 }
                 Ok((policy, _)) => {
+                    self.register.put(policy.clone());
                     self.policy = policy;
                     self.say("the policy was loaded again");
                 }

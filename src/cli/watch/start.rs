@@ -31,6 +31,7 @@ use super::voice::Voice;
 use crate::capture::live::{LiveConfig, LiveError, LiveSource, Promiscuous};
 use crate::detect::finding::Severity;
 use crate::pipeline::live::Gauges;
+use crate::policy::PolicyInForce;
 use crate::privacy::{Key, Reveal};
 use crate::report::live::SyslogSender;
 use crate::units::DurationNs;
@@ -122,6 +123,7 @@ pub fn start(shared: &Shared, watch: &Watch, setting: &mut Setting, talk: &Talk)
         ended_after: ended_after.map_err(anyhow::Error::msg).context("--ended-after")?,
         reveal,
         policy_path: shared.policy.clone(),
+        register: Arc::new(PolicyInForce::of(setting.policy.clone())),
         policy: std::mem::take(&mut setting.policy),
         pending: None,
         sender: SyslogSender { host, pid: std::process::id() },
