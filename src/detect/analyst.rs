@@ -283,7 +283,7 @@ impl Horizon {
         part.rollup(self.class);
         self.so_far.take_in(part)?;
         self.parts += 1;
-        let is_due = self.parts.is_power_of_two() || self.so_far.is_over(limits);
+        let is_due = is_looked_at(self.parts) || self.so_far.is_over(limits);
         Ok(if is_due { bound(&mut self.so_far, limits) } else { Vec::new() })
     }
 
