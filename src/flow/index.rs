@@ -42,7 +42,7 @@ impl Index {
 
     /// Starts bringing a tag's first bucket into the cache.
     pub(super) fn prefetch(&self, tag: u32) {
-        super::prefetch::line(&self.buckets, self.home(tag));
+        crate::simd::prefetch::line(&self.buckets, self.home(tag));
     }
 
     /// The first slot under this tag: nearly always the one, and the caller compares keys.

@@ -30,7 +30,6 @@ mod table;
 mod tcp;
 mod victims;
 
-pub(crate) use crate::simd::prefetch;
 pub use community_id::community_id;
 pub use config::{AppBounds, ChecksumPolicy, FlowConfig, SegmentBounds, Timeouts};
 pub use counters::FlowCounters;

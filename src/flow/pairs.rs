@@ -4,8 +4,8 @@
 //! Not here: which worker sees a pair (all flows of a pair must go to one, or gaps depend on the number of workers).
 
 use super::index::fold;
-use super::prefetch;
 use crate::packet::columns::FlowKey;
+use crate::simd::prefetch;
 use crate::units::{DurationNs, TimestampNs};
 
 /// The latest flow start of each pair.

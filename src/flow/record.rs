@@ -10,10 +10,10 @@ use super::forgery::Resets;
 use super::history::History;
 use super::orient::Orientation;
 use super::pace::{PACED_FROM, Pace};
-use super::prefetch;
 use super::row::{CarrierRow, FIRST_PACKETS, GAP_BINS, OrigBy, SIZE_BINS, SideRow};
 use super::tcp::Endpoint;
 use crate::packet::columns::{EndIndex, FlowKey, PacketRow};
+use crate::simd::prefetch;
 use crate::units::{DurationNs, Side, TimestampNs};
 
 /// Whether a slot holds a flow.

@@ -11,8 +11,8 @@ use super::span::{Seen, SpanClass};
 use super::table::Weighed;
 use super::texts::TextId;
 use super::totals::{Totals, count};
-use crate::flow::prefetch;
 use crate::packet::facts::AppProtocol;
+use crate::simd::prefetch;
 use crate::units::Address;
 
 /// Codewords kept apart; higher ones are counted in `codewords_other`.

@@ -11,7 +11,7 @@ use serde::{Serialize, Serializer};
 
 use super::sketch::Merge;
 use super::totals::count;
-use crate::flow::prefetch;
+use crate::simd::prefetch;
 
 /// Lines of a value that are brought near: more do not fit into what a core may wait for at once.
 const LINES_FETCHED: usize = 16;
