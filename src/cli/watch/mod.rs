@@ -147,7 +147,7 @@ fn watch(
     loop {
         let quantiser = setting.model.as_ref().map_or(&grid, |model| model.codebook());
         let (populations, places) = (&setting.populations, &setting.places);
-        let register = Arc::clone(&kit.register);
+        let register = Arc::clone(&kit.policy);
         let mut analyst = Analyst::new(Knowledge {
             populations,
             places,
@@ -179,8 +179,8 @@ fn watch(
         match (control.directive(), kit.pending.take()) {
             (Directive::Rebuild, Some((policy, populations))) => {
                 control.direct(Directive::Run);
-                kit.register.put(policy.clone());
-                (kit.policy, setting.populations) = (policy, populations);
+                kit.policy.put(policy);
+                setting.populations = populations;
             }
             _ => return Ok((all, counted)),
         }

@@ -83,10 +83,8 @@ pub struct Kit {
     pub reveal: Reveal,
     /// The policy's file.
     pub policy_path: Option<PathBuf>,
-    /// The policy in force.
-    pub policy: Policy,
-    /// The same, as detectors ask it.
-    pub register: Arc<PolicyInForce>,
+    /// The policy in force, which detectors ask as well.
+    pub policy: Arc<PolicyInForce>,
     /// A policy with other populations, for the run that comes next.
     pub pending: Option<(Policy, Populations)>,
     /// Who sends, for syslog.
@@ -299,9 +297,9 @@ impl Kit {
                 warnings.iter().for_each(|warning| self.warn(&warning.to_string()));
                 let named = policy.populations();
                 // One that names none, after one that did, means private address space; else those of the start stay.
-                let meant = match (named.is_empty(), self.policy.populations().is_empty()) {
-                    (true, true) => None,
-                    (true, false) => Some(Populations::default_private()),
+                let meant = match (named.is_empty(), self.policy.names_populations()) {
+                    (true, false) => None,
+                    (true, true) => Some(Populations::default_private()),
                     (false, _) => Some(Populations::new(named.to_vec())?),
                 };
                 Ok((policy, meant))
@@ -319,8 +317,7 @@ impl Kit {
                     self.control.direct(Directive::Rebuild);
                 }
                 Ok((policy, _)) => {
-                    self.register.put(policy.clone());
-                    self.policy = policy;
+                    self.policy.put(policy);
                     self.say("the policy was loaded again");
                 }
             }
