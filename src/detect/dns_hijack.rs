@@ -121,22 +121,28 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
 /// What each resolver said of each name.
 struct Answers<'a> {
     names: Vec<(&'a str, &'a Answered)>,
+    /// Who places a name at an address, whichever name: one resolver, or none alone where several do.
+    placed: BTreeMap<Address, Option<Party>>,
 }
 
 impl<'a> Answers<'a> {
     fn of(scene: &Scene<'a>, population: PopulationIndex) -> Self {
         let here = scene.summary.answered.sorted().into_iter().filter(|(key, _)| key.population == population);
         let names = here.filter_map(|(key, answered)| Some((scene.summary.texts.of(key.name)?, answered)));
-        Self { names: names.collect() }
+        let names: Vec<(&str, &Answered)> = names.collect();
+        let mut placed: BTreeMap<Address, Option<Party>> = BTreeMap::new();
+        for given in names.iter().flat_map(|(_, answered)| answered.given.iter()) {
+            let by = placed.entry(Party::shown(&given.address)).or_insert(Some(given.resolver));
+            *by = by.filter(|by| *by == given.resolver);
+        }
+        Self { names, placed }
     }
 
     /// Domains about which a resolver lies, by the address that it gives for them: bare, in a network in which nobody else
     /// places the name. Where others place different names it stands for a CDN, which answers by where one asks from.
     fn lies(&self, resolver: Address) -> BTreeMap<Address, BTreeSet<&'a str>> {
         let is_it = |party: &Party| party.outside() == Some(resolver);
-        let by_others = self.names.iter().flat_map(|(_, answered)| answered.given.iter());
-        let known: BTreeSet<Address> =
-            (by_others.filter(|given| !is_it(&given.resolver))).map(|given| Party::shown(&given.address)).collect();
+        let by_others = |address: &Address| self.placed.get(address).is_some_and(|by| by.is_none_or(|by| !is_it(&by)));
         let mut lies: BTreeMap<Address, BTreeSet<&str>> = BTreeMap::new();
         for (name, answered) in &self.names {
             let mut elsewhere = answered.given.iter().filter(|given| !is_it(&given.resolver)).peekable();
@@ -147,7 +153,7 @@ impl<'a> Answers<'a> {
                 elsewhere.map(|given| wide_network_of(Party::shown(&given.address))).collect();
             for given in answered.given.iter().filter(|given| is_it(&given.resolver)) {
                 let address = Party::shown(&given.address);
-                let is_placed = networks.contains(&wide_network_of(address)) || known.contains(&address);
+                let is_placed = networks.contains(&wide_network_of(address)) || by_others(&address);
                 if given.bearing == Bearing::Bare
                     && !is_placed
                     && let Zone::Domain(domain, _) = Zone::of(name)
