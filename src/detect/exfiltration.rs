@@ -92,7 +92,12 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
         }
     }
     for (group, subscriber, sent) in scattered::receivers(scene, &tunnels) {
-        findings.extend(judge(scene, &group, subscriber, sent, &bulk));
+        let found = judge(scene, &group, subscriber, sent, &bulk);
+        if found.as_ref().is_none_or(|finding| finding.severity < Severity::Medium) {
+            let score = found.as_ref().map_or(0.0, |finding| finding.score);
+            scene.doubt(Technique::BulkExfiltration, (group.of.population, &group.key), sent.packets, score);
+        }
+        findings.extend(found);
     }
 }
 

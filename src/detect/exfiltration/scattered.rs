@@ -1,12 +1,14 @@
 //! Receivers that have nothing in common but the host that sends to them.
 //! In: pairs of a scene. Out: for each host, the strangers to which it alone uploads, at one service port, as one group.
 //! A host that seeds a swarm sends to strangers as well: but its peers listen each at a port of its own and call it as often as
-//! it calls them. What a service spreads over its addresses has other senders, at one of them or under its domain.
+//! it calls them. What a service spreads over its addresses has other senders, at one of them or under its domain. Who may
+//! have it by the register is none of them.
 //! Bounds: [`RECEIVERS_MAX`] receivers a host; a host with more is no careful thief but a peer or a crawler.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{PEER_BYTES_UP_MIN, Sent};
+use crate::detect::finding::Technique;
 use crate::detect::scene::{Group, Scene};
 use crate::population::PopulationIndex;
 use crate::population::collector::{CollectorSummary, Service, ServiceAt};
@@ -34,7 +36,6 @@ struct Receiver<'a> {
 
 /// See the file's header. Each group with its host and what that sent.
 pub(super) fn receivers<'a>(scene: &Scene<'a>, left_out: &BTreeSet<Address>) -> Vec<(Group<'a>, Address, Sent)> {
-    let shared = domains_of_several(scene);
     let mut by_host: BTreeMap<(PopulationIndex, Address, Service), Vec<Receiver<'a>>> = BTreeMap::new();
     for &(key, pair) in scene.pairs() {
         let [up, down] = pair.totals.data_bytes;
@@ -42,10 +43,9 @@ pub(super) fn receivers<'a>(scene: &Scene<'a>, left_out: &BTreeSet<Address>) -> 
             continue;
         }
         let Some(one) = scene.collector(key.population, key.collector) else { continue };
-        let is_shared = scene.domain_of(one).is_some_and(|domain| shared.contains(&(key.population, domain)));
         let others = scene.pairs_of(key.population, key.collector).iter();
         let mut others = others.filter(|(other, _)| other.subscriber != key.subscriber);
-        if is_shared || others.any(|(_, other)| other.totals.data_bytes[0] >= PEER_BYTES_UP_MIN) {
+        if others.any(|(_, other)| other.totals.data_bytes[0] >= PEER_BYTES_UP_MIN) {
             continue;
         }
         let Some((service, _)) = one.services.by_count().into_iter().next() else { continue };
@@ -55,6 +55,16 @@ pub(super) fn receivers<'a>(scene: &Scene<'a>, left_out: &BTreeSet<Address>) -> 
         }
     }
     let several = |of: &Vec<Receiver<'_>>| (RECEIVERS_MIN..=RECEIVERS_MAX).contains(&of.len());
+    by_host.retain(|_, of| of.len() >= RECEIVERS_MIN);
+    if by_host.is_empty() {
+        return Vec::new();
+    }
+    let shared = domains_of_several(scene);
+    for ((population, ..), of) in &mut by_host {
+        let is_shared = |one| scene.domain_of(one).is_some_and(|domain| shared.contains(&(*population, domain)));
+        let may = |address| scene.is_registered(Technique::BulkExfiltration, *population, address);
+        of.retain(|receiver| !is_shared(receiver.one) && !may(receiver.address));
+    }
     let by_host = by_host.into_iter().filter(|(_, of)| several(of));
     by_host.map(|((population, host, service), of)| together(population, host, service, of)).collect()
 }
@@ -63,14 +73,13 @@ pub(super) fn receivers<'a>(scene: &Scene<'a>, left_out: &BTreeSet<Address>) -> 
 fn domains_of_several<'a>(scene: &Scene<'a>) -> BTreeSet<(PopulationIndex, &'a str)> {
     let mut senders: BTreeMap<(PopulationIndex, &str), Address> = BTreeMap::new();
     let mut several = BTreeSet::new();
-    for (key, pair) in scene.pairs() {
-        if pair.totals.data_bytes[0] < PEER_BYTES_UP_MIN {
-            continue;
-        }
+    for of_one in scene.pairs().chunk_by(|(a, _), (b, _)| (a.population, a.collector) == (b.population, b.collector)) {
+        let mut uploaders = of_one.iter().filter(|(_, pair)| pair.totals.data_bytes[0] >= PEER_BYTES_UP_MIN);
+        let Some((key, _)) = uploaders.next() else { continue };
         let one = scene.collector(key.population, key.collector);
         let Some(domain) = one.and_then(|one| scene.domain_of(one)) else { continue };
         let first = *senders.entry((key.population, domain)).or_insert(key.subscriber);
-        if first != key.subscriber {
+        if first != key.subscriber || uploaders.next().is_some() {
             several.insert((key.population, domain));
         }
     }

@@ -1,10 +1,12 @@
 //! Hosts that send much to one party: thieves, and people whose telephones are backed up.
 
 use super::*;
+use crate::detect::register::{NoRegister, Register};
 use crate::flow::row::FlowRow;
 use crate::population::limits::SummaryLimits;
 use crate::population::places::Places;
 use crate::population::summary::tests::{populations, row, summary_of};
+use crate::units::TimestampNs;
 
 const MIB: u64 = 1 << 20;
 
@@ -14,10 +16,14 @@ fn upload(n: u8, party: Address, mib_up: u64, mib_down: u64) -> FlowRow {
 }
 
 fn worst(rows: &[FlowRow]) -> Option<Severity> {
+    worst_under(rows, &NoRegister)
+}
+
+fn worst_under(rows: &[FlowRow], register: &dyn Register) -> Option<Severity> {
     let summary = summary_of(rows, &SummaryLimits::default());
     let (populations, places) = (populations(), Places::default());
     let mut findings = Vec::new();
-    detect(&Scene::new(&summary, &populations, &places, None), &mut findings);
+    detect(&Scene::new(&summary, &populations, &places, None).under(register), &mut findings);
     findings.iter().map(|finding| finding.severity).max()
 }
 
@@ -71,5 +77,30 @@ fn a_host_may_send_to_many_strangers() {
         }
         let found = worst(&rows);
         assert_eq!(found >= Some(Severity::Medium), wanted, "{name}: {found:?}");
+    }
+}
+
+/// Allows single addresses of lower numbers than this.
+#[derive(Debug)]
+struct AllowsBelow(Address);
+
+impl Register for AllowsBelow {
+    fn allows(&self, _: Technique, party: &CollectorIdentity, _: &str, _: TimestampNs) -> bool {
+        party.addresses.len() == 1 && party.addresses[0] < self.0
+    }
+
+    fn is_empty(&self) -> bool {
+        false
+    }
+}
+
+#[test]
+fn who_may_have_it_is_no_stranger_among_others() {
+    let party = |n: u8| Address::v4([20 + 9 * n, 7, n, 7]);
+    let mut rows: Vec<FlowRow> = (0..60u8).map(|n| upload(n, Address::v4([198, 51, n, 9]), 0, 1)).collect();
+    rows.extend((0..8).map(|n| upload(100, party(n), 12, 0)));
+    for (allowed, wanted) in [(0, true), (2, true), (6, false), (8, false)] {
+        let found = worst_under(&rows, &AllowsBelow(party(allowed)));
+        assert_eq!(found >= Some(Severity::Medium), wanted, "{allowed} of 8 registered: {found:?}");
     }
 }
