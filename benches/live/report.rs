@@ -23,25 +23,16 @@ pub fn text_of_rates(top: Sent, all: &[Highest]) -> String {
 
 /// Lines for a terminal.
 pub fn text_of_soak(soak: &Soaked) -> String {
-    let Soaked { minutes, pps, sent, seen, lost, drops, rss, slope, batch_us, late_s, windows, told, load } = soak;
+    let Soaked { minutes, pps, sent, seen, lost, drops, slope, windows, .. } = soak;
+    let [first, most, last] = soak.rss;
+    let ([batch_p50, batch_p99], [late_p50, late_p99, latest]) = (soak.batch_us, soak.late_s);
+    let ([new, grown, ended], [load_before, load_after]) = (&soak.told, &soak.load);
     format!(
         "live/soak  {minutes:.1} min at {pps} pkt/s  sent={sent} seen={seen} lost={lost} {drops}\n\
-         live/soak  rss after 1 min={:.1} most={:.1} last={:.1} MiB  slope={slope:+.3} MiB/min\n\
-         live/soak  batch p50={} p99={} us  window line after its end p50={:.2} p99={:.2} most={:.2} s  windows={windows}\n\
-         live/soak  findings told: {} new, {} grown, {} ended  load {} -> {}",
-        rss[0],
-        rss[1],
-        rss[2],
-        batch_us[0],
-        batch_us[1],
-        late_s[0],
-        late_s[1],
-        late_s[2],
-        told[0],
-        told[1],
-        told[2],
-        load[0],
-        load[1],
+         live/soak  rss after 1 min={first:.1} most={most:.1} last={last:.1} MiB  slope={slope:+.3} MiB/min\n\
+         live/soak  batch p50={batch_p50} p99={batch_p99} us  window line after its end p50={late_p50:.2} p99={late_p99:.2} \
+         most={latest:.2} s  windows={windows}\n\
+         live/soak  findings told: {new} new, {grown} grown, {ended} ended  load {load_before} -> {load_after}"
     )
 }
 
