@@ -155,31 +155,15 @@ impl Told {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::detect::finding::{CollectorIdentity, PopulationShare, Technique, Verdict};
+    use crate::detect::finding::{CollectorIdentity, PopulationShare, Technique};
+    use crate::population::span::Seen;
 
     fn finding(flows: u64, end_s: u64) -> Finding {
-        Finding {
-            technique: Technique::PopulationFanIn,
-            severity: Severity::High,
-            score: 0.9,
-            p_value: 0.001,
-            collector: CollectorIdentity { collector_key: "203.0.113.7".into(), ..CollectorIdentity::default() },
-            population: PopulationShare { name: "residents".into(), subscribers: 9, ..PopulationShare::default() },
-            start: TimestampNs(0),
-            end: TimestampNs(end_s * 1_000_000_000),
-            proto: "TCP",
-            app_proto: None,
-            community_id: None,
-            flows,
-            packets: 0,
-            bytes_up: 0,
-            bytes_down: 0,
-            days: 1.0,
-            evidence: Vec::new(),
-            verdict: Verdict::Unregistered,
-            headline: "h".into(),
-            explanation: "e".into(),
-        }
+        let collector = CollectorIdentity { collector_key: "203.0.113.7".into(), ..CollectorIdentity::default() };
+        let share = PopulationShare { name: "residents".into(), subscribers: 9, ..PopulationShare::default() };
+        let seen = Seen { first: TimestampNs(0), last: TimestampNs(end_s * 1_000_000_000) };
+        let blank = Finding::blank(Technique::PopulationFanIn, collector, share, seen);
+        Finding { severity: Severity::High, score: 0.9, flows, ..blank }
     }
 
     #[test]

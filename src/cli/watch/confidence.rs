@@ -103,32 +103,14 @@ fn step_down(severity: Severity) -> Severity {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::detect::finding::{CollectorIdentity, PopulationShare, Technique, Verdict};
+    use crate::detect::finding::{CollectorIdentity, PopulationShare, Technique};
+    use crate::population::span::Seen;
     use crate::units::TimestampNs;
 
     fn finding(severity: Severity) -> Finding {
-        Finding {
-            technique: Technique::PopulationFanIn,
-            severity,
-            score: 0.8,
-            p_value: 0.0,
-            collector: CollectorIdentity::default(),
-            population: PopulationShare::default(),
-            start: TimestampNs(100),
-            end: TimestampNs(150),
-            proto: "TCP",
-            app_proto: None,
-            community_id: None,
-            flows: 0,
-            packets: 0,
-            bytes_up: 0,
-            bytes_down: 0,
-            days: 1.0,
-            evidence: Vec::new(),
-            verdict: Verdict::Unregistered,
-            headline: String::new(),
-            explanation: String::new(),
-        }
+        let seen = Seen { first: TimestampNs(100), last: TimestampNs(150) };
+        let (collector, population) = (CollectorIdentity::default(), PopulationShare::default());
+        Finding { severity, score: 0.8, ..Finding::blank(Technique::PopulationFanIn, collector, population, seen) }
     }
 
     #[test]
