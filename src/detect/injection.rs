@@ -10,13 +10,12 @@ mod forged;
 
 use std::collections::BTreeMap;
 
-use super::finding::{
-    CollectorIdentity, Evidence, EvidenceValue, Finding, PopulationShare, Severity, Technique, Verdict,
-};
+use super::finding::{CollectorIdentity, Evidence, EvidenceValue, Finding, Severity, Technique};
 use super::scene::Scene;
 use super::words;
 use crate::population::PopulationIndex;
 use crate::population::conflict::ConflictRecord;
+use crate::population::span::Seen;
 use crate::units::Address;
 
 /// Benign flows in which the rule was tried and found nothing: the bound on its p-value, (0 + 1) / (n + 1).
@@ -70,43 +69,31 @@ fn finding(scene: &Scene<'_>, population: PopulationIndex, leader: Address, shot
     let bytes_down = shots.iter().map(|s| u64::from(injected(s).payload_bytes)).sum();
     let names = scene.names_of(&servers);
     let spoken_of = words::party(leader, &names);
+    let collector = CollectorIdentity {
+        collector_key: format!("injection:{leader}"),
+        prefix: Some(words::prefix(leader)),
+        asn: place.asn,
+        country: place.country,
+        addresses: servers,
+        ports,
+        names,
+    };
+    let share = scene.share(population, subscribers, victims.into_iter().take(VICTIMS_SHOWN).collect());
     Finding {
-        technique: Technique::PacketInjection,
         severity: Severity::Critical,
         score: 1.0,
         p_value: 1.0 / (BENIGN_FLOWS_TRIED + 1.0),
-        collector: CollectorIdentity {
-            collector_key: format!("injection:{leader}"),
-            prefix: Some(words::prefix(leader)),
-            asn: place.asn,
-            country: place.country,
-            addresses: servers,
-            ports,
-            names,
-        },
-        population: PopulationShare {
-            subscribers,
-            coverage: scene.coverage(population, subscribers),
-            sample: victims.into_iter().take(VICTIMS_SHOWN).collect(),
-            ..scene.population(population)
-        },
-        start,
-        end,
         proto: "TCP",
-        app_proto: None,
-        community_id: None,
         flows: shots.len() as u64,
         packets: 2 * shots.len() as u64,
-        bytes_up: 0,
         bytes_down,
-        days: words::days(start, end),
         evidence: evidence(shots),
-        verdict: Verdict::Unregistered,
         headline: format!(
             "Answers in the name of {spoken_of} were injected towards {}",
             words::counted(subscribers, "subscriber")
         ),
         explanation: explanation(shots, &spoken_of),
+        ..Finding::blank(Technique::PacketInjection, collector, share, Seen { first: start, last: end })
     }
 }
 

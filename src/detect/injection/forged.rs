@@ -6,13 +6,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{VICTIMS_SHOWN, words};
-use crate::detect::finding::{
-    CollectorIdentity, Evidence, EvidenceValue, Finding, PopulationShare, Severity, Technique, Verdict,
-};
+use crate::detect::finding::{CollectorIdentity, Evidence, EvidenceValue, Finding, Severity, Technique};
 use crate::detect::scene::Scene;
 use crate::flow::observation::ForgeryKind;
 use crate::population::PopulationIndex;
 use crate::population::forgery::ForgeryRecord;
+use crate::population::span::Seen;
 use crate::units::Address;
 
 /// Forgeries spelled out as evidence; the rest is counted.
@@ -88,38 +87,25 @@ fn finding(
         ),
     };
     let flows = records.len() as u64;
+    let collector = CollectorIdentity {
+        collector_key: format!("{}:{leader}", if kind == ForgeryKind::Answer { "answers" } else { "resets" }),
+        prefix: Some(words::prefix(leader)),
+        asn: place.asn,
+        country: place.country,
+        addresses: servers,
+        ports,
+        names,
+    };
+    let share = scene.share(population, subscribers, victims.into_iter().take(VICTIMS_SHOWN).collect());
     Finding {
-        technique: Technique::PacketInjection,
         severity,
         score,
         p_value: if severity >= Severity::High { 1.0 / (BENIGN_TRIED + 1.0) } else { 0.1 },
-        collector: CollectorIdentity {
-            collector_key: format!("{}:{leader}", if kind == ForgeryKind::Answer { "answers" } else { "resets" }),
-            prefix: Some(words::prefix(leader)),
-            asn: place.asn,
-            country: place.country,
-            addresses: servers,
-            ports,
-            names,
-        },
-        population: PopulationShare {
-            subscribers,
-            coverage: scene.coverage(population, subscribers),
-            sample: victims.into_iter().take(VICTIMS_SHOWN).collect(),
-            ..scene.population(population)
-        },
-        start,
-        end,
         proto: if records.iter().any(|record| record.protocol == 6) { "TCP" } else { "UDP" },
         app_proto: (kind == ForgeryKind::Answer).then_some("dns"),
-        community_id: None,
         flows,
         packets: 2 * flows,
-        bytes_up: 0,
-        bytes_down: 0,
-        days: words::days(start, end),
         evidence: evidence(records),
-        verdict: Verdict::Unregistered,
         headline,
         explanation: format!(
             "{what} That happened {} within {:.0} ms at most; the two came with TTLs up to {} apart. {who} is the party whose \
@@ -128,6 +114,7 @@ fn finding(
             records.iter().map(|record| record.delta.as_secs_f64() * 1e3).fold(0.0, f64::max).ceil(),
             records.iter().map(|record| hops(record)).max().unwrap_or(0),
         ),
+        ..Finding::blank(Technique::PacketInjection, collector, share, Seen { first: start, last: end })
     }
 }
 
