@@ -20,7 +20,7 @@ struct Composed {
 /// The first seed of a technique's own capture.
 const OWN_FROM: u64 = 12;
 /// Hours of such a capture.
-const OWN_HOURS: f64 = 0.72;
+const OWN_HOURS: f64 = 0.68;
 
 /// The composed ones.
 const COMPOSED: &[Composed] = &[
