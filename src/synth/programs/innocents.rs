@@ -1,6 +1,6 @@
 //! Innocents: what popular, harmless services look like when a whole town uses them. Each resembles an operation in one way.
 
-use super::knobs::{Knob, KnobUnit};
+use super::knobs::{Knob, KnobUnit, Knobs};
 use super::{Install, Program, Role};
 use crate::synth::dice::{Dice, secs};
 use crate::synth::stage::{Actor, Cx, Wake};
@@ -87,7 +87,7 @@ impl Actor for Member {
 /// Lets a share of the homes take part.
 fn take_part(
     install: &mut Install,
-    share: f64,
+    knobs: &Knobs,
     kinds: &[DeviceKind],
     services: &[u32],
     port: u16,
@@ -98,7 +98,7 @@ fn take_part(
     let mut dice = install.dice("members");
     let (start, end) = (install.cx.stage.start, install.cx.stage.end);
     let lasts_s = end.since(start).as_secs_f64();
-    for device in install.cx.town.members(kinds, share, &mut dice) {
+    for device in install.cx.town.members(kinds, knobs.number("subscribers"), &mut dice) {
         let mut own = dice.fork();
         let first = match when {
             When::Once => start.after(own.secs_between(0.02 * lasts_s, 0.9 * lasts_s)),
@@ -113,10 +113,10 @@ fn take_part(
 }
 
 /// People look at pages of these services.
-pub(super) fn visit(install: &mut Install, services: &[u32], share: f64, per_hour: f64) {
+pub(super) fn visit(install: &mut Install, knobs: &Knobs, services: &[u32]) {
     let script = rounds(3, Gap::LogNormal { median_s: 0.5, sigma: 1.4 }, around(480.0, 0.5), around(9_000.0, 1.6));
-    let (deed, when) = (Deed::Call(script, Opening::Handshake), When::People { per_hour });
-    take_part(install, share, &[Phone, Laptop], services, 443, deed, when);
+    let (deed, when) = (Deed::Call(script, Opening::Handshake), When::People { per_hour: knobs.number("visits") });
+    take_part(install, knobs, &[Phone, Laptop], services, 443, deed, when);
 }
 
 fn own_service(install: &mut Install, name: &str, addresses: usize) -> u32 {
@@ -151,15 +151,7 @@ pub(super) const ANALYTICS: Program = Program {
         let service = own_service(install, "events.appmeter.example", 3);
         let script = rounds(2, Gap::Exponential { mean_s: 8.0 }, around(1_100.0, 0.7), around(2_100.0, 0.9));
         let when = When::People { per_hour: knobs.number("visits") };
-        take_part(
-            install,
-            knobs.number("subscribers"),
-            &[Phone, Laptop],
-            &[service],
-            443,
-            Deed::Call(script, Opening::Handshake),
-            when,
-        );
+        take_part(install, knobs, &[Phone, Laptop], &[service], 443, Deed::Call(script, Opening::Handshake), when);
     },
 };
 
@@ -183,8 +175,7 @@ pub(super) const LAPSED_ENTRY: Program = Program {
         let service = own_service(install, "plan.reiswijzer.example", 3);
         let script = rounds(3, Gap::Exponential { mean_s: 12.0 }, around(700.0, 0.5), around(6_500.0, 1.0));
         let when = When::People { per_hour: knobs.number("visits") };
-        let share = knobs.number("subscribers");
-        take_part(install, share, &[Phone, Laptop], &[service], 443, Deed::Call(script, Opening::Handshake), when);
+        take_part(install, knobs, &[Phone, Laptop], &[service], 443, Deed::Call(script, Opening::Handshake), when);
         install.policy(
             "[[authorised]]\nname = \"Travel planner\"\ncollectors = [\"sni:*.reiswijzer.example\"]\n\
              populations = [\"residents\"]\nlegal_basis = \"contract\"\nreference = \"DPIA-2024-003\"\nexpires = 2025-12-31",
@@ -204,15 +195,7 @@ pub(super) const BACKUP: Program = Program {
         let service = own_service(install, "vault.kluiscloud.example", 2);
         let piece = around((knobs.number("bytes") / 6.0).max(1.0), 1.1);
         let script = rounds(6, Gap::Exponential { mean_s: 2.0 }, piece, around(450.0, 0.3));
-        take_part(
-            install,
-            knobs.number("subscribers"),
-            &[Laptop],
-            &[service],
-            443,
-            Deed::Call(script, Opening::Handshake),
-            When::Once,
-        );
+        take_part(install, knobs, &[Laptop], &[service], 443, Deed::Call(script, Opening::Handshake), When::Once);
     },
 };
 
@@ -232,7 +215,7 @@ pub(super) const VIDEO_CALL: Program = Program {
         let service = own_service(install, "sfu3.praatmee.example", 2);
         let kind = TalkKind::Call { pictures_bps: knobs.number("pictures") };
         let deed = Deed::Talk(kind, around(knobs.number("lasts").max(1.0), 0.5));
-        take_part(install, knobs.number("subscribers"), &[Phone, Laptop], &[service], 3478, deed, When::Once);
+        take_part(install, knobs, &[Phone, Laptop], &[service], 3478, deed, When::Once);
     },
 };
 
@@ -255,15 +238,7 @@ pub(super) const NTP: Program = Program {
     install: |knobs, install| {
         let service = own_service(install, "tijd.klokkenhuis.example", 1);
         let when = When::Timer { every_s: knobs.number("period").max(1.0) };
-        take_part(
-            install,
-            knobs.number("subscribers"),
-            &[Thing, Television, Laptop, Phone],
-            &[service],
-            123,
-            Deed::AskTime,
-            when,
-        );
+        take_part(install, knobs, &[Thing, Television, Laptop, Phone], &[service], 123, Deed::AskTime, when);
     },
 };
 
@@ -280,15 +255,7 @@ pub(super) const UPDATES: Program = Program {
         let piece = around((knobs.number("bytes") / 4.0).max(1.0), 0.05);
         let script = rounds(4, Gap::Exponential { mean_s: 0.6 }, around(610.0, 0.1), piece);
         let deed = Deed::Call(script, Opening::Handshake);
-        take_part(
-            install,
-            knobs.number("subscribers"),
-            &[Laptop, Phone, Television],
-            &[service],
-            443,
-            deed,
-            When::Once,
-        );
+        take_part(install, knobs, &[Laptop, Phone, Television], &[service], 443, deed, When::Once);
     },
 };
 
@@ -323,15 +290,7 @@ pub(super) const CDN: Program = Program {
         }
         let script = rounds(3, Gap::LogNormal { median_s: 0.4, sigma: 1.4 }, around(480.0, 0.5), around(9_000.0, 1.6));
         let when = When::People { per_hour: knobs.number("visits") };
-        take_part(
-            install,
-            knobs.number("subscribers"),
-            &[Phone, Laptop],
-            &services,
-            443,
-            Deed::Call(script, Opening::Handshake),
-            when,
-        );
+        take_part(install, knobs, &[Phone, Laptop], &services, 443, Deed::Call(script, Opening::Handshake), when);
     },
 };
 
@@ -357,15 +316,7 @@ pub(super) const PHOTO_UPLOAD: Program = Program {
         let picture = around((knobs.number("bytes") / 3.0).max(1.0), 1.0);
         let script = rounds(3, Gap::LogNormal { median_s: 1.5, sigma: 1.2 }, picture, around(520.0, 0.4));
         let when = When::People { per_hour: knobs.number("visits") };
-        take_part(
-            install,
-            knobs.number("subscribers"),
-            &[Phone],
-            &[service],
-            443,
-            Deed::Call(script, Opening::Handshake),
-            when,
-        );
+        take_part(install, knobs, &[Phone], &[service], 443, Deed::Call(script, Opening::Handshake), when);
     },
 };
 
@@ -383,15 +334,7 @@ pub(super) const SITE_CHECK: Program = Program {
     install: |knobs, install| {
         let service = own_service(install, "connect.netcheck.example", 2);
         let when = When::Timer { every_s: knobs.number("period").max(1.0) };
-        take_part(
-            install,
-            knobs.number("subscribers"),
-            &[Phone, Laptop, Television, Thing],
-            &[service],
-            80,
-            Deed::Check,
-            when,
-        );
+        take_part(install, knobs, &[Phone, Laptop, Television, Thing], &[service], 80, Deed::Check, when);
     },
 };
 
@@ -412,14 +355,6 @@ pub(super) const PUSH_KEEPALIVE: Program = Program {
         let mut script =
             rounds(u32::MAX, Gap::Regular { every_s, jitter: 0.03 }, around(31.0, 0.05), around(31.0, 0.4));
         script.first = Gap::Exponential { mean_s: every_s };
-        take_part(
-            install,
-            knobs.number("subscribers"),
-            &[Phone],
-            &[service],
-            5223,
-            Deed::Call(script, Opening::Midway),
-            When::Standing,
-        );
+        take_part(install, knobs, &[Phone], &[service], 5223, Deed::Call(script, Opening::Midway), When::Standing);
     },
 };

@@ -95,6 +95,6 @@ pub(super) const CDN_ISSUER: Program = Program {
             services.push(number);
         }
         services.iter().for_each(|service| install.note_party(*service));
-        innocents::visit(install, &services, knobs.number("subscribers"), knobs.number("visits"));
+        innocents::visit(install, knobs, &services);
     },
 };
