@@ -3,7 +3,7 @@
 
 use super::Rows;
 use super::matrix::BLOCK_ROWS;
-use crate::simd::{convert, histogram};
+use crate::simd::{convert, histogram, kernel};
 use crate::units::Side;
 
 /// Shortest length of time that rates are taken over, seconds: one packet has no rate of its own.
@@ -21,12 +21,16 @@ pub(super) struct Inputs {
     pub payload_packets: [Column; 2],
     /// Gaps that the sums and histograms of gaps are over.
     pub gaps: [Column; 2],
+    /// Measures of the histograms of gaps, all made in one go.
+    pub gap_entropy: [Column; 2],
+    pub gap_mode_share: [Column; 2],
+    pub gap_skew: [Column; 2],
     /// First to last packet of the row.
     pub duration_s: Column,
     /// The same, at least [`RATE_SECONDS_MIN`].
     pub rate_s: Column,
     /// Places for what a group works out on its way.
-    pub scratch: [Column; 3],
+    pub scratch: [Column; 4],
 }
 
 impl Default for Inputs {
@@ -39,9 +43,12 @@ impl Default for Inputs {
             payload_bytes: pair(),
             payload_packets: pair(),
             gaps: pair(),
+            gap_entropy: pair(),
+            gap_mode_share: pair(),
+            gap_skew: pair(),
             duration_s: column(),
             rate_s: column(),
-            scratch: [column(), column(), column()],
+            scratch: [column(), column(), column(), column()],
         }
     }
 }
@@ -56,16 +63,35 @@ impl Inputs {
             convert::from_u64(rows.of(&side.ip_bytes), &mut self.ip_bytes[s][..n]);
             convert::from_u64(rows.of(&side.payload_bytes), &mut self.payload_bytes[s][..n]);
             convert::from_u32(rows.of(&side.payload_packets), &mut self.payload_packets[s][..n]);
-            // A row that goes on from an earlier window has one gap more than packets less one; a saturated histogram fewer.
-            histogram::total16(rows.of(&side.gap_bins), &mut self.gaps[s][..n]);
-            for (gaps, &packets) in self.gaps[s][..n].iter_mut().zip(rows.of(&side.packets)) {
-                let least = packets.saturating_sub(1) as f32;
-                *gaps = if *gaps > least { *gaps } else { least };
-            }
+            histogram::shape16(
+                rows.of(&side.gap_bins),
+                &mut self.gaps[s][..n],
+                &mut self.gap_entropy[s][..n],
+                &mut self.gap_mode_share[s][..n],
+                &mut self.gap_skew[s][..n],
+            );
+            raise_to_packets(rows.of(&side.packets), &mut self.gaps[s][..n]);
         }
-        let times = rows.of(&rows.flows.ts_first).iter().zip(rows.of(&rows.flows.ts_last));
-        for ((duration, rate), (first, last)) in self.duration_s.iter_mut().zip(&mut self.rate_s).zip(times) {
-            let seconds = last.since(*first).0 as f32 * 1e-9;
+        convert::from_between(rows.of(&rows.flows.ts_first), rows.of(&rows.flows.ts_last), &mut self.duration_s[..n]);
+        seconds(&mut self.duration_s[..n], &mut self.rate_s[..n]);
+    }
+}
+
+kernel! {
+    /// A row that goes on from an earlier window has one gap more than packets less one; a saturated histogram fewer.
+    pub fn raise_to_packets(packets: &[u32], gaps: &mut [f32]) {
+        for (gaps, &packets) in gaps.iter_mut().zip(packets) {
+            let least = packets.saturating_sub(1) as f32;
+            *gaps = if *gaps > least { *gaps } else { least };
+        }
+    }
+}
+
+kernel! {
+    /// Nanoseconds to seconds, and what rates are taken over.
+    pub fn seconds(durations: &mut [f32], rates: &mut [f32]) {
+        for (duration, rate) in durations.iter_mut().zip(rates) {
+            let seconds = *duration * 1e-9;
             *duration = seconds;
             *rate = if seconds > RATE_SECONDS_MIN { seconds } else { RATE_SECONDS_MIN };
         }

@@ -141,4 +141,10 @@ impl BlockMut<'_> {
     pub(super) fn column(&mut self, feature: usize) -> &mut [f32] {
         &mut self.values[feature * BLOCK_STRIDE..][..self.rows]
     }
+
+    /// Several columns at once; no feature may stand twice.
+    pub(super) fn columns<const N: usize>(&mut self, features: [usize; N]) -> [&mut [f32]; N] {
+        let places = features.map(|feature| feature * BLOCK_STRIDE..feature * BLOCK_STRIDE + self.rows);
+        self.values.get_disjoint_mut(places).expect("columns are apart and inside the block")
+    }
 }

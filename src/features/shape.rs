@@ -2,10 +2,11 @@
 
 use super::inputs::Inputs;
 use super::{Group, LN_U32, Rows, features};
-use crate::simd::arithmetic::ratio;
+use crate::simd::arithmetic::{ratio, sum};
 use crate::simd::convert::from_u32;
-use crate::simd::histogram::{entropy12, entropy16, mode_share16, overlap12, upper_share12};
+use crate::simd::histogram::pair12;
 use crate::simd::logarithm::log1p;
+use crate::units::Side;
 
 /// First bin of sizes that holds payload.
 const WITH_PAYLOAD: usize = 1;
@@ -46,26 +47,29 @@ features! {
 pub(super) fn fill(rows: Rows<'_>, inputs: &mut Inputs, out: &mut Group<'_, '_>) {
     let n = rows.len();
     let flows = rows.flows;
-    let Inputs { packets, payload_packets, scratch: [work, both, per], .. } = inputs;
+    let Inputs { packets, payload_packets, gap_entropy, gap_mode_share, scratch: [work, both, per, _], .. } = inputs;
     from_u32(rows.of(&flows.turns), &mut work[..n]);
     log1p(&work[..n], 1.0, out.column(TURNS));
-    for ((both, a), b) in both[..n].iter_mut().zip(&payload_packets[0]).zip(&payload_packets[1]) {
-        *both = a + b;
-    }
+    sum(&payload_packets[0], &payload_packets[1], &mut both[..n]);
     ratio(&work[..n], both, 0.0, out.column(TURN_SHARE));
     from_u32(rows.of(&flows.bursts), &mut work[..n]);
     log1p(&work[..n], 1.0, out.column(BURSTS));
-    for ((both, a), b) in both[..n].iter_mut().zip(&packets[0]).zip(&packets[1]) {
-        *both = a + b;
-    }
+    sum(&packets[0], &packets[1], &mut both[..n]);
     ratio(&both[..n], work, 0.0, &mut per[..n]);
     log1p(&per[..n], 1.0, out.column(BURST_PACKETS));
     let [orig, resp] = &flows.sides;
-    overlap12(rows.of(&orig.size_bins), rows.of(&resp.size_bins), WITH_PAYLOAD, out.column(SIZE_OVERLAP));
-    for (s, side) in flows.sides.iter().enumerate() {
-        entropy12(rows.of(&side.size_bins), WITH_PAYLOAD, out.column(SIZE_ENTROPY[s]));
-        upper_share12(rows.of(&side.size_bins), WITH_PAYLOAD, LARGE, out.column(LARGE_SHARE[s]));
-        entropy16(rows.of(&side.gap_bins), 0, out.column(GAP_ENTROPY[s]));
-        mode_share16(rows.of(&side.gap_bins), 0, out.column(GAP_MODE_SHARE[s]));
+    let [entropy_orig, entropy_resp, large_orig, large_resp, overlap] =
+        out.columns([SIZE_ENTROPY[0], SIZE_ENTROPY[1], LARGE_SHARE[0], LARGE_SHARE[1], SIZE_OVERLAP]);
+    pair12(
+        [rows.of(&orig.size_bins), rows.of(&resp.size_bins)],
+        WITH_PAYLOAD,
+        LARGE,
+        [entropy_orig, entropy_resp],
+        [large_orig, large_resp],
+        overlap,
+    );
+    for s in Side::BOTH.map(Side::index) {
+        out.column(GAP_ENTROPY[s]).copy_from_slice(&gap_entropy[s][..n]);
+        out.column(GAP_MODE_SHARE[s]).copy_from_slice(&gap_mode_share[s][..n]);
     }
 }

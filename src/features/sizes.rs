@@ -2,10 +2,10 @@
 
 use super::inputs::Inputs;
 use super::{Group, LN_U16, Rows, features};
-use crate::flow::row::FIRST_PACKETS;
 use crate::simd::arithmetic::{balance, ratio, spread};
 use crate::simd::convert::from_u16;
 use crate::simd::logarithm::log1p;
+use crate::simd::sequence::outline8;
 
 features! {
     sides SIZE_MEAN = "size_mean_log", "ln(1+bytes)", (0.0, LN_U16),
@@ -37,7 +37,7 @@ features! {
 /// Fills the group's columns.
 pub(super) fn fill(rows: Rows<'_>, inputs: &mut Inputs, out: &mut Group<'_, '_>) {
     let n = rows.len();
-    let Inputs { payload_bytes, payload_packets, scratch: [mean_orig, mean_resp, work], .. } = inputs;
+    let Inputs { payload_bytes, payload_packets, scratch: [mean_orig, mean_resp, work, sum], .. } = inputs;
     for (s, mean) in [mean_orig, mean_resp].into_iter().enumerate() {
         let side = &rows.flows.sides[s];
         ratio(&payload_bytes[s][..n], &payload_packets[s], 0.0, &mut mean[..n]);
@@ -48,29 +48,18 @@ pub(super) fn fill(rows: Rows<'_>, inputs: &mut Inputs, out: &mut Group<'_, '_>)
         log1p(&work[..n], 1.0, out.column(SIZE_MIN[s]));
         from_u16(rows.of(&side.size_max), &mut work[..n]);
         log1p(&work[..n], 1.0, out.column(SIZE_MAX[s]));
-        first_sizes(rows, s, &payload_bytes[s][..n], work, out);
+        first_sizes(rows, s, &payload_bytes[s][..n], [work, sum], out);
     }
-    let Inputs { scratch: [mean_orig, mean_resp, _], .. } = inputs;
+    let Inputs { scratch: [mean_orig, mean_resp, ..], .. } = inputs;
     balance(&mean_orig[..n], &mean_resp[..n], out.column(SIZE_BALANCE));
 }
 
 /// The features of the first eight sizes.
-fn first_sizes(rows: Rows<'_>, s: usize, payload_bytes: &[f32], work: &mut [f32], out: &mut Group<'_, '_>) {
-    let n = rows.len();
+fn first_sizes(rows: Rows<'_>, s: usize, payload_bytes: &[f32], work: [&mut [f32]; 2], out: &mut Group<'_, '_>) {
+    let (n, [first, sum]) = (rows.len(), work);
     let side = &rows.flows.sides[s];
-    let firsts: &[[u16; FIRST_PACKETS]] = rows.of(&side.first_sizes);
-    for (first, sizes) in work.iter_mut().zip(firsts) {
-        *first = f32::from(sizes[0]);
-    }
-    log1p(&work[..n], 1.0, out.column(FIRST_SIZE[s]));
-    for (sum, sizes) in work.iter_mut().zip(firsts) {
-        *sum = sizes.iter().map(|&size| u32::from(size)).sum::<u32>() as f32;
-    }
-    ratio(&work[..n], payload_bytes, 1.0, out.column(FIRST_SHARE[s]));
-    let packets = rows.of(&side.payload_packets);
-    for ((equal, sizes), &packets) in out.column(FIRST_EQUAL[s]).iter_mut().zip(firsts).zip(packets) {
-        let pairs = (packets as usize).min(FIRST_PACKETS).saturating_sub(1);
-        let same = sizes.windows(2).take(pairs).filter(|pair| pair[0] == pair[1]).count();
-        *equal = same as f32 / pairs.max(1) as f32;
-    }
+    let (sizes, packets) = (rows.of(&side.first_sizes), rows.of(&side.payload_packets));
+    outline8(sizes, packets, &mut first[..n], &mut sum[..n], out.column(FIRST_EQUAL[s]));
+    log1p(&first[..n], 1.0, out.column(FIRST_SIZE[s]));
+    ratio(&sum[..n], payload_bytes, 1.0, out.column(FIRST_SHARE[s]));
 }

@@ -3,8 +3,10 @@
 use super::inputs::Inputs;
 use super::{Group, Rows, features};
 use crate::flow::row::ConnState;
-use crate::simd::arithmetic::{ratio, rest};
+use crate::packet::columns::FlowKey;
+use crate::simd::arithmetic::{ratio, rest, sum};
 use crate::simd::convert::{from_u16, from_u32, from_u64};
+use crate::simd::kernel;
 
 /// IP protocol numbers.
 const TCP: u8 = 6;
@@ -41,17 +43,10 @@ features! {
 pub(super) fn fill(rows: Rows<'_>, inputs: &mut Inputs, out: &mut Group<'_, '_>) {
     let n = rows.len();
     let flows = rows.flows;
-    let keys = rows.of(&flows.key);
-    for (column, protocol) in [(IS_TCP, TCP), (IS_UDP, UDP)] {
-        for (is, key) in out.column(column).iter_mut().zip(keys) {
-            *is = f32::from(u8::from(key.protocol == protocol));
-        }
-    }
-    for (is, state) in out.column(ESTABLISHED).iter_mut().zip(rows.of(&flows.state)) {
-        use ConnState::{RSTO, RSTR, S1, S2, S3, SF};
-        *is = f32::from(u8::from(matches!(state, S1 | SF | S2 | S3 | RSTO | RSTR)));
-    }
-    let Inputs { packets, payload_bytes, scratch: [work, ..], .. } = inputs;
+    let [is_tcp, is_udp, is_established] = out.columns([IS_TCP, IS_UDP, ESTABLISHED]);
+    protocols(rows.of(&flows.key), is_tcp, is_udp);
+    established(rows.of(&flows.state), is_established);
+    let Inputs { packets, payload_bytes, scratch: [work, more, both, _], .. } = inputs;
     for (s, side) in flows.sides.iter().enumerate() {
         for (column, flag) in [(SYN_SHARE[s], &side.syn), (RST_SHARE[s], &side.rst), (PSH_SHARE[s], &side.psh)] {
             from_u16(rows.of(flag), &mut work[..n]);
@@ -60,9 +55,28 @@ pub(super) fn fill(rows: Rows<'_>, inputs: &mut Inputs, out: &mut Group<'_, '_>)
         from_u64(rows.of(&side.stream_bytes), &mut work[..n]);
         rest(&work[..n], &payload_bytes[s], out.column(RESENT_SHARE[s]));
         from_u32(rows.of(&side.retransmissions), &mut work[..n]);
-        for (sum, &more) in work[..n].iter_mut().zip(rows.of(&side.out_of_order)) {
-            *sum += more as f32;
+        from_u32(rows.of(&side.out_of_order), &mut more[..n]);
+        sum(&work[..n], &more[..n], &mut both[..n]);
+        ratio(&both[..n], &packets[s], 0.0, out.column(UNORDERED_SHARE[s]));
+    }
+}
+
+kernel! {
+    /// 1 where a flow is carried by TCP, or by UDP, and 0 where it is not.
+    pub fn protocols(keys: &[FlowKey], tcp: &mut [f32], udp: &mut [f32]) {
+        for ((tcp, udp), key) in tcp.iter_mut().zip(udp).zip(keys) {
+            *tcp = if key.protocol == TCP { 1.0 } else { 0.0 };
+            *udp = if key.protocol == UDP { 1.0 } else { 0.0 };
         }
-        ratio(&work[..n], &packets[s], 0.0, out.column(UNORDERED_SHARE[s]));
+    }
+}
+
+kernel! {
+    /// 1 where the handshake was seen whole, 0 where it was not.
+    pub fn established(states: &[ConnState], out: &mut [f32]) {
+        use ConnState::{RSTO, RSTR, S1, S2, S3, SF};
+        for (is, state) in out.iter_mut().zip(states) {
+            *is = if matches!(state, S1 | SF | S2 | S3 | RSTO | RSTR) { 1.0 } else { 0.0 };
+        }
     }
 }

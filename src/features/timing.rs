@@ -3,8 +3,7 @@
 use super::inputs::Inputs;
 use super::{Group, LN_U32, LN_U64, Rows, features};
 use crate::simd::arithmetic::{ratio, spread_of_gaps};
-use crate::simd::convert::{from_u32, from_u64};
-use crate::simd::histogram::bowley16;
+use crate::simd::convert::{from_between, from_durations, from_u32, from_u64};
 use crate::simd::logarithm::log1p;
 
 /// ln(1 + the longest time in seconds).
@@ -44,19 +43,13 @@ features! {
 pub(super) fn fill(rows: Rows<'_>, inputs: &mut Inputs, out: &mut Group<'_, '_>) {
     let n = rows.len();
     let flows = rows.flows;
-    let Inputs { gaps, duration_s, scratch: [work, mean, _], .. } = inputs;
+    let Inputs { gaps, gap_skew, duration_s, scratch: [work, mean, ..], .. } = inputs;
     log1p(&duration_s[..n], 1e3, out.column(DURATION));
-    for ((age, start), last) in work.iter_mut().zip(rows.of(&flows.flow_start)).zip(rows.of(&flows.ts_last)) {
-        *age = last.since(*start).0 as f32;
-    }
+    from_between(rows.of(&flows.flow_start), rows.of(&flows.ts_last), &mut work[..n]);
     log1p(&work[..n], 1e-9, out.column(AGE));
-    for (gap, pair_gap) in work.iter_mut().zip(rows.of(&flows.pair_gap)) {
-        *gap = pair_gap.0 as f32;
-    }
+    from_durations(rows.of(&flows.pair_gap), 1.0, &mut work[..n]);
     log1p(&work[..n], 1e-9, out.column(PAIR_GAP));
-    for (active, time) in work.iter_mut().zip(rows.of(&flows.active)) {
-        *active = time.0 as f32 * 1e-9;
-    }
+    from_durations(rows.of(&flows.active), 1e-9, &mut work[..n]);
     ratio(&work[..n], duration_s, 1.0, out.column(ACTIVE_SHARE));
     for (s, side) in flows.sides.iter().enumerate() {
         from_u64(rows.of(&side.gap_sum_ns), &mut work[..n]);
@@ -68,6 +61,6 @@ pub(super) fn fill(rows: Rows<'_>, inputs: &mut Inputs, out: &mut Group<'_, '_>)
         log1p(&work[..n], 1.0, out.column(GAP_MIN[s]));
         from_u32(rows.of(&side.gap_max_us), &mut work[..n]);
         log1p(&work[..n], 1.0, out.column(GAP_MAX[s]));
-        bowley16(rows.of(&side.gap_bins), out.column(GAP_SKEW[s]));
+        out.column(GAP_SKEW[s]).copy_from_slice(&gap_skew[s][..n]);
     }
 }

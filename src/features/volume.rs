@@ -2,7 +2,7 @@
 
 use super::inputs::Inputs;
 use super::{Group, LN_U32, LN_U64, Rows, features};
-use crate::simd::arithmetic::{balance, ratio, rest};
+use crate::simd::arithmetic::{balance, ratio, rest, sum};
 use crate::simd::logarithm::log1p;
 use crate::units::Side;
 
@@ -40,7 +40,7 @@ features! {
 /// Fills the group's columns.
 pub(super) fn fill(rows: Rows<'_>, inputs: &mut Inputs, out: &mut Group<'_, '_>) {
     let n = rows.len();
-    let Inputs { packets, ip_bytes, payload_bytes, payload_packets, rate_s, scratch: [rate, both, _], .. } = inputs;
+    let Inputs { packets, ip_bytes, payload_bytes, payload_packets, rate_s, scratch: [rate, both, ..], .. } = inputs;
     for s in Side::BOTH.map(Side::index) {
         log1p(&packets[s][..n], 1.0, out.column(PACKETS[s]));
         log1p(&ip_bytes[s][..n], 1.0, out.column(IP_BYTES[s]));
@@ -52,9 +52,7 @@ pub(super) fn fill(rows: Rows<'_>, inputs: &mut Inputs, out: &mut Group<'_, '_>)
     }
     balance(&payload_bytes[0][..n], &payload_bytes[1], out.column(PAYLOAD_BALANCE));
     balance(&packets[0][..n], &packets[1], out.column(PACKET_BALANCE));
-    for ((both, a), b) in both[..n].iter_mut().zip(&packets[0]).zip(&packets[1]) {
-        *both = a + b;
-    }
+    sum(&packets[0], &packets[1], &mut both[..n]);
     ratio(&both[..n], rate_s, 0.0, &mut rate[..n]);
     log1p(&rate[..n], 1.0, out.column(PACKET_RATE));
 }

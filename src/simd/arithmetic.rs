@@ -62,6 +62,15 @@ kernel! {
 }
 
 kernel! {
+    /// a + b.
+    pub fn sum(a: &[f32], b: &[f32], out: &mut [f32]) {
+        for ((y, &a), &b) in out.iter_mut().zip(a).zip(b) {
+            *y = a + b;
+        }
+    }
+}
+
+kernel! {
     /// 1 − a / b, or 0 where b is not above zero.
     pub fn rest(a: &[f32], b: &[f32], out: &mut [f32]) {
         for ((y, &a), &b) in out.iter_mut().zip(a).zip(b) {

@@ -1,11 +1,14 @@
 //! Measures of histograms, one histogram a row.
 //! In: rows of 12 or 16 counts (u16), never more than 16. Out: one number a row, 0 for an empty histogram.
-//! A row's counts are the lanes: padded to 16 and summed as one fixed tree, so that every level gives the same bits.
+//! For one row its counts are the lanes: padded to 16 and summed as one fixed tree. The dispatched levels take many rows and
+//! make each a lane (`lanes`), in the same order of sums, so that every level gives the same bits.
 
 #![allow(clippy::needless_range_loop, reason = "loops over lanes read several arrays at one index")]
 
 use super::kernel;
+use super::lanes::{self, Terms};
 use super::logarithm::ln_one;
+use super::tile::{TILE_ROWS, put, turn};
 
 /// Lanes of a row.
 const LANES: usize = 16;
@@ -13,7 +16,7 @@ const LANES: usize = 16;
 /// Counts of a row as f32 lanes, those below `first` and past the end zero. Plain loops here and below: the closures of
 /// `array::map` and `from_fn` stay calls inside a function compiled for another level, and cost a sixth of all features.
 #[inline(always)]
-fn lanes<const N: usize>(row: &[u16; N], first: usize) -> [f32; LANES] {
+fn counts<const N: usize>(row: &[u16; N], first: usize) -> [f32; LANES] {
     const { assert!(N <= LANES) };
     let mut lanes = [0.0; LANES];
     for i in 0..N {
@@ -39,7 +42,7 @@ fn tree_sum(x: [f32; LANES]) -> f32 {
 /// Shannon entropy of a row over that of `N - first` equal bins: 0 all in one bin, 1 evenly spread.
 #[inline(always)]
 pub fn entropy_one<const N: usize>(row: &[u16; N], first: usize) -> f32 {
-    let counts = lanes(row, first);
+    let counts = counts(row, first);
     let mut terms = [0.0; LANES];
     for i in 0..LANES {
         // c ln c, zero for an empty bin: ln 1 is exactly zero.
@@ -98,7 +101,7 @@ pub fn mode_share_one<const N: usize>(row: &[u16; N], first: usize) -> f32 {
 /// What two rows share: the sum of the smaller shares, 1 for equal shapes, 0 for disjoint or empty ones.
 #[inline(always)]
 pub fn overlap_one<const N: usize>(a: &[u16; N], b: &[u16; N], first: usize) -> f32 {
-    let (a, b) = (lanes(a, first), lanes(b, first));
+    let (a, b) = (counts(a, first), counts(b, first));
     let (sum_a, sum_b) = (tree_sum(a), tree_sum(b));
     let (sum_a, sum_b) = (if sum_a > 0.0 { sum_a } else { 1.0 }, if sum_b > 0.0 { sum_b } else { 1.0 });
     let mut smaller = [0.0; LANES];
@@ -130,60 +133,65 @@ pub fn total_one<const N: usize>(row: &[u16; N]) -> f32 {
     total as f32
 }
 
-macro_rules! histogram_kernels {
-    ($($len:literal => $entropy:ident, $bowley:ident, $mode_share:ident, $overlap:ident, $upper_share:ident, $total:ident;)*) => {$(
-        kernel! {
-            /// See [`entropy_one`].
-            pub fn $entropy(rows: &[[u16; $len]], first: usize, out: &mut [f32]) {
-                for (y, row) in out.iter_mut().zip(rows) {
-                    *y = entropy_one(row, first);
-                }
-            }
+kernel! {
+    /// Of each histogram: [`total_one`], [`entropy_one`] and [`mode_share_one`] of all its bins, [`bowley_one`].
+    pub fn shape16(rows: &[[u16; 16]], total: &mut [f32], entropy: &mut [f32], mode_share: &mut [f32], skew: &mut [f32]) {
+        let (mut columns, mut terms) = ([[0; TILE_ROWS]; 16], Terms::new());
+        for from in (0..rows.len()).step_by(TILE_ROWS) {
+            turn(&rows[from..], &mut columns);
+            let totals = lanes::total(&columns, 0);
+            put(&lanes::float(&totals), from, total);
+            put(&lanes::entropy(&columns, &totals, 0, &mut terms), from, entropy);
+            put(&lanes::share(&lanes::most(&columns), &totals), from, mode_share);
+            put(&lanes::bowley(&columns, &totals, &mut terms), from, skew);
         }
-        kernel! {
-            /// See [`bowley_one`].
-            pub fn $bowley(rows: &[[u16; $len]], out: &mut [f32]) {
-                for (y, row) in out.iter_mut().zip(rows) {
-                    *y = bowley_one(row);
-                }
-            }
+    } plain {
+        for (total, row) in total.iter_mut().zip(rows) {
+            *total = total_one(row);
         }
-        kernel! {
-            /// See [`mode_share_one`].
-            pub fn $mode_share(rows: &[[u16; $len]], first: usize, out: &mut [f32]) {
-                for (y, row) in out.iter_mut().zip(rows) {
-                    *y = mode_share_one(row, first);
-                }
-            }
+        for (entropy, row) in entropy.iter_mut().zip(rows) {
+            *entropy = entropy_one(row, 0);
         }
-        kernel! {
-            /// See [`overlap_one`].
-            pub fn $overlap(a: &[[u16; $len]], b: &[[u16; $len]], first: usize, out: &mut [f32]) {
-                for ((y, a), b) in out.iter_mut().zip(a).zip(b) {
-                    *y = overlap_one(a, b, first);
-                }
-            }
+        for (share, row) in mode_share.iter_mut().zip(rows) {
+            *share = mode_share_one(row, 0);
         }
-        kernel! {
-            /// See [`upper_share_one`].
-            pub fn $upper_share(rows: &[[u16; $len]], first: usize, from: usize, out: &mut [f32]) {
-                for (y, row) in out.iter_mut().zip(rows) {
-                    *y = upper_share_one(row, first, from);
-                }
-            }
+        for (skew, row) in skew.iter_mut().zip(rows) {
+            *skew = bowley_one(row);
         }
-        kernel! {
-            /// See [`total_one`].
-            pub fn $total(rows: &[[u16; $len]], out: &mut [f32]) {
-                for (y, row) in out.iter_mut().zip(rows) {
-                    *y = total_one(row);
-                }
-            }
-        }
-    )*};
+    }
 }
 
-histogram_kernels! {
-    12 => entropy12, bowley12, mode_share12, overlap12, upper_share12, total12;
-    16 => entropy16, bowley16, mode_share16, overlap16, upper_share16, total16;
+kernel! {
+    /// Of two histograms a row: [`entropy_one`] and [`upper_share_one`] of either, and [`overlap_one`].
+    pub fn pair12(
+        rows: [&[[u16; 12]]; 2],
+        first: usize,
+        upper: usize,
+        entropies: [&mut [f32]; 2],
+        upper_shares: [&mut [f32]; 2],
+        overlap: &mut [f32],
+    ) {
+        let (mut columns, mut totals, mut terms) = ([[[0; TILE_ROWS]; 12]; 2], [[0; TILE_ROWS]; 2], Terms::new());
+        for from in (0..overlap.len()).step_by(TILE_ROWS) {
+            for s in 0..2 {
+                turn(&rows[s][from..], &mut columns[s]);
+                totals[s] = lanes::total(&columns[s], first);
+                put(&lanes::entropy(&columns[s], &totals[s], first, &mut terms), from, entropies[s]);
+                put(&lanes::share(&lanes::total(&columns[s], upper.max(first)), &totals[s]), from, upper_shares[s]);
+            }
+            put(&lanes::overlap(&columns, &totals, first, &mut terms), from, overlap);
+        }
+    } plain {
+        for (rows, (entropies, upper_shares)) in rows.into_iter().zip(entropies.into_iter().zip(upper_shares)) {
+            for (entropy, row) in entropies.iter_mut().zip(rows) {
+                *entropy = entropy_one(row, first);
+            }
+            for (share, row) in upper_shares.iter_mut().zip(rows) {
+                *share = upper_share_one(row, first, upper);
+            }
+        }
+        for ((overlap, a), b) in overlap.iter_mut().zip(rows[0]).zip(rows[1]) {
+            *overlap = overlap_one(a, b, first);
+        }
+    }
 }

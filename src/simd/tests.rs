@@ -6,7 +6,9 @@ use super::arithmetic::*;
 use super::centroid::*;
 use super::histogram::*;
 use super::logarithm::*;
+use super::sequence::*;
 use super::*;
+use crate::units::{DurationNs, TimestampNs};
 
 fn bits(xs: &[f32]) -> Vec<u32> {
     xs.iter().map(|x| x.to_bits()).collect()
@@ -50,6 +52,7 @@ proptest! {
         let truth2 = |f: &dyn Fn(f32, f32) -> f32| fa.iter().zip(&fb).map(|(&a, &b)| f(a, b)).collect::<Vec<_>>();
         same_at_all("ratio", &truth2(&|a, b| ratio_one(a, b, 0.25)), |level, out| ratio::at(level, &fa, &fb, 0.25, out))?;
         same_at_all("balance", &truth2(&balance_one), |level, out| balance::at(level, &fa, &fb, out))?;
+        same_at_all("sum", &truth2(&|a, b| a + b), |level, out| sum::at(level, &fa, &fb, out))?;
         same_at_all("rest", &truth2(&|a, b| 1.0 - ratio_one(a, b, 1.0)), |level, out| rest::at(level, &fa, &fb, out))?;
         let scaled = truth(&|a, _| scale_one(a, median, inverse, 8.0));
         same_at_all("scale", &scaled, |level, out| scale::at(level, &a, median, inverse, 8.0, out))?;
@@ -75,31 +78,67 @@ proptest! {
         let short: Vec<u16> = n.iter().map(|&n| n as u16).collect();
         let truth: Vec<f32> = short.iter().map(|&x| f32::from(x)).collect();
         same_at_all("from_u16", &truth, |level, out| convert::from_u16::at(level, &short, out))?;
+        let durations: Vec<DurationNs> = sum.iter().map(|&x| DurationNs(x)).collect();
+        let truth: Vec<f32> = sum.iter().map(|&x| x as f32 * 1e-9).collect();
+        same_at_all("from_durations", &truth, |level, out| convert::from_durations::at(level, &durations, 1e-9, out))?;
+        let times = |xs: &[u64]| xs.iter().map(|&x| TimestampNs(x)).collect::<Vec<_>>();
+        let (earlier, later) = (times(&squares), times(&sum));
+        let truth: Vec<f32> = earlier.iter().zip(&later).map(|(&earlier, later)| later.since(earlier).0 as f32).collect();
+        same_at_all("from_between", &truth, |level, out| convert::from_between::at(level, &earlier, &later, out))?;
     }
 
     #[test]
     fn histogram_kernels_agree_at_every_level_and_stay_in_range(
-        rows in prop::collection::vec(any::<[u16; 16]>(), 40),
-        sparse in prop::collection::vec(prop::array::uniform12(prop_oneof![Just(0u16), 0u16..4, any::<u16>()]), 40),
+        rows in prop::collection::vec(prop_oneof![any::<[u16; 16]>(), prop::array::uniform16(prop_oneof![4 => Just(0u16), 1 => 0u16..4])], 1..150),
+        sparse in prop::collection::vec(prop::array::uniform12(prop_oneof![Just(0u16), 0u16..4, any::<u16>()]), 1..150),
     ) {
-        macro_rules! one { ($rows:expr, $f:expr) => { $rows.iter().map($f).collect::<Vec<f32>>() } }
-        let e16 = one!(rows, |r| entropy_one(r, 0));
-        let e12 = one!(sparse, |r| entropy_one(r, 1));
-        let b16 = one!(rows, bowley_one);
-        let b12 = one!(sparse, bowley_one);
-        for x in e16.iter().chain(&e12) { prop_assert!((0.0..=1.000_01).contains(x), "{x}"); }
-        for x in b16.iter().chain(&b12) { prop_assert!((-1.000_1..=1.000_1).contains(x), "{x}"); }
-        same_at_all("entropy16", &e16, |level, out| entropy16::at(level, &rows, 0, out))?;
-        same_at_all("entropy12", &e12, |level, out| entropy12::at(level, &sparse, 1, out))?;
-        same_at_all("bowley16", &b16, |level, out| bowley16::at(level, &rows, out))?;
-        same_at_all("bowley12", &b12, |level, out| bowley12::at(level, &sparse, out))?;
-        same_at_all("mode_share16", &one!(rows, |r| mode_share_one(r, 0)), |level, out| mode_share16::at(level, &rows, 0, out))?;
-        let upper = one!(sparse, |r| upper_share_one(r, 1, 8));
-        same_at_all("upper_share12", &upper, |level, out| upper_share12::at(level, &sparse, 1, 8, out))?;
-        same_at_all("total16", &one!(rows, total_one), |level, out| total16::at(level, &rows, out))?;
-        let shifted: Vec<_> = sparse.iter().cycle().skip(1).take(sparse.len()).copied().collect();
-        let truth: Vec<f32> = sparse.iter().zip(&shifted).map(|(a, b)| overlap_one(a, b, 1)).collect();
-        same_at_all("overlap12", &truth, |level, out| overlap12::at(level, &sparse, &shifted, 1, out))?;
+        let resp: Vec<_> = sparse.iter().cycle().skip(1).take(sparse.len()).copied().collect();
+        fn each<T>(rows: &[T], f: impl Fn(&T) -> f32) -> Vec<f32> {
+            rows.iter().map(f).collect()
+        }
+        let one = [each(&rows, total_one), each(&rows, |r| entropy_one(r, 0)), each(&rows, |r| mode_share_one(r, 0)), each(&rows, bowley_one)];
+        let both = [&sparse, &resp].map(|rows| [each(rows, |r| entropy_one(r, 1)), each(rows, |r| upper_share_one(r, 1, 8))]);
+        let overlaps: Vec<f32> = sparse.iter().zip(&resp).map(|(a, b)| overlap_one(a, b, 1)).collect();
+        for x in one[1..3].iter().chain(both.iter().flatten()).flatten().chain(&overlaps) {
+            prop_assert!((0.0..=1.000_01).contains(x), "{x}");
+        }
+        for x in &one[3] { prop_assert!((-1.000_1..=1.000_1).contains(x), "{x}"); }
+        for level in Level::ALL.into_iter().filter(|level| level.is_available()) {
+            let n = rows.len();
+            let mut out: [_; 4] = std::array::from_fn(|_| vec![7.0f32; n]);
+            let [total, entropy, mode_share, skew] = &mut out;
+            shape16::at(level, &rows, total, entropy, mode_share, skew);
+            for (i, name) in ["total", "entropy", "mode share", "skew"].into_iter().enumerate() {
+                prop_assert_eq!(bits(&out[i]), bits(&one[i]), "{} at {}", name, level.name());
+            }
+            let n = sparse.len();
+            let mut out: [_; 5] = std::array::from_fn(|_| vec![7.0f32; n]);
+            let [entropy, other_entropy, upper, other_upper, overlap] = &mut out;
+            pair12::at(level, [&sparse, &resp], 1, 8, [entropy, other_entropy], [upper, other_upper], overlap);
+            let truth = [&both[0][0], &both[1][0], &both[0][1], &both[1][1], &overlaps];
+            for (i, (got, wanted)) in out.iter().zip(truth).enumerate() {
+                prop_assert_eq!(bits(got), bits(wanted), "column {} of a pair at {}", i, level.name());
+            }
+        }
+    }
+
+    #[test]
+    fn sequences_agree_at_every_level(
+        rows in prop::collection::vec((prop::array::uniform8(prop_oneof![0u16..3, any::<u16>()]), prop_oneof![0u32..12, any::<u32>()]), 1..150),
+    ) {
+        let (rows, met): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
+        let n = rows.len();
+        let first: Vec<f32> = rows.iter().map(|row| f32::from(row[0])).collect();
+        let sum: Vec<f32> = rows.iter().map(sum_one).collect();
+        let share: Vec<f32> = rows.iter().zip(&met).map(|(row, &met)| equal_share_one(row, met)).collect();
+        for level in Level::ALL.into_iter().filter(|level| level.is_available()) {
+            let mut out: [_; 3] = std::array::from_fn(|_| vec![7.0f32; n]);
+            let [a, b, c] = &mut out;
+            outline8::at(level, &rows, &met, a, b, c);
+            for (got, wanted) in out.iter().zip([&first, &sum, &share]) {
+                prop_assert_eq!(bits(got), bits(wanted), "at {}", level.name());
+            }
+        }
     }
 
     #[test]
