@@ -89,14 +89,17 @@ proptest! {
 
     #[test]
     fn histogram_kernels_agree_at_every_level_and_stay_in_range(
-        rows in prop::collection::vec(prop_oneof![any::<[u16; 16]>(), prop::array::uniform16(prop_oneof![4 => Just(0u16), 1 => 0u16..4])], 1..150),
+        rows in prop::collection::vec(
+            prop_oneof![any::<[u16; 16]>(), prop::array::uniform16(prop_oneof![4 => Just(0u16), 1 => 0u16..4])], 1..150,
+        ),
         sparse in prop::collection::vec(prop::array::uniform12(prop_oneof![Just(0u16), 0u16..4, any::<u16>()]), 1..150),
     ) {
         let resp: Vec<_> = sparse.iter().cycle().skip(1).take(sparse.len()).copied().collect();
         fn each<T>(rows: &[T], f: impl Fn(&T) -> f32) -> Vec<f32> {
             rows.iter().map(f).collect()
         }
-        let one = [each(&rows, total_one), each(&rows, |r| entropy_one(r, 0)), each(&rows, |r| mode_share_one(r, 0)), each(&rows, bowley_one)];
+        let (entropies, modes) = (each(&rows, |r| entropy_one(r, 0)), each(&rows, |r| mode_share_one(r, 0)));
+        let one = [each(&rows, total_one), entropies, modes, each(&rows, bowley_one)];
         let both = [&sparse, &resp].map(|rows| [each(rows, |r| entropy_one(r, 1)), each(rows, |r| upper_share_one(r, 1, 8))]);
         let overlaps: Vec<f32> = sparse.iter().zip(&resp).map(|(a, b)| overlap_one(a, b, 1)).collect();
         for x in one[1..3].iter().chain(both.iter().flatten()).flatten().chain(&overlaps) {
@@ -124,7 +127,9 @@ proptest! {
 
     #[test]
     fn sequences_agree_at_every_level(
-        rows in prop::collection::vec((prop::array::uniform8(prop_oneof![0u16..3, any::<u16>()]), prop_oneof![0u32..12, any::<u32>()]), 1..150),
+        rows in prop::collection::vec(
+            (prop::array::uniform8(prop_oneof![0u16..3, any::<u16>()]), prop_oneof![0u32..12, any::<u32>()]), 1..150,
+        ),
     ) {
         let (rows, met): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
         let n = rows.len();
