@@ -26,6 +26,9 @@ const NAMES_SHOWN: usize = 8;
 const PORTS_SHOWN: usize = 8;
 /// Pseudonyms shown of one finding.
 const SAMPLE: usize = 5;
+/// Profiles of the bulk that a look stands on: of more, every n-th by address. Medians and quantiles of a thousand are as good
+/// as those of all, and a profile of every popular collector was a fifth of a look.
+const BULK_PROFILES_MAX: usize = 1000;
 /// Share of an address' named rows from which on it belongs to one domain; a shared CDN address stays below.
 const DOMAIN_SHARE_MIN: f64 = 0.8;
 
@@ -179,17 +182,24 @@ impl<'a> Scene<'a> {
     }
 
     /// How far the profile of each group that is `wanted` (by its place) lies from the ordinary ones: by the trained model, else
-    /// by this summary's own collectors of at least `subscribers_min` subscribers. In the order of `groups`; none where one
-    /// has too few, or is not wanted: a profile looks at every pair of its group.
+    /// by this summary's own collectors of at least `subscribers_min` subscribers, of very many a share. In the order of
+    /// `groups`; none where one has too few, or is not wanted: a profile looks at every pair of its group.
     pub fn profile_scores(
         &self,
         groups: &[Group<'_>],
         subscribers_min: u64,
         wanted: impl Fn(usize) -> bool,
     ) -> Vec<Option<ProfileScore>> {
-        let is_bulk = |group: &Group<'_>| self.model.is_none() && group.level == Level::Address;
+        let is_popular = |group: &Group<'_>| group.whole.subscribers.count() >= subscribers_min;
+        let is_bulk = |group: &Group<'_>| self.model.is_none() && group.level == Level::Address && is_popular(group);
+        let bulk = groups.iter().filter(|group| is_bulk(group)).count();
+        let (every, mut nth) = (bulk.div_ceil(BULK_PROFILES_MAX).max(1), 0);
+        let mut is_drawn = |group: &Group<'_>| {
+            nth += usize::from(is_bulk(group));
+            is_bulk(group) && nth % every == 0
+        };
         let profile = |(at, group): (usize, &Group<'_>)| {
-            let is_judged = (wanted(at) || is_bulk(group)) && group.whole.subscribers.count() >= subscribers_min;
+            let is_judged = is_drawn(group) || wanted(at) && is_popular(group);
             is_judged.then(|| profile_of(&group.of, &group.whole, &self.profiles))
         };
         let profiles: Vec<Option<[f32; PROFILE_LEN]>> = groups.iter().enumerate().map(profile).collect();
