@@ -108,11 +108,6 @@ impl Measures {
         }
     }
 
-    /// Whether one address among several behaves like part of a spread-out collector.
-    fn is_member_like(&self) -> bool {
-        self.upload_share >= MEMBER_UPLOAD_SHARE_MIN && self.answered_share >= 0.5
-    }
-
     /// Reasons for a fan-in.
     fn reasons(&self, usual: &Usual) -> Vec<Reason> {
         let small = log_ramp(self.record_bytes, 1_048_576.0, 65_536.0).min(log_ramp(self.record_bytes, 64.0, 256.0));
@@ -191,6 +186,15 @@ impl Times {
         }
         Some(Self { gap_s: middle, spread, clockwork: ramp(spread, 1.0, 0.35) })
     }
+}
+
+/// Whether one address among several behaves like part of a spread-out collector. Asked of every address, so what is cheap
+/// to tell comes first.
+fn is_member_like(one: &CollectorSummary) -> bool {
+    let (up, down) = (one.totals.data_bytes[0] as f64, one.totals.data_bytes[1] as f64);
+    one.rows_answered as f64 >= 0.5 * one.totals.rows.max(1) as f64
+        && share(up, down) >= MEMBER_UPLOAD_SHARE_MIN
+        && typical_share(one) >= MEMBER_UPLOAD_SHARE_MIN
 }
 
 fn share(up: f64, down: f64) -> f64 {
@@ -332,9 +336,8 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
     groups.extend(levels::facets(scene, Technique::PopulationFanIn, |facet| {
         facet.subscribers.count() >= SUBSCRIBERS_MIN
     }));
-    let spread = levels::together(scene, Technique::PopulationFanIn, &SPREAD, SUBSCRIBERS_MIN, |one| {
-        Measures::of(one, 1).is_member_like()
-    });
+    let spread =
+        levels::together(scene, Technique::PopulationFanIn, &SPREAD, SUBSCRIBERS_MIN, |one| is_member_like(one));
     let census = levels::census(scene, &[Level::Fingerprint, Level::CertificateKey]);
     groups.extend(spread.into_iter().filter_map(|group| coherent(scene, group, &census)));
     if groups.iter().all(|group| group.whole.subscribers.count() < SUBSCRIBERS_MIN) {
