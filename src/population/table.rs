@@ -8,6 +8,7 @@ use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 use serde::{Serialize, Serializer};
+use smallvec::SmallVec;
 
 use super::sketch::Merge;
 use super::totals::count;
@@ -17,6 +18,8 @@ use crate::simd::prefetch;
 const LINES_FETCHED: usize = 16;
 /// Values whose weights are asked for ahead of the one that is weighed.
 const WEIGHTS_AHEAD: usize = 8;
+/// Entries looked up together when one table takes another in.
+const MERGED_AHEAD: usize = 8;
 /// An empty table keeps room for at most this many times the entries that were there.
 const ROOM_KEPT: usize = 4;
 
@@ -124,14 +127,25 @@ impl<K: Ord + Copy + std::hash::Hash, V: Weighed> Bounded<K, V> {
         if other.map.len() > self.map.len() {
             std::mem::swap(&mut self.map, &mut other.map);
         }
-        for (key, value) in other.map.drain() {
-            match self.map.entry(key) {
-                Entry::Occupied(mut known) => other.spare.extend(known.get_mut().take_in(value)),
-                Entry::Vacant(free) => {
-                    free.insert(value);
+        let mut leaving = other.map.drain();
+        let mut ahead: SmallVec<[(K, V); MERGED_AHEAD]> = SmallVec::new();
+        loop {
+            ahead.extend(leaving.by_ref().take(MERGED_AHEAD));
+            if ahead.is_empty() {
+                break;
+            }
+            // Each is somewhere else in the larger map: looked up in a row, they wait for memory together.
+            ahead.iter().for_each(|(key, _)| self.fetch(key));
+            for (key, value) in ahead.drain(..) {
+                match self.map.entry(key) {
+                    Entry::Occupied(mut known) => other.spare.extend(known.get_mut().take_in(value)),
+                    Entry::Vacant(free) => {
+                        free.insert(value);
+                    }
                 }
             }
         }
+        drop(leaving);
         other.keep_room_for(used);
     }
 
