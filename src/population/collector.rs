@@ -169,6 +169,13 @@ impl CollectorSummary {
         self.series.rollup(from, to);
     }
 
+    /// Starts bringing near what a row of this subscriber touches outside the record itself.
+    pub(super) fn fetch_parts(&self, subscriber: u64) {
+        self.subscribers.fetch(subscriber);
+        self.sample.fetch();
+        self.series.fetch();
+    }
+
     /// Keeps the most frequent members of every small set.
     pub(super) fn bound(&mut self) {
         self.protocols.bound();

@@ -18,6 +18,7 @@ use super::span::Seen;
 use super::table::Weighed;
 use super::texts::TextId;
 use super::totals::{Totals, count};
+use crate::simd::prefetch;
 use crate::units::{Address, TimestampNs};
 
 /// Services of one address that are kept apart.
@@ -61,6 +62,13 @@ impl Sample {
             }
         };
         self.followed[at].1.line.add(moment.ts, moment.flows, moment.data_bytes);
+    }
+
+    /// Starts bringing near where a row is noted.
+    pub(super) fn fetch(&self) {
+        prefetch::line(&self.followed, 0);
+        prefetch::line(&self.followed, self.followed.len() / 2);
+        prefetch::line(&self.followed, self.followed.len().saturating_sub(1));
     }
 
     /// Follows a subscriber no more.

@@ -341,7 +341,10 @@ fn spread(
     let length = last.since(first).0;
     let pieces = (length / range.length.0 + 1).min(most);
     for piece in 0..pieces {
-        let part = |bytes: u64, n: u64| (u128::from(bytes) * u128::from(n) / u128::from(pieces)) as u64;
+        let part = |bytes: u64, n: u64| match bytes.checked_mul(n) {
+            Some(product) => product / pieces,
+            None => (u128::from(bytes) * u128::from(n) / u128::from(pieces)) as u64,
+        };
         let at = first.after(DurationNs(length / pieces * piece + length / pieces / 2));
         put(at, bytes.map(|bytes| part(bytes, piece + 1) - part(bytes, piece)));
     }

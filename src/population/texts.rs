@@ -57,8 +57,17 @@ impl Texts {
     /// Files a host name and its registrable domain, and gives both ids. None where it is no name: an address, a reverse
     /// name, nothing at all.
     pub fn add_name(&mut self, name: &str, most: usize) -> Option<(TextId, TextId)> {
+        self.add_name_under(Self::id_of(name), name, most)
+    }
+
+    /// The id that a name is filed under.
+    pub fn id_of(name: &str) -> TextId {
+        TextId::of(cut(name))
+    }
+
+    /// As [`Self::add_name`] where [`Self::id_of`] the name is at hand.
+    pub fn add_name_under(&mut self, id: TextId, name: &str, most: usize) -> Option<(TextId, TextId)> {
         let name = cut(name);
-        let id = TextId::of(name);
         if let Some(domain) = self.map.get(&id).and_then(|known| known.domain) {
             return Some((id, domain));
         }
@@ -97,6 +106,11 @@ impl Texts {
             }
         }
         id
+    }
+
+    /// The registrable domain of a name that is filed.
+    pub(super) fn domain_of(&self, name: TextId) -> Option<TextId> {
+        self.map.get(&name).and_then(|known| known.domain)
     }
 
     /// The text behind an id; none where it did not fit.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use smallvec::SmallVec;
 
 use super::{FEW, Merge, merge_smallest};
+use crate::simd::prefetch;
 
 /// Up to here the count is exact.
 pub const EXACT_MAX: usize = 128;
@@ -72,6 +73,14 @@ impl Distinct {
         match &self.0 {
             Form::Exact(hashes) => hashes.len() as u64,
             Form::Dense(registers) => registers.estimate().round() as u64,
+        }
+    }
+
+    /// Starts bringing near where a hash would go.
+    pub(crate) fn fetch(&self, hash: u64) {
+        match &self.0 {
+            Form::Exact(hashes) => prefetch::line(hashes, hashes.len() / 2),
+            Form::Dense(registers) => prefetch::line(&registers.ranks, (hash >> RANK_BITS) as usize),
         }
     }
 

@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 
 use super::{Merge, ascending_few, merge_few};
 use crate::population::span::{SLOTS_MAX, Seen, Span, SpanClass};
+use crate::simd::prefetch;
 use crate::units::TimestampNs;
 
 /// What moved.
@@ -61,6 +62,11 @@ impl SlotRange {
 }
 
 impl VolumeSeries {
+    /// Starts bringing near where rows of late were added.
+    pub(crate) fn fetch(&self) {
+        prefetch::line(&self.slots, self.slots.len().saturating_sub(1));
+    }
+
     /// Adds what moved during `when`, spread over its slots in proportion to the time in each; flows count in the first.
     pub fn add(&mut self, volume: Volume, when: Seen, range: &SlotRange) {
         let (first, last) = (range.class.slot_of(when.first), range.class.slot_of(when.last));
@@ -70,7 +76,10 @@ impl VolumeSeries {
         // Shares by the time gone, so that they add up to the whole whatever the rounding.
         let slot_ns = range.class.slot().0;
         let length = when.last.since(when.first).0;
-        let gone = |bytes: u64, until: u64| (u128::from(bytes) * u128::from(until) / u128::from(length)) as u64;
+        let gone = |bytes: u64, until: u64| match bytes.checked_mul(until) {
+            Some(product) => product / length,
+            None => (u128::from(bytes) * u128::from(until) / u128::from(length)) as u64,
+        };
         let until = |slot: u64| TimestampNs(slot.saturating_mul(slot_ns)).since(when.first).0.min(length);
         // Only the slots that the range holds: a hostile clock cannot make this long.
         let (from, to) = (first.max(range.first), last.min(range.last));

@@ -1,14 +1,18 @@
 //! Looking ahead: where the next rows will write, asked for before the first of them is added.
-//! In: some rows. Out: who takes part in each, and warmer caches: a row touches three tables that are larger than any cache,
-//! and one after the other each would wait for memory by itself.
+//! In: some rows. Out: who takes part in each, and warmer caches: a row touches facts that its flow left long ago and five
+//! tables that are larger than any cache, and one after the other each would wait for memory by itself.
 //! Bounds: [`ROWS_AHEAD`] rows. Nothing that a summary says depends on it.
 
 use super::{AddContext, Summary};
 use crate::flow::row::FlowColumns;
+use crate::packet::facts::{AppFacts, AppProtocol};
 use crate::population::collector::CollectorKey;
+use crate::population::facet::DomainKey;
 use crate::population::identity::SubscriberIdentity;
 use crate::population::pair::{PairKey, SubscriberKey};
 use crate::population::role::Role;
+use crate::population::texts::{TextId, Texts};
+use crate::simd::prefetch;
 use crate::units::{Address, Side};
 
 /// Rows looked at together: what they touch must still be near when the last of them is added.
@@ -24,6 +28,33 @@ pub(super) struct Parties {
     pub(super) subscriber: (Address, u64),
     /// Keyed hash of the far party, likewise.
     pub(super) far_hash: u64,
+    /// Id of the name that the originator asked for.
+    pub(super) asked: Option<TextId>,
+}
+
+/// Lines of [`AppFacts`].
+const FACTS_LINES: usize = size_of::<AppFacts>().div_ceil(prefetch::LINE_BYTES);
+
+/// Starts bringing the facts of some rows near.
+pub(super) fn fetch_facts(rows: &FlowColumns, some: std::ops::Range<usize>) {
+    let some = &rows.facts[some.start.min(rows.len())..some.end.min(rows.len())];
+    some.iter().flatten().for_each(|facts| prefetch::lines(&**facts, FACTS_LINES));
+}
+
+/// Likewise the texts that they lead to, once they are near.
+pub(super) fn fetch_texts(rows: &FlowColumns, some: std::ops::Range<usize>) {
+    let some = &rows.facts[some.start.min(rows.len())..some.end.min(rows.len())];
+    for facts in some.iter().flatten() {
+        [&facts.server_name, &facts.ja4].into_iter().flatten().for_each(|text| prefetch::line(text.as_bytes(), 0));
+        if let Some(certificate) = &facts.certificate {
+            prefetch::lines(&**certificate, 2);
+        }
+    }
+}
+
+/// The name that a flow's originator asked for. A DNS query's name is what was asked, not whom.
+pub(super) fn name_asked(facts: &AppFacts) -> Option<&str> {
+    facts.server_name.as_deref().filter(|_| facts.protocol != Some(AppProtocol::Dns))
 }
 
 impl Default for Parties {
@@ -33,6 +64,7 @@ impl Default for Parties {
             role: Role::Special,
             subscriber: (Address::UNSPECIFIED, 0),
             far_hash: 0,
+            asked: None,
         }
     }
 }
@@ -56,7 +88,22 @@ impl Summary {
             self.collectors.fetch(&CollectorKey { population, address });
             self.pairs.fetch(&PairKey { population, collector: address, subscriber });
             self.subscribers.fetch(&SubscriberKey { population, subscriber });
+            if up == Side::Orig {
+                parties.asked = rows.facts[i].as_deref().and_then(name_asked).map(Texts::id_of);
+            }
         }
         parties
+    }
+
+    /// Starts bringing near what lies behind what [`Self::look_ahead`] asked for.
+    pub(super) fn look_further(&self, parties: &Parties) {
+        let Role::Collect { population, subscriber: up } = parties.role else { return };
+        let address = parties.ends[up.other().index()];
+        if let Some(collector) = self.collectors.of(&CollectorKey { population, address }) {
+            collector.fetch_parts(parties.subscriber.1);
+        }
+        if let Some(domain) = parties.asked.and_then(|name| self.texts.domain_of(name)) {
+            self.domains.fetch(&DomainKey { population, domain });
+        }
     }
 }

@@ -14,7 +14,7 @@ use crate::population::identity::{Party, SubscriberIdentity};
 use crate::population::populations::PopulationIndex;
 use crate::population::sketch::Merge;
 use crate::population::span::Seen;
-use crate::population::texts::TextId;
+use crate::population::texts::{TextId, Texts};
 use crate::population::totals::count;
 use crate::population::zones::{Below, NO_DOMAIN, SampledName, Zone, ZoneKey};
 use crate::units::Address;
@@ -88,8 +88,9 @@ impl Summary {
         let (asker, client) = cx.identity.both(cx.populations.subscriber_of(lookup.client));
         let resolver = Party::of(lookup.resolver, cx.populations, cx.identity);
         let population = cx.populations.of(lookup.client);
+        let name = Texts::id_of(&lookup.name);
         if let Some(population) = population {
-            self.add_to_zone(lookup, population, (asker, client), resolver, cx);
+            self.add_to_zone((lookup, name), population, (asker, client), resolver, cx);
         }
         let summary = self.resolvers.entry(resolver, cx.limits.resolvers_max);
         summary.clients.add(client);
@@ -103,7 +104,7 @@ impl Summary {
         if lookup.answers.is_empty() {
             return;
         }
-        let Some((name, _)) = self.texts.add_name(&lookup.name, cx.limits.texts_max) else { return };
+        let Some((name, _)) = self.texts.add_name_under(name, &lookup.name, cx.limits.texts_max) else { return };
         for answer in &lookup.answers {
             let party = Party::of(*answer, cx.populations, cx.identity);
             let known = self.answers.entry(party, cx.limits.answers_max);
@@ -126,7 +127,7 @@ impl Summary {
     /// Files a message under the registrable domain that it asks for.
     fn add_to_zone<I: SubscriberIdentity>(
         &mut self,
-        lookup: &NameLookup,
+        (lookup, name): (&NameLookup, TextId),
         population: PopulationIndex,
         (asker, client): (Address, u64),
         resolver: Party,
@@ -151,8 +152,8 @@ impl Summary {
         summary.seen.merge(Seen::between(lookup.ts, lookup.ts));
         let below = Below::of(labels);
         if below.bytes > 0 {
-            let name = SampledName { bytes: below.bytes, form: below.form, asker, shared: false };
-            summary.names.add(TextId::of(&lookup.name).0, name);
+            let sampled = SampledName { bytes: below.bytes, form: below.form, asker, shared: false };
+            summary.names.add(name.0, sampled);
         }
         match lookup.rcode {
             None => count(&mut summary.queries, 1),

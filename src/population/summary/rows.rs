@@ -2,7 +2,7 @@
 //! In: columns, and a codeword for each row where there is a codebook. Out: counts in every table that a row concerns.
 //! Bounds: a full table makes room, see `table`. This runs once a row: no allocation but for new entries.
 
-use super::ahead::{Parties, ROWS_AHEAD};
+use super::ahead::{Parties, ROWS_AHEAD, fetch_facts, fetch_texts, name_asked};
 use super::{AddContext, Copies, Summary};
 use crate::flow::row::{ConnState, FlowColumns, SIZE_BINS};
 use crate::packet::facts::{AppFacts, AppProtocol, CertificateFacts};
@@ -64,11 +64,15 @@ impl Summary {
         let range = SlotRange::of(self.span, self.class);
         let fine = PaceRange::of(self.span, self.class);
         let mut ahead = [Parties::default(); ROWS_AHEAD];
+        fetch_facts(rows, 0..ROWS_AHEAD);
         for start in (0..rows.len()).step_by(ROWS_AHEAD) {
             let end = rows.len().min(start + ROWS_AHEAD);
+            fetch_texts(rows, start..end);
+            fetch_facts(rows, end..end + ROWS_AHEAD);
             for i in start..end {
                 ahead[i - start] = self.look_ahead(rows, i, cx);
             }
+            ahead[..end - start].iter().for_each(|parties| self.look_further(parties));
             for i in start..end {
                 self.add_row((rows, i), codewords.get(i).copied(), (&range, &fine), &ahead[i - start], cx);
             }
@@ -167,16 +171,15 @@ impl Summary {
         collector.sample.add(&moment);
         collector.series.add(volume, x.seen, range);
         collector.add(x, service, row.answered);
-        if let Some(facts) = &x.rows.facts[x.i]
-            && let Some(domain) = collector.add_facts(facts, x.up, &mut self.texts, cx.limits.texts_max)
-        {
-            let domain = self.domains.entry(DomainKey { population, domain }, cx.limits.domains_max);
-            domain.add(&row, service, address);
-        }
-        if x.up == Side::Orig
-            && let Some(facts) = &x.rows.facts[x.i]
-        {
-            self.add_server(facts, x, (address, subscriber, hash), cx);
+        if let Some(facts) = &x.rows.facts[x.i] {
+            let asked = collector.add_facts(facts, x.up, parties.asked, &mut self.texts, cx.limits.texts_max);
+            if let Some((_, domain)) = asked {
+                let domain = self.domains.entry(DomainKey { population, domain }, cx.limits.domains_max);
+                domain.add(&row, service, address);
+            }
+            if x.up == Side::Orig {
+                self.add_server(facts, asked, x, (address, subscriber, hash), cx);
+            }
         }
 
         let pair = self.pairs.entry(PairKey { population, collector: address, subscriber }, cx.limits.pairs_max);
@@ -215,10 +218,11 @@ impl Summary {
         }
     }
 
-    /// What the server of a TLS flow showed of itself.
+    /// What the server of a TLS flow showed of itself, asked for by a name and its domain.
     fn add_server<I: SubscriberIdentity>(
         &mut self,
         facts: &AppFacts,
+        asked: Option<(TextId, TextId)>,
         x: &Exchange<'_>,
         (address, subscriber, hash): (Address, Address, u64),
         cx: &mut AddContext<'_, I>,
@@ -233,8 +237,6 @@ impl Summary {
         if marks.iter().all(Option::is_none) {
             return;
         }
-        let texts_max = cx.limits.texts_max;
-        let domain = facts.server_name.as_deref().and_then(|name| self.texts.add_name(name, texts_max));
         let offers_13 = facts.ja4.as_deref().is_some_and(|ja4| ja4.get(1..3) == Some("13"));
         let subject = certificate.map(|shown| TextId::of(&shown.subject).0);
         let network = cx.identity.hash64(wide_network_of(address));
@@ -248,7 +250,7 @@ impl Summary {
             server.networks.add(network);
             server.addresses.add(address);
             server.seen.merge(x.seen);
-            if let Some((name, domain)) = domain {
+            if let Some((name, domain)) = asked {
                 server.domains.add(domain.0);
                 server.domain_sample.add(domain);
                 if matches!(mark, ServerMark::Sealed | ServerMark::Issuer) && offers_13 {
@@ -321,8 +323,15 @@ impl CollectorSummary {
         }
     }
 
-    /// Gives the registrable domain that the row asked the collector for.
-    fn add_facts(&mut self, facts: &AppFacts, up: Side, texts: &mut Texts, texts_max: usize) -> Option<TextId> {
+    /// Gives the name that the row asked the collector for, and its registrable domain; `asked` is that name's id.
+    fn add_facts(
+        &mut self,
+        facts: &AppFacts,
+        up: Side,
+        asked: Option<TextId>,
+        texts: &mut Texts,
+        texts_max: usize,
+    ) -> Option<(TextId, TextId)> {
         if let Some(protocol) = facts.protocol {
             self.apps.add(protocol);
         }
@@ -333,15 +342,11 @@ impl CollectorSummary {
         if up != Side::Orig {
             return None;
         }
-        let mut asked = None;
-        // A DNS query's name is what was asked, not whom.
-        if let Some(name) = facts.server_name.as_deref().filter(|_| facts.protocol != Some(AppProtocol::Dns))
-            && let Some((name, domain)) = texts.add_name(name, texts_max)
-        {
+        let asked = name_asked(facts).zip(asked).and_then(|(name, id)| texts.add_name_under(id, name, texts_max));
+        if let Some((name, domain)) = asked {
             count(&mut self.rows_named, 1);
             self.names.add(name);
             self.domains.add(domain);
-            asked = Some(domain);
         }
         if let Some(fingerprint) = facts.server_fingerprint {
             self.server_fingerprints.add(fingerprint);
