@@ -2,14 +2,20 @@
 //! In: parties outside that answer DNS, who asks them since when, and what each resolver says of each name. Out: a finding for
 //! each resolver that many turned to or that lies, and for names whose answers wander through networks that have nothing in
 //! common.
-//! What it weighs: how many ask it, and what share of the active; whether they asked the usual resolver before and no more
-//! (a hijacked router turns all at once and does not turn back, a person's own choice was made long ago); and lies: a bare
-//! address for a name that the usual resolver leads elsewhere, given for unrelated names.
+//! What it weighs: how many ask it, and what share of the active; whether it came into use while somebody was looking
+//! (`onset`) or its askers asked the usual resolver before and no more: a hijacked router turns, and many turn at once; a
+//! person's own choice was made long ago, for some devices of a home; and lies: a bare address for a name that the usual
+//! resolver leads elsewhere, given for unrelated names. A stranger that was always there tells no lies and is asked by homes
+//! that ask the usual one as well is said at `low`, however many chose it.
 //! Well-known public resolvers are named and left alone unless they lie: people choose them. Answers with an alias are left
 //! alone: a CDN answers by where one asks from. Without `resolvers` in the policy the one that most ask is the usual one.
 //! The trivial baseline that it must beat: subscribers of any resolver that is not listed.
 
+mod onset;
+
 use std::collections::{BTreeMap, BTreeSet};
+
+use onset::{Onset, Turned, Usual};
 
 use super::finding::{CollectorIdentity, Evidence, EvidenceValue, Finding, PopulationShare, Severity, Technique};
 use super::scene::Scene;
@@ -30,11 +36,18 @@ use crate::units::{Address, DurationNs};
 const USUAL_SHARE: f64 = 0.3;
 /// Askers of the most asked resolver from which on it stands for the usual one where no policy says.
 const USUAL_ASKERS_MIN: u64 = 5;
-/// A question to the old resolver this long after the first to the new one still counts as turning.
-const TURNING: DurationNs = DurationNs::from_secs(90);
-/// Share of a resolver's askers that turned to it, from which on it is one of those that were turned to.
-const TURNED_SHARE_MIN: f64 = 0.3;
-/// Flows to each of two resolvers before a subscriber can have turned.
+/// Share of the askers of a resolver that somebody chose who look as if they had turned to it: those of their devices that ask
+/// the usual one fell silent, or that one woke late. One in ten on tuning seeds.
+const LOOKS_TURNED: f64 = 0.15;
+/// Orders of magnitude of chance between which opinion turns. Of some resolvers that people chose in each capture, one looks
+/// like one in ten.
+const CHANCE_TURNS: (f64, f64) = (0.8, 2.8);
+/// The same for one of several resolvers that are judged together, and how far apart these may have come into use.
+const PART_CHANCE_MAX: f64 = 0.15;
+const BEGAN_TOGETHER: DurationNs = DurationNs::from_secs(900);
+/// What speaks for a stranger that the policy does not list, or that merely is not the most asked one.
+const STRANGE: [f64; 2] = [0.3, 0.2];
+/// Flows to a resolver before a subscriber counts as one that asks it alone.
 const FLOWS_MIN: u64 = 2;
 /// Names whose answers wander, from which on that is said; and from which on it is no accident.
 const WANDERING_MIN: usize = 2;
@@ -220,18 +233,16 @@ fn turned(scene: &Scene<'_>, population: PopulationIndex, answers: &Answers<'_>,
         // A public resolver asks from elsewhere, and a CDN answers it otherwise than the usual one.
         let (no_lie, sure_lie) = if party.is_public { (2.0, 8.0) } else { (0.0, 3.0) };
         let proof = ramp(party.lied() as f64, no_lie, sure_lie);
-        // What speaks: lies outright, else having turned, else not being the one that they are meant to ask.
-        let turning = ramp(party.turned_share(), 0.1, 0.5) * ramp(party.turned as f64, 0.0, 3.0);
-        let strangeness = if is_listed { 0.36 } else { 0.2 };
-        let strangeness = strangeness + 0.4 * ramp(share, 0.05, 0.2);
-        let behaviour = if party.is_public { 0.05 } else { strangeness.max(turning) };
+        let behaviour = party.behaviour(scene.coverage(population, party.only_it), is_listed);
         let wide = ramp(share, 0.0, 0.08).max(proof);
         let many = log_ramp(askers as f64, 1.0, 10.0).max(proof);
-        let (turned, lied) = (party.turned as f64, party.lied() as f64);
+        let (turned, lied) = (party.turned.turned as f64, party.lied() as f64);
+        let late = party.onset.map_or(1.0, |onset| onset.chance);
         let reasons = vec![
             Reason::number("askers", askers as f64, "subscribers", many, 0.2).beside(Some((median, median))),
             Reason::number("share_of_active", share, "ratio", wide, 0.2),
-            Reason::number("subscribers_turned", turned, "subscribers", behaviour.max(proof), 0.4),
+            Reason::number("chance_of_late_start", late, "probability", behaviour.max(proof), 0.2),
+            Reason::number("subscribers_turned", turned, "subscribers", behaviour.max(proof), 0.2),
             Reason::number("domains_led_elsewhere", lied, "domains", proof.max(behaviour), 0.2),
         ];
         let (score, evidence) = weigh(reasons);
@@ -242,7 +253,7 @@ fn turned(scene: &Scene<'_>, population: PopulationIndex, answers: &Answers<'_>,
         let finding = told(scene, population, &party);
         if severity < Some(Severity::Medium) {
             let key = (population, finding.collector.collector_key.as_str());
-            scene.doubt(Technique::DnsHijack, key, finding.packets, score);
+            scene.doubt_since(Technique::DnsHijack, key, finding.packets, score, finding.start);
         }
         let Some(severity) = severity else { continue };
         findings.push(Finding { severity, score, p_value, evidence, ..finding });
@@ -253,7 +264,10 @@ fn turned(scene: &Scene<'_>, population: PopulationIndex, answers: &Answers<'_>,
 struct Party53<'a> {
     resolvers: Vec<&'a Resolver<'a>>,
     askers: u64,
-    turned: u64,
+    turned: Turned,
+    /// Askers that never asked a usual one.
+    only_it: u64,
+    onset: Option<Onset>,
     lies: BTreeMap<Address, BTreeSet<&'a str>>,
     is_public: bool,
 }
@@ -266,13 +280,34 @@ impl<'a> Party53<'a> {
         usual: &BTreeSet<Address>,
         answers: &'a Answers<'_>,
     ) -> Self {
-        Self {
+        let mut party = Self {
             resolvers: vec![resolver],
             askers: resolver.one.subscribers.count(),
-            turned: turned_to(scene, population, resolver.address, usual),
+            turned: Turned::default(),
+            only_it: 0,
+            onset: Onset::of(scene, population, resolver.address, usual),
             lies: answers.lies(resolver.address),
             is_public: is_public(resolver.address),
+        };
+        for (key, pair) in scene.pairs_of(population, resolver.address) {
+            match Usual::of(scene, population, usual, key.subscriber) {
+                Some(usual) => party.turned = party.turned.and(Turned::of(scene, pair, &usual)),
+                None => party.only_it += u64::from(pair.totals.flows >= FLOWS_MIN),
+            }
         }
+        party
+    }
+
+    /// How much what its askers did speaks, 0 to 1: having turned, or being asked since just now, else not being the one
+    /// that they are meant to ask, and by those who ask it alone rather than for some of their devices.
+    fn behaviour(&self, share_of_only_it: f64, is_listed: bool) -> f64 {
+        if self.is_public {
+            return 0.05;
+        }
+        let rare = |chance: f64| ramp(-chance.max(1e-12).log10(), CHANCE_TURNS.0, CHANCE_TURNS.1);
+        let onset = self.onset.map_or(0.0, |onset| rare(onset.chance));
+        let strange = STRANGE[usize::from(!is_listed)] + 0.4 * ramp(share_of_only_it, 0.05, 0.2);
+        onset.max(rare(self.turned.chance(LOOKS_TURNED))).max(strange)
     }
 
     /// Domains that are led to an address together with others.
@@ -280,52 +315,43 @@ impl<'a> Party53<'a> {
         self.lies.values().map(BTreeSet::len).filter(|domains| *domains >= 2).sum()
     }
 
-    fn turned_share(&self) -> f64 {
-        self.turned as f64 / self.askers.max(1) as f64
+    /// Whether it may be one of several to which homes were turned.
+    fn is_part(&self) -> bool {
+        let late = self.onset.is_some_and(|onset| onset.chance <= PART_CHANCE_MAX);
+        !self.is_public && (late || self.turned.chance(LOOKS_TURNED) <= PART_CHANCE_MAX)
+    }
+
+    /// Whether both came into use at once.
+    fn began_with(&self, other: &Self) -> bool {
+        let (Some(a), Some(b)) = (self.onset, other.onset) else { return false };
+        a.began.since(b.began).max(b.began.since(a.began)) <= BEGAN_TOGETHER
+    }
+
+    fn join(&mut self, other: Self) {
+        let Self { resolvers, askers, turned, only_it, onset, lies, is_public: _ } = other;
+        self.resolvers.extend(resolvers);
+        self.askers += askers;
+        self.turned = self.turned.and(turned);
+        self.only_it += only_it;
+        self.onset = self.onset.zip(onset).map(|(a, b)| a.and(b)).or(self.onset).or(onset);
+        for (address, domains) in lies {
+            self.lies.entry(address).or_default().extend(domains);
+        }
+        self.resolvers.sort_by_key(|resolver| resolver.address);
     }
 }
 
-/// Resolvers to which subscribers turned in the same span are one party's: nobody's own choice falls together with others'.
+/// Resolvers that came into use at the same time are one party's: nobody's own choice falls together with others'.
 fn together(parties: Vec<Party53<'_>>) -> Vec<Party53<'_>> {
-    let (mut turned_to, mut apart): (Vec<_>, Vec<_>) =
-        parties.into_iter().partition(|party| !party.is_public && party.turned_share() >= TURNED_SHARE_MIN);
-    if let Some(mut first) = turned_to.pop() {
-        for party in turned_to {
-            first.resolvers.extend(party.resolvers);
-            first.askers += party.askers;
-            first.turned += party.turned;
-            for (address, domains) in party.lies {
-                first.lies.entry(address).or_default().extend(domains);
-            }
+    let (parts, mut apart): (Vec<_>, Vec<_>) = parties.into_iter().partition(Party53::is_part);
+    let first_alone = apart.len();
+    for party in parts {
+        match apart[first_alone..].iter_mut().find(|known| known.began_with(&party)) {
+            Some(known) => known.join(party),
+            None => apart.push(party),
         }
-        first.resolvers.sort_by_key(|resolver| resolver.address);
-        apart.push(first);
     }
     apart
-}
-
-/// How many subscribers asked a usual resolver before, and this one since.
-fn turned_to(scene: &Scene<'_>, population: PopulationIndex, resolver: Address, usual: &BTreeSet<Address>) -> u64 {
-    let mut turned = 0;
-    for (key, pair) in scene.pairs_of(population, resolver) {
-        let mut before: Option<Seen> = None;
-        let mut flows = 0;
-        for address in usual {
-            let pairs = scene.pairs_of(population, *address);
-            if let Ok(at) = pairs.binary_search_by(|(other, _)| other.subscriber.cmp(&key.subscriber)) {
-                let known = pairs[at].1;
-                flows += known.totals.flows;
-                let seen = before.get_or_insert(known.seen);
-                seen.last = seen.last.max(known.seen.last);
-                seen.first = seen.first.min(known.seen.first);
-            }
-        }
-        let is_before = before.is_some_and(|usual| {
-            usual.first < pair.seen.first && usual.last <= pair.seen.first.after(TURNING) && usual.last < pair.seen.last
-        });
-        turned += u64::from(is_before && flows >= FLOWS_MIN && pair.totals.flows >= FLOWS_MIN);
-    }
-    turned
 }
 
 /// Whether people are known to choose this resolver.
@@ -349,10 +375,18 @@ fn told(scene: &Scene<'_>, population: PopulationIndex, party: &Party53<'_>) -> 
     sample.sort_unstable();
     sample.dedup();
     sample.truncate(5);
-    let change = match party.turned {
+    let mut change = match party.turned.turned {
         0 => String::new(),
         all => format!(" Of these {all} asked the usual resolver before, and have not since."),
     };
+    if let Some(onset) = party.onset.filter(|onset| onset.chance <= PART_CHANCE_MAX) {
+        change += &format!(
+            " Nobody asked it before this began, though {} of them asked the usual one then: had they always asked it as \
+             often as since, that would happen once in {:.0} times.",
+            onset.askers_before,
+            (1.0 / onset.chance).min(1e6),
+        );
+    }
     let lie = party.lies.iter().filter(|(_, domains)| domains.len() >= 2).max_by_key(|(_, domains)| domains.len());
     let lie = lie.map_or(String::new(), |(address, domains)| {
         let shown: Vec<&str> = domains.iter().take(3).copied().collect();

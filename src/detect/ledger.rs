@@ -85,6 +85,8 @@ struct Record {
 #[derive(Clone, Copy, Debug)]
 struct Claim {
     span: Span,
+    /// First packet of what was claimed.
+    start: TimestampNs,
     packets: u64,
     severity: Severity,
     score: f64,
@@ -211,14 +213,17 @@ impl Record {
 
 impl Claim {
     fn of(finding: &Finding, look: &Look) -> Option<Self> {
-        let Finding { severity, score, p_value, packets, .. } = *finding;
-        let claim = Self { span: look.span, packets, severity, score, p_value, repeated: 0, unrepeated: 0 };
+        let Finding { severity, score, p_value, packets, start, .. } = *finding;
+        let claim = Self { span: look.span, start, packets, severity, score, p_value, repeated: 0, unrepeated: 0 };
         (severity >= Severity::Medium).then_some(claim)
     }
 
     /// Whether the look knows better: it holds the claim's stretch and saw clearly more, or is one of several whole hours in
     /// which as much was seen and the same could not be said.
     fn is_outdone(&mut self, doubt: &Doubt, look: &Look) -> bool {
+        if doubt.since.is_some_and(|since| since >= self.start) {
+            return false;
+        }
         let (known, seen) = (self.packets as f64, doubt.packets as f64);
         let holds = look.span.start <= self.span.start && self.span.end <= look.span.end && look.span != self.span;
         if holds {

@@ -5,7 +5,7 @@
 
 use super::finding::Technique;
 use crate::population::Span;
-use crate::units::DurationNs;
+use crate::units::{DurationNs, TimestampNs};
 
 /// One round of all detectors over one stretch.
 #[derive(Clone, Debug)]
@@ -33,4 +33,6 @@ pub struct Doubt {
     pub length: DurationNs,
     /// 0 to 1, by the same reasons as the claim's.
     pub score: f64,
+    /// Where the claim is that the party came into use: since when it was in use as far as this look saw.
+    pub since: Option<TimestampNs>,
 }

@@ -18,7 +18,7 @@ use crate::population::places::Places;
 use crate::population::profile::{PROFILE_LEN, ProfileContext, profile_of};
 use crate::population::texts::TextId;
 use crate::population::{PairKey, PairSummary, PopulationIndex, Populations, Summary};
-use crate::units::Address;
+use crate::units::{Address, TimestampNs};
 
 /// Names shown of one collector.
 const NAMES_SHOWN: usize = 8;
@@ -107,7 +107,31 @@ impl<'a> Scene<'a> {
 
     /// Notes that a party (its key, its packets in this span) was measured and does not come to `medium`: of account where it
     /// did before.
-    pub fn doubt(&self, technique: Technique, (population, key): (PopulationIndex, &str), packets: u64, score: f64) {
+    pub fn doubt(&self, technique: Technique, party: (PopulationIndex, &str), packets: u64, score: f64) {
+        self.note(technique, party, packets, score, None);
+    }
+
+    /// The same where what was claimed is that the party came into use: only a look that saw it in use before the claim
+    /// began knows better, for after that nothing tells it from one that was always there.
+    pub fn doubt_since(
+        &self,
+        technique: Technique,
+        party: (PopulationIndex, &str),
+        packets: u64,
+        score: f64,
+        since: TimestampNs,
+    ) {
+        self.note(technique, party, packets, score, Some(since));
+    }
+
+    fn note(
+        &self,
+        technique: Technique,
+        (population, key): (PopulationIndex, &str),
+        packets: u64,
+        score: f64,
+        since: Option<TimestampNs>,
+    ) {
         if self.claimed.is_empty() || !self.claimed.contains(&(technique, key.to_owned())) {
             return;
         }
@@ -119,6 +143,7 @@ impl<'a> Scene<'a> {
             packets,
             length: self.summary.span().length(),
             score,
+            since,
         });
     }
 

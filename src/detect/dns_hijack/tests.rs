@@ -63,6 +63,7 @@ fn found_beside(asked: &[Asked], served: &[[u8; 4]]) -> Vec<Finding> {
     }
     summary.add_rows(&rows, &[], &mut cx);
     summary.add_observations(&observations, &mut cx);
+    summary.rollup(crate::population::SpanClass::Hour);
     let places = Places::default();
     let mut findings = Vec::new();
     detect(&Scene::new(&summary, &populations, &places, None), &mut findings);
@@ -94,6 +95,14 @@ fn resolvers_that_are_not_theirs() {
         }
         asked
     };
+    // A third of the homes asks a stranger since just now; and the devices that have a resolver of their own go on.
+    let late = |count: u8, second: u64| -> Vec<Asked> {
+        let mut asked = usual(0, &[10, 300, 600, 900, 1_200, 1_800, 2_400, 3_000]);
+        for client in 0..count {
+            asked.extend([second, 2_700, 3_100].map(|second| (client, STRANGER, second, "www.a.example", HERE)));
+        }
+        asked
+    };
     let mut lying = chosen(4, STRANGER);
     for (name, second) in [("www.b.example", 50), ("www.c.example", 60), ("www.d.example", 70)] {
         lying.extend([(30, THEIRS, second, name, HERE), (1, STRANGER, second, name, LURE)]);
@@ -102,10 +111,12 @@ fn resolvers_that_are_not_theirs() {
     let mut placed = lying.clone();
     placed.push((31, THEIRS, 90, "www.z.example", LURE));
     let table = [
-        ("it stands where others lead as well", placed, Some(Severity::Low)),
+        ("it stands where others lead as well", placed, None),
         ("all ask theirs", usual(0, &[10, 900]), None),
         ("turned at once", turned(8, &[STRANGER]), Some(Severity::High)),
         ("turned to two", turned(8, &[STRANGER, SECOND]), Some(Severity::High)),
+        ("turned, and asked beside the usual one", late(10, 2_000), Some(Severity::High)),
+        ("chosen by many long ago", late(13, 20), Some(Severity::Low)),
         ("one's own choice", chosen(2, STRANGER), None),
         ("a public one", chosen(10, [9, 9, 9, 9]), None),
         ("it lies", lying, Some(Severity::High)),

@@ -96,6 +96,19 @@ fn doubt(packets: u64) -> Doubt {
         packets,
         length: crate::units::DurationNs::from_secs(3_600),
         score: 0.3,
+        since: None,
+    }
+}
+
+#[test]
+fn that_a_party_came_into_use_is_doubted_only_by_who_saw_it_before() {
+    for (since, wanted) in [(0, Severity::Low), (1, Severity::Medium), (2, Severity::Medium)] {
+        let mut ledger = Ledger::default();
+        let claim = finding(Technique::PopulationFanIn, "a", &[1], Severity::Medium, 20);
+        ledger.absorb(vec![Finding { packets: 10, start: TimestampNs(1), ..claim }], &look(0, 60, Vec::new()));
+        let doubt = Doubt { since: Some(TimestampNs(since)), ..doubt(90) };
+        ledger.absorb(Vec::new(), &look(0, 1_440, vec![doubt]));
+        assert_eq!(ledger.told()[0].severity, wanted, "in use since {since}");
     }
 }
 
