@@ -11,11 +11,17 @@
 //! alone: a CDN answers by where one asks from. Without `resolvers` in the policy the one that most ask is the usual one.
 //! The trivial baseline that it must beat: subscribers of any resolver that is not listed.
 
+mod error_pages;
 mod onset;
+mod public;
+mod wandering;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use error_pages::rewritten;
 use onset::{Onset, Turned, Usual};
+use public::is_public;
+use wandering::wandering;
 
 use super::finding::{CollectorIdentity, Evidence, EvidenceValue, Finding, PopulationShare, Severity, Technique};
 use super::scene::Scene;
@@ -49,77 +55,6 @@ const BEGAN_TOGETHER: DurationNs = DurationNs::from_secs(900);
 const STRANGE: [f64; 2] = [0.3, 0.2];
 /// Flows to a resolver before a subscriber counts as one that asks it alone.
 const FLOWS_MIN: u64 = 2;
-/// Names whose answers wander, from which on that is said; and from which on it is no accident.
-const WANDERING_MIN: usize = 2;
-const WANDERING_SURE: usize = 4;
-/// Unrelated domains that a network is answered for, bare, before it may be a forger's.
-const POOLED_MIN: usize = 3;
-/// Bytes down a row, headers included, from which on a party has served something: a refused handshake has a few hundred.
-const SERVED_BYTES_MIN: u64 = 1_000;
-/// Names shown.
-const NAMES_SHOWN: usize = 8;
-
-/// Public resolvers that people choose, by their networks (/24 or /48): operators' own documentation, 2026.
-const PUBLIC_V4: [[u8; 3]; 34] = [
-    [1, 0, 0],
-    [1, 1, 1],
-    [4, 2, 2],
-    [8, 8, 4],
-    [8, 8, 8],
-    [8, 20, 247],
-    [8, 26, 56],
-    [9, 9, 9],
-    [45, 11, 45],
-    [45, 90, 28],
-    [45, 90, 30],
-    [64, 6, 64],
-    [64, 6, 65],
-    [74, 82, 42],
-    [76, 76, 2],
-    [76, 76, 10],
-    [77, 88, 8],
-    [80, 80, 80],
-    [84, 200, 69],
-    [84, 200, 70],
-    [86, 54, 11],
-    [94, 140, 14],
-    [94, 140, 15],
-    [114, 114, 114],
-    [114, 114, 115],
-    [119, 29, 29],
-    [149, 112, 112],
-    [185, 222, 222],
-    [185, 228, 168],
-    [185, 228, 169],
-    [193, 110, 81],
-    [194, 242, 2],
-    [208, 67, 220],
-    [208, 67, 222],
-];
-/// The same for IPv6, by /32: Google, Cloudflare, Quad9, OpenDNS, AdGuard.
-const PUBLIC_V6: [[u8; 4]; 5] = [
-    [0x20, 0x01, 0x48, 0x60],
-    [0x26, 0x06, 0x47, 0x00],
-    [0x26, 0x20, 0x00, 0xfe],
-    [0x26, 0x20, 0x01, 0x19],
-    [0x2a, 0x10, 0x50, 0xc0],
-];
-
-/// Where providers send those who mistype a name, instead of saying that there is none.
-const ERROR_PAGES: [&str; 12] = [
-    "searchguide.level3.com",
-    "search.dnsassist.verizon.net",
-    "dnserrorassist.att.net",
-    "finder.cox.net",
-    "searchassist.verizon.com",
-    "dnssearch.rr.com",
-    "search.centurylink.com",
-    "www.dnsrsearch.com",
-    "search5.comcast.com",
-    "navigationshilfe1.t-online.de",
-    "www.barefruit.co.uk",
-    "domainnotfound.optimum.net",
-];
 
 /// See the file's header.
 pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
@@ -237,7 +172,7 @@ fn turned(scene: &Scene<'_>, population: PopulationIndex, answers: &Answers<'_>,
         let wide = ramp(share, 0.0, 0.08).max(proof);
         let many = log_ramp(askers as f64, 1.0, 10.0).max(proof);
         let (turned, lied) = (party.turned.turned as f64, party.lied() as f64);
-        let late = party.onset.map_or(1.0, |onset| onset.chance);
+        let late = party.onset.map_or(1.0, Onset::chance_of_many);
         let reasons = vec![
             Reason::number("askers", askers as f64, "subscribers", many, 0.2).beside(Some((median, median))),
             Reason::number("share_of_active", share, "ratio", wide, 0.2),
@@ -305,7 +240,7 @@ impl<'a> Party53<'a> {
             return 0.05;
         }
         let rare = |chance: f64| ramp(-chance.max(1e-12).log10(), CHANCE_TURNS.0, CHANCE_TURNS.1);
-        let onset = self.onset.map_or(0.0, |onset| rare(onset.chance));
+        let onset = self.onset.map_or(0.0, |onset| rare(onset.chance_of_many()));
         let strange = STRANGE[usize::from(!is_listed)] + 0.4 * ramp(share_of_only_it, 0.05, 0.2);
         onset.max(rare(self.turned.chance(LOOKS_TURNED))).max(strange)
     }
@@ -354,14 +289,6 @@ fn together(parties: Vec<Party53<'_>>) -> Vec<Party53<'_>> {
     apart
 }
 
-/// Whether people are known to choose this resolver.
-fn is_public(address: Address) -> bool {
-    match address.as_v4() {
-        Some([a, b, c, _]) => PUBLIC_V4.contains(&[a, b, c]),
-        None => PUBLIC_V6.iter().any(|prefix| address.0.starts_with(prefix)),
-    }
-}
-
 fn told(scene: &Scene<'_>, population: PopulationIndex, party: &Party53<'_>) -> Finding {
     let addresses: Vec<Address> = party.resolvers.iter().map(|resolver| resolver.address).collect();
     let names = scene.names_of(&addresses);
@@ -379,12 +306,12 @@ fn told(scene: &Scene<'_>, population: PopulationIndex, party: &Party53<'_>) -> 
         0 => String::new(),
         all => format!(" Of these {all} asked the usual resolver before, and have not since."),
     };
-    if let Some(onset) = party.onset.filter(|onset| onset.chance <= PART_CHANCE_MAX) {
+    if let Some(onset) = party.onset.filter(|onset| onset.chance_of_many() <= PART_CHANCE_MAX) {
         change += &format!(
             " Nobody asked it before this began, though {} of them asked the usual one then: had they always asked it as \
              often as since, that would happen once in {:.0} times.",
             onset.askers_before,
-            (1.0 / onset.chance).min(1e6),
+            (1.0 / onset.chance_of_many()).min(1e6),
         );
     }
     let lie = party.lies.iter().filter(|(_, domains)| domains.len() >= 2).max_by_key(|(_, domains)| domains.len());
@@ -430,158 +357,9 @@ fn told(scene: &Scene<'_>, population: PopulationIndex, party: &Party53<'_>) -> 
     }
 }
 
-/// Names whose bare answers lie in networks that have nothing in common, in networks that are answered for other names too:
-/// a forger draws from a small pool, whatever is asked.
-fn wandering<'a>(scene: &Scene<'a>, population: PopulationIndex, answers: &Answers<'a>, findings: &mut Vec<Finding>) {
-    let bare = |answered: &Answered| -> Vec<(Party, Address)> {
-        let given = answered.given.iter().filter(|given| given.bearing == Bearing::Bare);
-        given.map(|given| (given.resolver, Party::shown(&given.address))).collect()
-    };
-    // Nothing but bare answers: a name that also has an alias or several addresses is served from many places. And in two
-    // networks at least: where too few names are, no name's domain need be told.
-    let wanderer = |(name, answered): &(&'a str, &Answered)| {
-        let given = bare(answered);
-        let first = given.iter().find_map(|(_, address)| address.as_v4());
-        let is_spread =
-            given.iter().any(|(_, address)| address.as_v4().is_some_and(|[a, ..]| first.is_some_and(|[b, ..]| a != b)));
-        (given.len() == answered.given.len() && is_spread).then_some((*name, given))
-    };
-    let candidates: Vec<(&str, Vec<(Party, Address)>)> = answers.names.iter().filter_map(wanderer).collect();
-    if candidates.len() < WANDERING_MIN {
-        return;
-    }
-    let mut tenants: BTreeMap<Address, BTreeSet<&str>> = BTreeMap::new();
-    for (name, answered) in &answers.names {
-        let Zone::Domain(domain, _) = Zone::of(name) else { continue };
-        for (_, address) in bare(answered) {
-            tenants.entry(network_of(address)).or_default().insert(domain);
-        }
-    }
-    let mut names: Vec<&str> = Vec::new();
-    let mut parties: BTreeSet<Party> = BTreeSet::new();
-    let mut pool: BTreeSet<Address> = BTreeSet::new();
-    for (name, given) in candidates {
-        if !wanders(&given, &tenants, |address| is_served(scene, population, address)) {
-            continue;
-        }
-        names.push(name);
-        parties.extend(given.iter().map(|(resolver, _)| *resolver));
-        pool.extend(given.iter().map(|(_, address)| *address));
-    }
-    if names.len() < WANDERING_MIN {
-        return;
-    }
-    let (severity, score) = match names.len() {
-        WANDERING_SURE.. => (Severity::Medium, 0.7),
-        _ => (Severity::Low, 0.5),
-    };
-    let addresses: Vec<Address> = parties.iter().map(Party::shown).collect();
-    let shown = names.iter().take(NAMES_SHOWN).copied().collect::<Vec<_>>().join(", ");
-    let askers = answers_askers(scene, population, &addresses);
-    findings.push(Finding {
-        severity,
-        score,
-        p_value: 0.02,
-        evidence: vec![
-            number("names_wandering", names.len() as f64, "names", 0.6),
-            number("addresses_in_pool", pool.len() as f64, "addresses", 0.2),
-            words::evidence("names", EvidenceValue::Text(shown), "", 0.2),
-        ],
-        headline: format!("{} are answered with addresses that cannot all be theirs", words::counted(names.len() as u64, "name")),
-        explanation: format!(
-            "For {} the answers name one address at a time, in networks that have nothing in common, and the same \
-             networks are answered for unrelated names. No service moves like that: somebody between the resolver and the \
-             name servers, or the resolver itself, forges answers for chosen names. Compare them with answers over an \
-             encrypted resolver; DNSSEC validation at the resolver makes such answers fail.",
-            words::counted(names.len() as u64, "name"),
-        ),
-        flows: names.len() as u64,
-        ..blank(
-            scene,
-            population,
-            CollectorIdentity { collector_key: "wandering answers".to_owned(), addresses, ..Default::default() },
-            PopulationShare { subscribers: askers, ..PopulationShare::default() },
-            scene.summary.seen,
-        )
-    });
-}
-
-/// Whether the population was served at an address: what answers there keeps what the name promised, as a CDN's node does
-/// that many unrelated names share. A forger's pool is of strangers' addresses, where nothing answers or nothing useful.
-fn is_served(scene: &Scene<'_>, population: PopulationIndex, address: Address) -> bool {
-    let is_it = |one: &CollectorSummary| {
-        let asked = one.totals.rows;
-        one.rows_answered * 2 > asked && one.totals.bytes_down() / asked.max(1) >= SERVED_BYTES_MIN
-    };
-    scene.collector(population, address).is_some_and(is_it)
-}
-
-/// Whether a name's answers lie in networks with nothing in common, one of which is answered for unrelated names and serves
-/// nobody. Two networks of one owner have the same tenants.
-fn wanders(
-    given: &[(Party, Address)],
-    tenants: &BTreeMap<Address, BTreeSet<&str>>,
-    is_served: impl Fn(Address) -> bool,
-) -> bool {
-    let first = |network: &Address| network.as_v4().map(|octets| octets[0]);
-    let networks: BTreeSet<Address> =
-        given.iter().map(|(_, address)| network_of(*address)).filter(Address::is_v4).collect();
-    let of = |network: &Address| tenants.get(network);
-    let is_pooled = |network: &Address| of(network).is_some_and(|domains| domains.len() >= POOLED_MIN);
-    let is_one_owner = |a: &Address, b: &Address| {
-        let (Some(a), Some(b)) = (of(a), of(b)) else { return false };
-        let common = a.intersection(b).count();
-        common >= 2 && common * 3 > 2 * a.len().max(b.len())
-    };
-    let apart = |a: &Address| networks.iter().any(|b| first(a) != first(b) && !is_one_owner(a, b));
-    let related = |a: &Address| networks.iter().any(|b| first(a) != first(b) && is_one_owner(a, b));
-    let is_empty =
-        |network: &Address| !given.iter().any(|(_, address)| network_of(*address) == *network && is_served(*address));
-    let is_forged = |network: &Address| is_pooled(network) && apart(network) && is_empty(network);
-    networks.iter().any(is_forged) && !networks.iter().any(related)
-}
-
 fn answers_askers(scene: &Scene<'_>, population: PopulationIndex, resolvers: &[Address]) -> u64 {
     let of = |address: &Address| scene.collector(population, *address).map_or(1, |one| one.subscribers.count());
     resolvers.iter().map(of).max().unwrap_or(1)
-}
-
-/// Questions for a provider's page for mistyped names: its resolver answers where there is no name.
-fn rewritten(scene: &Scene<'_>, population: PopulationIndex, findings: &mut Vec<Finding>) {
-    for (key, answered) in scene.summary.answered.sorted() {
-        let Some(page) = scene.summary.texts.of(key.name).filter(|name| ERROR_PAGES.contains(name)) else { continue };
-        if key.population != population {
-            continue;
-        }
-        let parties: BTreeSet<Party> = answered.given.iter().map(|given| given.resolver).collect();
-        let addresses: Vec<Address> = parties.iter().map(Party::shown).collect();
-        let askers = answers_askers(scene, population, &addresses);
-        findings.push(Finding {
-            severity: Severity::Low,
-            score: 0.45,
-            p_value: 0.2,
-            evidence: vec![number("answers_of_error_page", answered.responses as f64, "responses", 1.0)],
-            headline: format!("Names that do not exist lead to {page}"),
-            explanation: format!(
-                "Somebody was led to {page}, the page of a provider whose resolver answers with an address of its own where \
-                 a name does not exist. Mail, search suffixes and security checks that rely on that answer go astray, and \
-                 the provider sees every mistyped name. Use a resolver that says so when a name does not exist."
-            ),
-            flows: answered.responses,
-            ..blank(
-                scene,
-                population,
-                CollectorIdentity {
-                    collector_key: format!("error page:{page}"),
-                    addresses,
-                    names: vec![page.to_owned()],
-                    ..Default::default()
-                },
-                PopulationShare { subscribers: askers, ..PopulationShare::default() },
-                scene.summary.seen,
-            )
-        });
-    }
 }
 
 /// What every finding of this technique has.

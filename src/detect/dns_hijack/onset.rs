@@ -21,6 +21,8 @@ const SLOTS_COUNTED_DAY: u32 = 1;
 /// Slots before the first question from which on there was a before: in the first minutes everything is new.
 const BEFORE_MIN_HOUR: u32 = 5;
 const BEFORE_MIN_DAY: u32 = 2;
+/// Askers that must have asked before: fewer may have woken late together by chance.
+const ASKERS_BEFORE_MIN: u64 = 5;
 /// How unlikely one asker's own late beginning is from which on it counts as having turned that day, and the slots counted then.
 const LATE_CHANCE: f64 = 0.15;
 const LATE_SLOTS: u32 = 3;
@@ -106,6 +108,11 @@ impl Onset {
             chance *= of_asker.max(ASKER_CHANCE_MIN);
         }
         (askers_before > 0).then_some(Self { began, askers_before, chance })
+    }
+
+    /// How likely so late a beginning is; certain where too few had asked before.
+    pub(super) fn chance_of_many(self) -> f64 {
+        if self.askers_before >= ASKERS_BEFORE_MIN { self.chance } else { 1.0 }
     }
 
     /// Two resolvers that are one party's.
