@@ -4,6 +4,7 @@
 //! What it weighs: how much, against what other subscribers send to any one party; how one-sided (producer-consumer ratio,
 //! Bullard and Gerth 2014); how few others send to that party; how much of all that the host sends goes there (a peer of a
 //! file-sharing swarm sends to hundreds); who began the flows (a server that is asked is no thief).
+//! A single stream that stood hours ago and still stands is said at `low`: nothing shows that it is new.
 //! The trivial baseline that it must beat: plain bytes out.
 
 mod scattered;
@@ -39,6 +40,12 @@ const PEERS_KNOWN_AFTER: DurationNs = DurationNs::from_secs(900);
 const PEER_BYTES_UP_MIN: u64 = 64 << 10;
 /// How much more than the largest of its peers a host sends before it stands out of them.
 const OVER_PEERS: f64 = 2.0;
+/// How long a stream that stood when the looking began must have been looked at, and how near to its ends it must reach, to be
+/// a habit (a camera's, a sensor's) rather than something that is carried off.
+const STANDING_AFTER: DurationNs = DurationNs::from_secs(6 * 3_600);
+const STANDING_NEAR: DurationNs = DurationNs::from_secs(900);
+/// The most that such a stream scores: what it always was, only its owner knows.
+const STANDING_SCORE_MAX: f64 = 0.55;
 /// Peers that mainly upload from which on a party is a service: two hosts that send to one may be two thefts.
 const UPLOADERS_MIN: usize = 2;
 
@@ -197,9 +204,15 @@ fn judge(scene: &Scene<'_>, group: &Group<'_>, subscriber: Address, sent: Sent, 
         Reason::number("begun_by_collector_share", by_collector, "ratio", ramp(by_collector, 0.9, 0.3), 0.1),
     ];
     let (score, evidence) = weigh(reasons);
+    let is_standing = is_standing(scene, group, subscriber, sent);
+    let score = if is_standing { score.min(STANDING_SCORE_MAX) } else { score };
     let p_value = bulk.p_value(up);
     let severity = severity_of(score, p_value)?;
-    Some(Finding { score, p_value, evidence, ..described(scene, group, subscriber, sent, severity, usual) })
+    let mut finding = described(scene, group, subscriber, sent, severity, usual);
+    if is_standing {
+        finding.explanation += " It is one stream that stood when this began and when it ended, as a camera's does: nothing here shows that it is new.";
+    }
+    Some(Finding { score, p_value, evidence, ..finding })
 }
 
 /// What one subscriber may send one party, whatever the bulk is, where so much time was looked at.
@@ -274,6 +287,15 @@ fn described(
         app_proto: app_of(whole),
         ..Finding::blank(Technique::BulkExfiltration, collector, share, seen)
     }
+}
+
+/// Whether it is one flow to each address that was there when the span began and when it ended, hours later.
+fn is_standing(scene: &Scene<'_>, group: &Group<'_>, subscriber: Address, sent: Sent) -> bool {
+    let (span, seen) = (scene.summary.span(), span_of(scene, group, subscriber));
+    sent.flows <= group.of.addresses.len() as u64
+        && span.length() >= STANDING_AFTER
+        && seen.first.since(span.start) <= STANDING_NEAR
+        && span.end.since(seen.last) <= STANDING_NEAR
 }
 
 /// First and last packet between the host and the group.

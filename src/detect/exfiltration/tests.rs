@@ -104,3 +104,34 @@ fn who_may_have_it_is_no_stranger_among_others() {
         assert_eq!(found >= Some(Severity::Medium), wanted, "{allowed} of 8 registered: {found:?}");
     }
 }
+
+#[test]
+fn a_stream_that_always_stood_is_a_habit() {
+    use crate::population::summary::tests::TurnedOver;
+    use crate::population::{AddContext, Span, Summary};
+    let start = TimestampNs(1_699_977_600_000_000_000);
+    let at = |hours: f64| start.after(DurationNs((hours * 3_600e9) as u64));
+    // When the one flow begins and ends, hours of eight; whether it is several.
+    let table = [
+        ("from before to after", 0.1, 7.9, 1, Some(Severity::Low)),
+        ("it came after an hour", 1.0, 7.9, 1, Some(Severity::Medium)),
+        ("it ended", 0.1, 6.0, 1, Some(Severity::Medium)),
+        ("call after call", 0.1, 7.9, 40, Some(Severity::Medium)),
+    ];
+    for (name, from, to, flows, wanted) in table {
+        let (populations, limits) = (populations(), SummaryLimits::default());
+        let mut rows = crate::flow::row::FlowColumns::default();
+        for n in 0..flows {
+            let mut one = upload(100, Address::v4([203, 0, 113, 7]), 60 / flows, 0);
+            let step = (to - from) / flows as f64;
+            (one.ts_first, one.ts_last) = (at(from + n as f64 * step), at(from + (n + 1) as f64 * step));
+            rows.push(one);
+        }
+        let mut summary = Summary::new(Span::new(start, at(8.0)));
+        let mut cx = AddContext { populations: &populations, identity: &mut TurnedOver(1), limits: &limits };
+        summary.add_rows(&rows, &[], &mut cx);
+        let (places, mut findings) = (Places::default(), Vec::new());
+        detect(&Scene::new(&summary, &populations, &places, None), &mut findings);
+        assert_eq!(findings.iter().map(|finding| finding.severity).max(), wanted, "{name}");
+    }
+}
