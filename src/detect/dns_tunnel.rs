@@ -3,7 +3,8 @@
 //! several domains of one asker together, whose names carry more than names do.
 //! What it weighs: bytes of distinct labels of the heaviest asker (Nadler 2019; information-based heavy hitters, NDSS 2024);
 //! how many distinct names; how long they are; whether each is asked once (a tunnel must get past every cache), by one asker
-//! only (a name that two ask for carries nothing of either), and how free the answers are. Entropy is left out: words can
+//! only (a name that two ask for carries nothing of either), and how free the answers are; and whether the askers are few, or
+//! many who each ask their share: then it takes more of each. Entropy is left out: words can
 //! carry data and CDN names look random.
 //! Look-ups of addresses and digests (RFC 5782, reputation) are told apart by form and by answers in 127.0.0.0/8; the answer
 //! alone, which a tunnel's owner is free to choose, excuses no names of labels longer than a digest's.
@@ -51,6 +52,13 @@ fn turns(class: SpanClass) -> [(f64, f64); 2] {
     }
 }
 
+/// Askers from which on a domain whose names are spread evenly over them is asked by a product that each of them has; how many
+/// times an even share the heaviest may have then (the largest of some Poisson counts); and how much more a name of such a
+/// product may carry before it is more than a measurement's number.
+const CROWD_MIN: u64 = 8;
+const CROWD_SHARE_MAX: f64 = 4.0;
+const CROWD_TURNS: f64 = 6.0;
+
 /// What is measured of one domain.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Measures {
@@ -70,6 +78,8 @@ pub struct Measures {
     pub asker: Address,
     /// Share of the names that are that asker's.
     pub owned: f64,
+    /// Whether many ask below it, each his share: a product on many devices that writes a number into a name.
+    pub is_crowd: bool,
     /// Whether all that is asked for are addresses or digests, and the answers verdicts.
     pub is_reputation: bool,
 }
@@ -102,12 +112,15 @@ impl Measures {
             free_bytes_per_name: zone.free_bytes as f64 / distinct,
             asker,
             owned: names as f64 / sampled,
+            is_crowd: zone.clients.count() >= CROWD_MIN
+                && names as f64 / sampled * zone.clients.count() as f64 <= CROWD_SHARE_MAX,
             is_reputation: gives_verdicts || is_digest || of_form(NameForm::Reversed) >= 0.9,
         }
     }
 
     fn reasons(&self, class: SpanClass, baseline: &Baseline) -> Vec<Reason> {
-        let [bytes, names] = turns(class);
+        let more = if self.is_crowd { CROWD_TURNS } else { 1.0 };
+        let [bytes, names] = turns(class).map(|(from, to)| (from * more, to * more));
         // What comes down in answers counts beside what goes up in names.
         let carried = self.label_bytes + self.names * self.free_bytes_per_name.min(200.0) / 2.0;
         let long = ramp(self.bytes_per_name, 7.0, 22.0).max(ramp(self.free_bytes_per_name, 40.0, 120.0));
@@ -219,6 +232,7 @@ fn together(parts: &[&Measured<'_>]) -> Measures {
         free_bytes_per_name: mean(|m| m.free_bytes_per_name),
         asker: parts[0].2.asker,
         owned: 1.0,
+        is_crowd: false,
         is_reputation: false,
     }
 }

@@ -138,6 +138,19 @@ fn tunnels_and_what_looks_like_them() {
         ("a network of one's own", of(200, &|n| ask(1, format!("{}.corp.local", noise(n, 40, HEX)), None)), None),
         ("reverse names", of(200, &|n| ask(1, format!("{}.2.0.192.in-addr.arpa", n), None)), None),
         (
+            "a number that each of thirty devices writes into its names",
+            of(600, &|n| ask((n % 30) as u8, format!("{}.m.example", noise(n, 18, HEX)), there)),
+            None,
+        ),
+        (
+            "the same, and one that carries",
+            of(900, &|n| match n {
+                0..600 => ask((n % 30) as u8, format!("{}.m.example", noise(n, 18, HEX)), there),
+                _ => ask(1, format!("{}.m.example", noise(n, 40, LETTERS)), there),
+            }),
+            Some(Severity::High),
+        ),
+        (
             "many domains, a name each",
             of(300, &|n| ask(1, format!("www.{}.example", noise(n, 20, LETTERS)), there)),
             None,
