@@ -42,6 +42,10 @@ const ALONE_SHARE: f64 = 0.6;
 /// Gap from which on a clock is a monitor's; scrapers that wait so long vary it.
 const MONITOR_GAP_MS: f64 = 9_000.0;
 
+/// Minutes that one person stays at a service without a pause, and what steadiness over less is worth.
+const SESSION_MINUTES: f64 = 15.0;
+const STEADY_SESSION: f64 = 0.6;
+
 /// By what askers are taken together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Fleet {
@@ -87,6 +91,10 @@ fn pulls<'a>(scene: &Scene<'a>, service: Service, all: &[(Address, &Served)]) ->
     let mut fleets: BTreeMap<Fleet, Vec<usize>> = BTreeMap::new();
     for (i, (address, one)) in all.iter().enumerate() {
         fleets.entry(Fleet::Address(*address)).or_default().push(i);
+        // A monitor is no fleet with whoever stands beside it, nor is who may.
+        if is_monitor(one, dispersion(one)) || scene.is_registered(Technique::RecordScraping, service.0, *address) {
+            continue;
+        }
         fleets.entry(Fleet::Prefix(network_of(*address))).or_default().push(i);
         if let Some(asn) = scene.places.of(*address).asn {
             fleets.entry(Fleet::Asn(asn)).or_default().push(i);
@@ -164,8 +172,7 @@ impl Measures {
         let usual = (others.len() >= ASKERS_MIN).then(|| (at(0.5), at(0.9)));
         let total: u64 = all.iter().map(|(_, one)| one.exchanges).sum();
         let [up, down] = whole.totals.data_bytes.map(|bytes| bytes as f64);
-        let quartile = |q: f64| whole.answer_sizes.quantile(q);
-        let dispersion = quartile(0.25).zip(quartile(0.75)).map_or(1.0, |(a, b)| (b - a) / (a + b).max(1e-9));
+        let dispersion = dispersion(whole);
         Self {
             exchanges: whole.exchanges as f64,
             usual,
@@ -192,6 +199,12 @@ impl Measures {
     }
 }
 
+/// Quartile coefficient of dispersion of the answers.
+fn dispersion(whole: &Served) -> f64 {
+    let quartile = |q: f64| whole.answer_sizes.quantile(q);
+    quartile(0.25).zip(quartile(0.75)).map_or(1.0, |(a, b)| (b - a) / (a + b).max(1e-9))
+}
+
 /// A monitor's questions: seldom, by the clock, and always the same answer.
 fn is_monitor(whole: &Served, dispersion: f64) -> bool {
     let gap = |q: f64| whole.gaps_ms.quantile(q);
@@ -211,7 +224,8 @@ fn steadiness(whole: &Served, class: SpanClass) -> f64 {
     match class {
         // Within a window there are no minutes to tell apart: the rate alone speaks, less surely.
         SpanClass::Window => 0.7,
-        _ if of < 3.0 => 0.7,
+        // A person reads for some minutes without a pause, too.
+        _ if of < SESSION_MINUTES => STEADY_SESSION,
         _ => (f64::from(active) / of.max(1.0)).min(1.0),
     }
 }

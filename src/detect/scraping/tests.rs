@@ -84,3 +84,20 @@ fn subscribers_that_call_out_are_no_service() {
     });
     assert!(found(rows.collect()).is_empty());
 }
+
+#[test]
+fn a_monitor_is_no_fleet_with_its_neighbours() {
+    let [monitor, other, third] = [7, 8, 9].map(|last| Address::v4([203, 0, 113, last]));
+    let reads = |asker: Address| (0..10u64).map(move |n| call(asker, n * 25, 8, 40_000 + noise(8, n) % 9_000, 25));
+    let clock = (0..28u64).map(|n| call(monitor, n * 10, 3, 1_200, 10));
+    let rows: Vec<FlowRow> = clock.chain(reads(other)).chain(reads(third)).collect();
+    let summary = summary_of(&rows, &SummaryLimits::default());
+    let (populations, places) = (populations(), Places::default());
+    let scene = Scene::new(&summary, &populations, &places, None);
+    let served = scene.summary.served.sorted();
+    let all: Vec<(Address, &Served)> = served.iter().map(|(key, one)| (key.asker, &***one)).collect();
+    let key = served[0].0;
+    let found = pulls(&scene, (key.population, key.server, key.protocol, key.port), &all);
+    let fleets: Vec<_> = found.iter().filter(|pull| pull.addresses.len() > 1).map(|pull| &pull.addresses).collect();
+    assert_eq!(fleets, [&vec![other, third]]);
+}
