@@ -33,6 +33,8 @@ const GAPS_MIN: u64 = 8;
 const CHANCE_MAX: f64 = 1e-3;
 /// Spread of gaps from which on they are people's, however many there are: chance has 1.6.
 const UNTIMED_SPREAD: f64 = 1.0;
+/// Clockwork below which times that could be told are people's.
+const UNTIMED_CLOCKWORK: f64 = 0.5;
 /// Records a subscriber below which nothing is said to repeat.
 const RECORDS_REPEATED_MIN: f64 = 1.5;
 /// Records a subscriber from which on a clock shows where there is one.
@@ -197,6 +199,13 @@ fn is_member_like(one: &CollectorSummary) -> bool {
         && typical_share(one) >= MEMBER_UPLOAD_SHARE_MIN
 }
 
+/// Whether enough of the times could be told for a clock to show, and none did. A chance claim of one hour is held against
+/// the hours after it by this: few gaps of people look regular once, and not again.
+fn is_untimed(whole: &CollectorSummary) -> bool {
+    let told = |rhythm: &Rhythm| rhythm.gaps as u64 >= GAPS_MIN && rhythm.told_share() >= TOLD_SHARE_MIN;
+    Rhythm::of(&whole.sample).is_some_and(|rhythm| told(&rhythm) && rhythm.clockwork() < UNTIMED_CLOCKWORK)
+}
+
 fn share(up: f64, down: f64) -> f64 {
     if up + down > 0.0 { up / (up + down) } else { 0.0 }
 }
@@ -352,8 +361,8 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
         // No p-value lifts a score that is too low for any severity.
         let severity = severity_of(score, 0.0);
         // Where no rhythm could be told, a claim that rests on one is neither held nor shaken.
-        if severity < Some(Severity::Medium) && measures.clockwork.is_some() {
-            let group = &groups[at];
+        let group = &groups[at];
+        if severity < Some(Severity::Medium) && (measures.clockwork.is_some() || is_untimed(&group.whole)) {
             let party = (group.of.population, group.key.as_str());
             scene.doubt(Technique::PopulationFanIn, party, group.whole.totals.packets_both(), score);
         }
@@ -415,4 +424,40 @@ fn finding(scene: &Scene<'_>, group: &Group<'_>, measures: &Measures, mut findin
         100.0 * measures.upload_share,
     );
     finding
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::population::facet::{Moment, Sample};
+    use crate::units::TimestampNs;
+
+    #[test]
+    fn times_that_could_be_told_and_show_no_clock_are_a_measurement() {
+        // Gaps of twelve homes, seconds: the same draws from an even spread each time.
+        let even = |n: usize| (n as f64 * 0.754_877_666).fract();
+        let table: [(&str, usize, &dyn Fn(usize) -> f64, bool); 3] = [
+            ("people", 9, &|n| -300.0 * (1.0 - even(n)).ln(), true),
+            ("a clock with jitter", 9, &|n| 300.0 * (0.8 + 0.4 * even(n)), false),
+            ("too few to tell", 2, &|n| -300.0 * (1.0 - even(n)).ln(), false),
+        ];
+        for (name, calls, gap, wanted) in table {
+            let mut sample = Sample::default();
+            for home in 0..12u8 {
+                let mut at = 1e6;
+                for n in 0..calls {
+                    at += gap(usize::from(home) * calls + n);
+                    sample.add(&Moment {
+                        hash: u64::from(home),
+                        subscriber: Address::v4([10, 0, 0, home]),
+                        ts: TimestampNs((at * 1e9) as u64),
+                        flows: 1,
+                        data_bytes: [800, 90],
+                    });
+                }
+            }
+            let whole = CollectorSummary { sample, ..CollectorSummary::default() };
+            assert_eq!(is_untimed(&whole), wanted, "{name}");
+        }
+    }
 }
