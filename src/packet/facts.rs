@@ -64,6 +64,12 @@ pub struct AppFacts {
     pub alpn: Option<Box<str>>,
     /// JA4 of the client hello (FoxIO, BSD-3-Clause), 36 characters.
     pub ja4: Option<Box<str>>,
+    /// Hash of what the client hello lets a TLS 1.3 server choose from that shows in its answer: the suites of TLS 1.3 in the
+    /// client's order, and the transport. JA4 sorts the suites, and a telephone without AES in its silicon is answered
+    /// otherwise than one with it. None where TLS 1.3 is not offered.
+    pub hello_offer: Option<u64>,
+    /// As `server_fingerprint`, but the same whether a session was resumed or not; none below TLS 1.3.
+    pub server_choice: Option<u64>,
     /// JA4 of the second client hello, where the server asked for one (HelloRetryRequest, RFC 8446 section 4.1.4).
     pub ja4_retry: Option<Box<str>>,
     /// TLS version as negotiated (0x0303 is TLS 1.2, 0x0304 TLS 1.3); as offered until the server answers.

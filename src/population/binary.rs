@@ -13,7 +13,7 @@ use super::summary::Summary;
 /// What every summary begins with.
 pub const MAGIC: [u8; 8] = *b"TRAWLSUM";
 /// Version of the body; raised whenever its layout changes.
-pub const VERSION: u16 = 3;
+pub const VERSION: u16 = 4;
 
 /// Magic, version, body length, checksum.
 const HEADER_BYTES: usize = 8 + 2 + 8 + 8;
@@ -115,6 +115,7 @@ pub(super) mod form {
     use crate::population::collector::CODEWORDS_MAX;
     use crate::population::earliest::RECORDS_KEPT;
     use crate::population::facet::{ADDRESSES_MAX, FOLLOWED_MAX, FOLLOWED_SLOTS, SERVICES_MAX};
+    use crate::population::hellos::{HELLOS_KEPT, PLACES_KEPT, TOLD_KEPT};
     use crate::population::pace::{BUSY_MAX, PACE_SLOTS_MAX, STREAMS_MAX};
     use crate::population::pair::ACTIVITY_SLOTS;
     use crate::population::served::SERVED_MAX;
@@ -200,6 +201,14 @@ pub(super) mod form {
         + 2 * SHORT
         + ADDRESSES_KEPT * ADDRESS
         + SEEN;
+    /// Population, name, network, offer, domain, places; then fingerprint, version, rows, subscribers and times of each hello.
+    pub const QUESTION_BYTES: usize = SHORT
+        + LONG
+        + ADDRESS
+        + LONG
+        + (1 + LONG)
+        + (SHORT + PLACES_KEPT * ADDRESS)
+        + (SHORT + HELLOS_KEPT * (LONG + SHORT + LONG + SHORT + TOLD_KEPT * (LONG + ADDRESS) + SEEN));
     /// Two versions of four numbers, some ten numbers more and a name.
     const FORGERY_BYTES: usize = 2 * 4 * LONG + PARTY + ADDRESS + 10 * LONG + SHORT + TEXT_BYTES_MAX;
     pub const TEXT_BYTES: usize = LONG + SHORT + TEXT_BYTES_MAX + 1 + LONG;

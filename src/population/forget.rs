@@ -27,6 +27,7 @@ impl Summary {
         self.forgeries.retain(|record| record.victim != pseudonym && !is_party(&record.server));
         self.zones.each(|zone| zone.forget(pseudonym, hash));
         self.servers.each(|server| server.forget(pseudonym, hash));
+        self.hellos.each(|question| question.forget(pseudonym));
         self.answered.each(|answered| {
             answered.given.retain(|given| !is_party(&given.resolver) && !is_party(&given.address));
         });

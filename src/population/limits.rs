@@ -31,6 +31,8 @@ pub struct SummaryLimits {
     pub zones_max: usize,
     /// Identities of TLS servers.
     pub servers_max: usize,
+    /// Questions to TLS servers that are remembered with the hellos that answered them.
+    pub hellos_max: usize,
     /// Texts: names, domains, fingerprints, issuers.
     pub texts_max: usize,
 }
@@ -52,6 +54,7 @@ impl Default for SummaryLimits {
             answered_max: 16_384,
             zones_max: 16_384,
             servers_max: 8192,
+            hellos_max: 16_384,
             texts_max: 65_536,
         }
     }
@@ -77,6 +80,7 @@ impl SummaryLimits {
             (self.answered_max, form::ANSWERED_BYTES),
             (self.zones_max, form::ZONE_BYTES),
             (self.servers_max, form::SERVER_BYTES),
+            (self.hellos_max, form::QUESTION_BYTES),
             (self.texts_max, form::TEXT_BYTES),
             (populations, form::POPULATION_BYTES),
             (1, form::ONCE_BYTES),
@@ -102,6 +106,7 @@ pub struct LimitHits {
     pub answered: u64,
     pub zones: u64,
     pub servers: u64,
+    pub hellos: u64,
     pub forgeries: u64,
     pub texts: u64,
     pub served: u64,
@@ -110,7 +115,7 @@ pub struct LimitHits {
 
 impl LimitHits {
     /// Each hit with its name, for reports.
-    pub fn named(&self) -> [(&'static str, u64); 17] {
+    pub fn named(&self) -> [(&'static str, u64); 18] {
         [
             ("collectors", self.collectors),
             ("domains", self.domains),
@@ -125,6 +130,7 @@ impl LimitHits {
             ("answered", self.answered),
             ("zones", self.zones),
             ("servers", self.servers),
+            ("hellos", self.hellos),
             ("forgeries", self.forgeries),
             ("texts", self.texts),
             ("served", self.served),

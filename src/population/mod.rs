@@ -20,6 +20,7 @@ pub mod facet;
 pub mod forgery;
 pub mod forget;
 pub mod groups;
+pub mod hellos;
 pub mod identity;
 pub mod limits;
 pub mod pace;

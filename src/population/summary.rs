@@ -14,6 +14,7 @@ use super::conflict::{Conflicts, InjectionKey, InjectionSummary};
 use super::earliest::Earliest;
 use super::facet::{DomainKey, DomainSummary};
 use super::forgery::ForgeryRecord;
+use super::hellos::{Question, QuestionKey};
 use super::identity::{Party, SubscriberIdentity, mark};
 use super::limits::{LimitHits, SummaryLimits};
 use super::pace::{BUSY_MAX, Paces, STREAMS_MAX};
@@ -192,6 +193,8 @@ pub struct Summary {
     pub zones: Bounded<ZoneKey, Box<ZoneSummary>>,
     /// By identity of TLS servers.
     pub servers: Bounded<ServerKey, Box<ServerSummary>>,
+    /// By question to a TLS server, the hellos that answered it.
+    pub hellos: Bounded<QuestionKey, Box<Question>>,
     /// Forged answers and resets.
     pub forgeries: Earliest<ForgeryRecord>,
     /// Names, fingerprints and issuers behind the ids.
@@ -282,6 +285,7 @@ impl Summary {
         self.zones.bound(limits.zones_max);
         self.zones.each(|zone| zone.bound());
         self.servers.bound(limits.servers_max);
+        self.hellos.bound(limits.hellos_max);
         let mut wanted: Vec<TextId> = Vec::new();
         self.collectors.each_of(|_, collector| wanted.extend(collector.texts()));
         self.domains.each_of(|key, _| wanted.push(key.domain));
@@ -293,6 +297,8 @@ impl Summary {
             wanted.push(TextId(key.id));
             wanted.extend(server.domain_sample.iter());
         }
+        // What everybody answers alike is never named.
+        self.hellos.each_of(|_, question| wanted.extend(question.domain.filter(|_| question.told().len() > 1)));
         wanted.sort_unstable();
         wanted.dedup();
         self.texts.bound(&wanted, limits.texts_max);
@@ -316,6 +322,7 @@ impl Summary {
             (self.answered.len(), limits.answered_max),
             (self.zones.len(), limits.zones_max),
             (self.servers.len(), limits.servers_max),
+            (self.hellos.len(), limits.hellos_max),
             (self.texts.len(), limits.texts_max),
         ];
         tables.iter().any(|(entries, most)| entries > most)
@@ -337,6 +344,7 @@ impl Summary {
             answered: self.answered.moved(),
             zones: self.zones.moved(),
             servers: self.servers.moved(),
+            hellos: self.hellos.moved(),
             forgeries: self.forgeries.left_out(),
             texts: self.texts.missed(),
             served: self.served.moved(),

@@ -8,8 +8,9 @@ use crate::flow::row::{ConnState, FlowColumns, SIZE_BINS};
 use crate::packet::facts::{AppFacts, AppProtocol, CertificateFacts};
 use crate::population::carrier::{self, CarrierKey};
 use crate::population::collector::{CODEWORDS_MAX, CollectorKey, CollectorSummary, GAP_MS_MAX, Service, ServiceAt};
-use crate::population::conflict::wide_network_of;
+use crate::population::conflict::{network_of, wide_network_of};
 use crate::population::facet::{DomainKey, FacetRow, Moment, Services};
+use crate::population::hellos::{HelloMark, Listener, QuestionKey};
 use crate::population::identity::{Party, SubscriberIdentity, keyed_tuple};
 use crate::population::pace::PaceRange;
 use crate::population::pair::{PairKey, SubscriberKey};
@@ -260,6 +261,15 @@ impl Summary {
             if let Some(subject) = subject {
                 server.subjects.add(subject);
             }
+        }
+        if let Some((name, domain)) = asked
+            && let (Some(_), Some(version)) = (facts.server_fingerprint, facts.tls_version)
+            && let Some(offer) = facts.hello_offer
+        {
+            let key = QuestionKey { population: x.population, name, network: network_of(address), offer };
+            let question = self.hellos.entry(key, cx.limits.hellos_max);
+            let hello = HelloMark { choice: facts.server_choice.unwrap_or(0), version };
+            question.add(domain, address, hello, Listener { hash, subscriber }, x.seen);
         }
     }
 

@@ -95,10 +95,12 @@ fn any_address() -> impl Strategy<Value = Address> {
 fn any_facts() -> impl Strategy<Value = AppFacts> {
     let name =
         prop_oneof!["[a-c]\\.[a-z]\\.example\\.(com|org)", "[a-z]{1,8}", Just("10.20.30.40".to_owned()), ".{0,300}"];
-    (name, 0u8..4, any::<bool>()).prop_map(|(name, kind, certified)| AppFacts {
+    (name, 0u8..4, any::<bool>(), any::<u64>()).prop_map(|(name, kind, certified, choice)| AppFacts {
         protocol: [None, Some(AppProtocol::Tls), Some(AppProtocol::Dns), Some(AppProtocol::Http)][usize::from(kind)],
         ja4: Some(format!("t13d1516h2_8daaf6152771_{:012x}", name.len()).into()),
         server_name: Some(name.into()),
+        hello_offer: certified.then_some(u64::from(kind) / 2),
+        server_choice: (kind == 2).then_some(choice % 11),
         server_fingerprint: Some(u64::from(kind)),
         tls_version: [None, Some(0x0303), Some(0x0304), None][usize::from(kind)],
         certificate: certified.then(|| {
@@ -394,6 +396,7 @@ fn small(most: usize) -> SummaryLimits {
         answered_max: most,
         zones_max: most,
         servers_max: most,
+        hellos_max: most,
         texts_max: most,
     }
 }

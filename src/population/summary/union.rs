@@ -55,6 +55,7 @@ impl Summary {
             answered,
             zones,
             servers,
+            hellos,
             forgeries,
             texts,
         } = other;
@@ -85,6 +86,7 @@ impl Summary {
         self.answered.take_in(answered);
         self.zones.take_in(zones);
         self.servers.take_in(servers);
+        self.hellos.take_in(hellos);
         self.forgeries.merge(std::mem::take(forgeries));
         self.texts.take_in(texts);
         Ok(())
@@ -103,6 +105,7 @@ impl Summary {
             answered: self.answered.cleared(),
             zones: self.zones.cleared(),
             servers: self.servers.cleared(),
+            hellos: self.hellos.cleared(),
             texts: self.texts.cleared(),
             ..Self::new(span)
         }

@@ -11,6 +11,7 @@ use crate::packet::app::reader::{Reader, u16s};
 pub(super) const EXT_SERVER_NAME: u16 = 0;
 pub(super) const EXT_ALPN: u16 = 16;
 const EXT_SIGNATURE_ALGORITHMS: u16 = 13;
+pub(super) const EXT_PRE_SHARED_KEY: u16 = 41;
 pub(super) const EXT_SUPPORTED_VERSIONS: u16 = 43;
 
 /// Bytes of the random value.

@@ -7,6 +7,7 @@ mod certificate;
 mod client_hello;
 pub(super) mod dtls;
 mod ja4;
+mod offer;
 pub(super) mod record;
 mod server_hello;
 
@@ -221,7 +222,9 @@ impl Handshake {
             notes.edit().ja4_retry = ja4;
             return Message::Last;
         }
-        notes.edit().ja4 = ja4;
+        let facts = notes.edit();
+        facts.ja4 = ja4;
+        facts.hello_offer = offer::offer(&hello, self.transport);
         let version = hello.version(self.transport);
         notes.version_offered(version);
         self.stage = Stage::ClientHello;
@@ -249,6 +252,7 @@ impl Handshake {
         let facts = notes.edit();
         facts.tls_cipher = Some(hello.cipher);
         facts.server_fingerprint = Some(hello.fingerprint);
+        facts.server_choice = (hello.version == TLS13).then_some(hello.choice);
         if let Some(id) = hello.alpn {
             notes.alpn_chosen(names::token(id));
         }

@@ -1,10 +1,12 @@
 //! Server hello: what the server chose (RFC 8446 section 4.1.3), and a fingerprint of how it said so.
-//! In: a handshake message's whole body. Out: version, cipher suite, ALPN, fingerprint.
+//! In: a handshake message's whole body. Out: version, cipher suite, ALPN, fingerprint, with and without resumption.
 //! Bounds: the body. Not here: certificates.
 
 use sha2::{Digest, Sha256};
 
-use super::client_hello::{EXT_ALPN, EXT_SUPPORTED_VERSIONS, Extensions, RANDOM_BYTES, SESSION_ID_BYTES_MAX};
+use super::client_hello::{
+    EXT_ALPN, EXT_PRE_SHARED_KEY, EXT_SUPPORTED_VERSIONS, Extensions, RANDOM_BYTES, SESSION_ID_BYTES_MAX,
+};
 use super::is_grease;
 use crate::packet::app::reader::Reader;
 
@@ -36,6 +38,8 @@ pub(super) struct ServerHello<'a> {
     /// First 8 bytes of SHA-256 over the hello's own version, the negotiated one, cipher suite, compression, and the types
     /// of the extensions in their order without GREASE: all as 16-bit numbers, big-endian.
     pub(super) fingerprint: u64,
+    /// The same without the extension by which a server takes a session up again (RFC 8446 section 4.2.11).
+    pub(super) choice: u64,
 }
 
 impl<'a> ServerHello<'a> {
@@ -55,14 +59,20 @@ impl<'a> ServerHello<'a> {
         let content = |wanted| walk().find(|(number, _)| *number == wanted).map(|(_, content)| Reader::new(content));
         let version = content(EXT_SUPPORTED_VERSIONS).and_then(|mut e| e.u16()).unwrap_or(legacy_version);
         let alpn = content(EXT_ALPN).and_then(|mut e| Reader::new(e.vector16()?).vector8());
-        let mut hash = Sha256::new();
-        for number in [legacy_version, version, cipher, u16::from(compression)] {
-            hash.update(number.to_be_bytes());
-        }
-        for (number, _) in walk().filter(|(number, _)| !is_grease(*number)) {
-            hash.update(number.to_be_bytes());
-        }
+        let fingerprint = |left_out: Option<u16>| {
+            let mut hash = Sha256::new();
+            for number in [legacy_version, version, cipher, u16::from(compression)] {
+                hash.update(number.to_be_bytes());
+            }
+            for (number, _) in walk().filter(|(number, _)| !is_grease(*number) && Some(*number) != left_out) {
+                hash.update(number.to_be_bytes());
+            }
+            super::first_u64(&hash.finalize())
+        };
         let answer = if random == RETRY_RANDOM { Answer::Retry } else { Answer::Hello };
-        Some(Self { answer, version, cipher, alpn, fingerprint: super::first_u64(&hash.finalize()) })
+        let resumed = content(EXT_PRE_SHARED_KEY).is_some();
+        let whole = fingerprint(None);
+        let choice = if resumed { fingerprint(Some(EXT_PRE_SHARED_KEY)) } else { whole };
+        Some(Self { answer, version, cipher, alpn, fingerprint: whole, choice })
     }
 }
