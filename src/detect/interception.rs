@@ -5,9 +5,8 @@
 //! many certificates is a mint's); an issuer for domains that other subscribers see under other issuers, of several of them
 //! (an honest issuer's only rival is the interceptor); names that it shows a certificate for to clients that offer TLS 1.3,
 //! where others who ask for the same name agree on TLS 1.3 (an honest server takes the best that both know); networks of
-//! different operators; certificates made hours ago.
-//! Not seen: certificates of TLS 1.3, which are sealed; an interceptor in everybody's path that makes a key for each leaf, or
-//! that speaks TLS 1.3 to his victims; what an endpoint's own product does unless its hello is known. Source of the hellos:
+//! different operators; certificates made hours ago. Of TLS 1.3, which seals the certificates: see `hellos`.
+//! Not seen: an interceptor in everybody's path that makes a key for each leaf, or that speaks TLS 1.3; what an endpoint's own product does unless its hello is known. Source of the hellos:
 //! Durumeric et al., "The Security Impact of HTTPS Interception", 2017; mitmengine.
 //! The trivial baseline that it must beat: domains an issuer.
 
@@ -23,6 +22,8 @@ use crate::population::servers::{ServerKey, ServerMark, ServerSummary};
 use crate::population::sketch::Merge;
 use crate::population::texts::TextId;
 use crate::units::Address;
+
+mod hellos;
 
 /// Fewer unrelated domains are one owner's.
 const DOMAINS_MIN: f64 = 3.0;
@@ -64,6 +65,7 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
             findings.extend(contested(scene, population, &issuers, at, sealed));
         }
     }
+    hellos::detect(scene, findings);
     known_hellos(scene, findings);
 }
 

@@ -1,0 +1,119 @@
+//! Interceptors that speak TLS 1.3, and what looks like them, as TLS rows.
+
+use super::super::detect;
+use super::*;
+use crate::detect::finding::Severity;
+use crate::flow::row::FlowColumns;
+use crate::packet::facts::{AppFacts, AppProtocol};
+use crate::population::places::Places;
+use crate::population::summary::tests::{TurnedOver, populations, row};
+use crate::population::{AddContext, Span, Summary, SummaryLimits};
+use crate::units::TimestampNs;
+
+const START_S: u64 = 1_000_000_000;
+
+/// A subscriber calls a site in a network (198.N) with an offer, and gets a hello.
+#[derive(Clone, Copy)]
+struct Call {
+    client: u8,
+    site: u8,
+    network: u8,
+    offer: u64,
+    told: Hello,
+}
+
+/// A software's hello.
+type Hello = (u16, u64);
+
+const A: Hello = (TLS13, 11);
+const B: Hello = (TLS13, 12);
+const C: Hello = (0x0303, 13);
+const D: Hello = (0x0303, 14);
+/// One that only an interceptor sends.
+const OWN: Hello = (TLS13, 99);
+const SITES: u8 = 20;
+
+/// Each site in a network of its own, under one of four softwares.
+fn honest_call(client: u8, site: u8) -> Call {
+    Call { client, site, network: 100 + site, offer: 1, told: [A, B, C, D][usize::from(site) % 4] }
+}
+
+/// Thirty subscribers at all sites.
+fn honest() -> Vec<Call> {
+    (0..30).flat_map(|client| (0..SITES).map(move |site| honest_call(client, site))).collect()
+}
+
+/// The calls of some more subscribers, changed.
+fn with(clients: std::ops::Range<u8>, change: impl Fn(Call) -> Call) -> Vec<Call> {
+    let more = clients.flat_map(|client| (0..SITES).map(move |site| honest_call(client, site)));
+    honest().into_iter().chain(more.map(change)).collect()
+}
+
+fn worst(calls: &[Call]) -> Option<Severity> {
+    let (populations, limits, places) = (populations(), SummaryLimits::default(), Places::default());
+    let mut cx = AddContext { populations: &populations, identity: &mut TurnedOver(1), limits: &limits };
+    let at = |second: u64| TimestampNs((START_S + second) * 1_000_000_000);
+    let mut summary = Summary::new(Span::new(at(0), at(300)));
+    let mut rows = FlowColumns::default();
+    for (n, call) in calls.iter().enumerate() {
+        let server = Address::v4([198, call.network, 7, 9]);
+        let mut one = row(Address::v4([10, 0, 0, call.client]), server, n as u64 % 250, 900, 4_000);
+        one.facts = Some(std::sync::Arc::new(AppFacts {
+            protocol: Some(AppProtocol::Tls),
+            server_name: Some(format!("www.site{}.example", call.site).into()),
+            hello_offer: Some(call.offer),
+            tls_version: Some(call.told.0),
+            server_fingerprint: Some(call.told.1),
+            server_choice: (call.told.0 == TLS13).then_some(call.told.1),
+            ..AppFacts::default()
+        }));
+        rows.push(one);
+    }
+    summary.add_rows(&rows, &[], &mut cx);
+    let mut findings = Vec::new();
+    detect(&Scene::new(&summary, &populations, &places, None), &mut findings);
+    findings.iter().map(|finding| finding.severity).max()
+}
+
+/// A coin that each pair of client and site tosses once.
+fn coin(client: u8, site: u8) -> bool {
+    (u64::from(client) << 8 | u64::from(site)).rank() % 2 == 0
+}
+
+#[test]
+fn one_hello_for_whatever_they_ask() {
+    use Severity::High;
+    let table: [(&str, Vec<Call>, Option<Severity>); 12] = [
+        ("honest servers", honest(), None),
+        ("six get a hello of somebody's own", with(40..46, |call| Call { told: OWN, ..call }), Some(High)),
+        ("six get the commonest hello", with(40..46, |call| Call { told: A, ..call }), Some(High)),
+        ("one gets it", with(40..41, |call| Call { told: OWN, ..call }), Some(High)),
+        (
+            "six get it at some sites",
+            with(40..46, |call| if call.site % 3 == 0 { Call { told: OWN, ..call } } else { call }),
+            Some(High),
+        ),
+        ("more than half of all get it", with(40..80, |call| Call { told: OWN, ..call }), Some(High)),
+        (
+            "fleets, half of each renewed",
+            with(40..70, |call| if coin(call.client, call.site) { Call { told: A, ..call } } else { call }),
+            None,
+        ),
+        (
+            "one operator's roll-out, in many networks",
+            with(40..46, |call| if call.told == B { Call { told: A, ..call } } else { call }),
+            None,
+        ),
+        ("telephones without AES", with(40..46, |call| Call { offer: 2, told: OWN, ..call }), None),
+        ("a second CDN, by their resolver", with(40..46, |call| Call { network: 90, told: OWN, ..call }), None),
+        (
+            "three sites of one owner",
+            with(40..46, |call| if call.site < 3 { Call { told: A, ..call } } else { call }),
+            None,
+        ),
+        ("old programs", with(40..46, |call| Call { offer: 3, told: C, ..call }), None),
+    ];
+    for (name, calls, wanted) in table {
+        assert_eq!(worst(&calls), wanted, "{name}");
+    }
+}
