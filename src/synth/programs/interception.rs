@@ -1,7 +1,7 @@
 //! `tls-interception`: somebody in the path of a share of the homes opens their TLS and answers in the servers' names.
 //!
 //! Detectable by: one issuer, and often one key, for names and networks that have nothing in common, where other homes see
-//! others. Not by: addresses, distances, hellos of clients or times, which are those of the calls as they would be.
+//! others; where he speaks TLS 1.3, which seals both, by one hello in place of the servers' own. Not by: addresses, distances, hellos of clients or times, which are those of the calls as they would be.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -29,10 +29,21 @@ pub(super) const OPERATION: Program = Program {
             unit: KnobUnit::Word(&["one", "each"]),
             about: "one key for all certificates, or one for each",
         },
+        Knob {
+            name: "speaks",
+            default: "tls12",
+            unit: KnobUnit::Word(&["tls12", "tls13"]),
+            about: "the version that he answers with where the client knows it",
+        },
     ],
     variants: &[
         Variant { name: "slow", settings: "subscribers=0.05,services=0.3", about: "few homes, few services" },
         Variant { name: "evasive", settings: "keys=each,services=0.5", about: "a key of its own for each certificate" },
+        Variant {
+            name: "tls13",
+            settings: "speaks=tls13,keys=each,services=0.7",
+            about: "TLS 1.3 towards his victims, which seals his certificates",
+        },
     ],
     install: |knobs, install| {
         let mut dice = install.dice("interception");
@@ -45,6 +56,10 @@ pub(super) const OPERATION: Program = Program {
         // The same dice for each leaf give the same key.
         let mint = dice.fork();
         let suite_12 = *dice.pick(&[0xc02b, 0xc02c]);
+        let version = match knobs.word("speaks") {
+            "tls13" => ServerVersion::Tls13,
+            _ => ServerVersion::Tls12,
+        };
         let mut shown = BTreeMap::new();
         for (number, service) in install.cx.town.catalogue.services.iter().enumerate() {
             if !dice.chance(knobs.number("services")) {
@@ -52,8 +67,8 @@ pub(super) const OPERATION: Program = Program {
             }
             let mut leaf = if knobs.word("keys") == "one" { mint.clone() } else { dice.fork() };
             let chain = Rc::new(issuer.chain(std::slice::from_ref(&service.name), &mut leaf));
-            let stack =
-                ServerStack { version: ServerVersion::Tls12, hybrid: false, suite_12, chain, ..service.tls.clone() };
+            // One library, one taste: OpenSSL's own, which some of the servers have too.
+            let stack = ServerStack { version, hybrid: false, suite_13: 0x1302, suite_12, chain };
             shown.insert(number as u32, stack);
         }
         let label = install.label;
