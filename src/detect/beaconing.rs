@@ -23,8 +23,15 @@ use crate::units::DurationNs;
 const GAPS_MIN: usize = 8;
 /// Share of a population from which on a party is a service for everybody.
 const COVERAGE_MAX: f64 = 0.35;
-/// The same of a party whose name is looked up or asked for.
+/// The same of a party whose name is looked up or asked for, where it is called as seldom as services for everybody are.
 const NAMED_COVERAGE_MAX: f64 = 0.1;
+/// Periods, seconds, between which such a party stops being like one without a name. Who serves very many pays for every call:
+/// checks of the network come every five or ten minutes, those for updates every half hour or day, and what must hear at once
+/// keeps its connection open. Nobody's product has a tenth of a population begin a new one every minute or two for nothing.
+const SELDOM_S: (f64, f64) = (120.0, 300.0);
+/// What the rarity of a named party is worth at most where more than a tenth call it: `medium` and no more, as it may be the
+/// agent of an employer that the policy does not name.
+const COMMON_AND_OFTEN: f64 = 0.3;
 /// Active subscribers below which a share of the population says nothing.
 const ACTIVE_MIN: u64 = 20;
 /// Calls that carry more than this at the median, either way, do more than calling home.
@@ -93,9 +100,15 @@ impl Measures {
         // A party that says its name and that a tenth of the population calls is a product's: checks of the network, of
         // updates, of the time are just so. Without a name it is not.
         let is_named = self.named >= 0.5 && rhythm.subscribers >= GROUP_MIN;
-        let (common, rare, rare_weight) =
-            if is_named { (NAMED_COVERAGE_MAX, 0.02, 0.25) } else { (COVERAGE_MAX, 0.1, 0.1) };
-        let rare = self.coverage.map_or(0.6, |coverage| ramp(coverage, common, rare));
+        let often = COMMON_AND_OFTEN * ramp(rhythm.period_s, SELDOM_S.1, SELDOM_S.0);
+        let (rare, rare_weight) = match self.coverage {
+            None => (0.6, if is_named { 0.25 } else { 0.1 }),
+            Some(coverage) if is_named => {
+                let common = often * ramp(coverage, COVERAGE_MAX, COVERAGE_MAX - 0.05);
+                (ramp(coverage, NAMED_COVERAGE_MAX, 0.02).max(common), 0.25)
+            }
+            Some(coverage) => (ramp(coverage, COVERAGE_MAX, 0.1), 0.1),
+        };
         let agreed = match rhythm.agreement {
             Some(agreement) if rhythm.subscribers >= GROUP_MIN => 0.6 + 0.4 * ramp(agreement, 0.8, 0.95),
             _ => 0.6,
@@ -236,7 +249,7 @@ mod tests {
             subscribers,
             followed: subscribers,
             gaps: 30 * subscribers,
-            period_s: 60.0,
+            period_s: 600.0,
             deviation,
             spread: 2.0 * deviation,
             floor: 1.0 - 2.0 * deviation,
@@ -257,13 +270,20 @@ mod tests {
 
     #[test]
     fn what_a_careful_human_would_say() {
-        use Severity::{High, Low};
+        use Severity::{High, Low, Medium};
+        let often = |period_s: f64, one: Measures| Measures { rhythm: Rhythm { period_s, ..one.rhythm }, ..one };
         let table = [
             ("a group by name", measures(6, 1.0, 0.05, 1.0, 0.03), Some(High)),
             ("a group by address, jittered and padded", measures(6, 0.0, 0.2, 0.5, 0.03), Some(High)),
             ("one device by address", measures(1, 0.0, 0.05, 1.0, 0.01), Some(High)),
             ("a bridge that asks its maker", measures(1, 1.0, 0.0, 1.0, 0.01), Some(Low)),
             ("a check of the network", measures(24, 1.0, 0.02, 1.0, 0.145), None),
+            (
+                "nothing every minute, by name, from a quarter",
+                often(60.0, measures(40, 1.0, 0.02, 1.0, 0.25)),
+                Some(Medium),
+            ),
+            ("nothing every minute, from half of all", often(60.0, measures(60, 1.0, 0.02, 1.0, 0.5)), None),
             ("a service for everybody", measures(60, 1.0, 0.05, 1.0, 0.6), None),
             ("things whose answers vary", measures(10, 1.0, 0.05, 0.3, 0.08), None),
             ("people", measures(6, 1.0, 0.6, 0.9, 0.03), None),
