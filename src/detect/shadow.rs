@@ -38,7 +38,7 @@ const ASKED_SHARE_MAX: f64 = 0.4;
 /// Slots of 64, 256 and 1024 seconds: an upload may gather what happened for a while.
 const SLOT_LEVELS: [u8; 3] = [6, 8, 10];
 /// Uploads after activity, over all subscribers, from which a correlation means something.
-const UPLOADS_MIN: usize = 16;
+const UPLOADS_MIN: usize = 12;
 /// Slots looked at of one subscriber, bounding hostile clocks.
 const SLOTS_MAX: u32 = 2_048;
 /// Bytes with others below which a subscriber is idle: keep-alives and clocks.
