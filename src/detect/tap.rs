@@ -22,6 +22,9 @@ use crate::population::pace::{PaceSeries, Stream, StreamKey, slot_length};
 use crate::population::sketch::Merge;
 use crate::population::{PopulationIndex, SpanClass};
 use crate::units::Address;
+use members::{WithoutHeavy, contained};
+
+mod members;
 
 /// Slots that a comparison must rest on.
 const SLOTS_MIN: usize = 40;
@@ -41,12 +44,6 @@ const SHIFTS: usize = 160;
 const SUBSETS_MAX: usize = 8;
 /// Deviations over the shifted copies that must be left without the other streams.
 const PLAIN_Z_MIN: f64 = 2.5;
-/// Share of a subscriber's busy slots in which the stream must be able to hold what the subscriber moved.
-const CONTAINED_MIN: f64 = 0.97;
-
-/// What compression may leave of the bytes.
-const COMPRESSED_MIN: f64 = 0.35;
-
 /// Streams that are one collector's.
 struct Candidate<'a> {
     key: String,
@@ -79,6 +76,8 @@ struct Match {
 enum Of {
     Whole(&'static str),
     Subset(usize),
+    /// Everybody but so many.
+    Rest(usize),
 }
 
 /// See the file's header.
@@ -199,12 +198,19 @@ fn follows(
                 kept.iter().map(|t| series[*t][0] + series[*t][1]).collect()
             })
             .collect();
+        if let Some(rest) = WithoutHeavy::of(&plain, &others, &y) {
+            // The choice itself makes series agree: what it brings for a turned stream is no match.
+            let (by_choice, deviation) = WithoutHeavy::by_choice(&plain, &others, &y);
+            let found = compare(&rest.series, &y, &y_high, 1.0 + others.len() as f64)
+                .map(|found| Match { z: found.z.min((found.correlation - by_choice) / deviation), ..found });
+            offer(found, Of::Rest(rest.left_out));
+        }
         if let Some((x, members)) = contained(&others, &y) {
             // Choosing the members was a try for each of them.
             offer(compare(&x, &y, &y_high, 3.0 + others.len() as f64), Of::Subset(members));
         }
     }
-    best.filter(|(_, of)| is_plain || matches!(of, Of::Subset(_)))
+    best.filter(|(_, of)| is_plain || matches!(of, Of::Subset(_) | Of::Rest(_)))
 }
 
 /// Everything that streams out of a population.
@@ -216,25 +222,6 @@ fn streams_of(scene: &Scene<'_>, population: PopulationIndex) -> PaceSeries {
         }
     }
     sum
-}
-
-/// The subscribers whose every burst the stream is large enough to hold, added up; none where that is nobody or everybody
-/// would be (the whole has been tried).
-fn contained(others: &[Vec<f64>], y: &[f64]) -> Option<(Vec<f64>, usize)> {
-    let mean = y.iter().sum::<f64>() / y.len().max(1) as f64;
-    let mut sum = vec![0.0; y.len()];
-    let mut members = 0;
-    for one in others {
-        let loud: Vec<usize> = (0..one.len()).filter(|t| one[*t] > mean * 0.5).collect();
-        // The copy may lie a slot later.
-        let holds = |t: &&usize| one[**t] * COMPRESSED_MIN <= y[**t].max(y.get(**t + 1).copied().unwrap_or(0.0));
-        let held = loud.iter().filter(holds).count();
-        if loud.len() >= 3 && held as f64 >= CONTAINED_MIN * loud.len() as f64 {
-            sum.iter_mut().zip(one).for_each(|(sum, bytes)| *sum += bytes);
-            members += 1;
-        }
-    }
-    (members > 0 && members < others.len()).then_some((sum, members))
 }
 
 fn compare(x: &[f64], y: &[f64], y_high: &[f64], tries: f64) -> Option<Match> {
@@ -343,6 +330,11 @@ fn judge(
         ),
         Of::Subset(members) => {
             (format!("the traffic of {}", words::counted(members as u64, "busy subscriber")), members as u64)
+        }
+        Of::Rest(left_out) => {
+            let left_out = left_out as u64;
+            let few = words::counted(left_out, "heavy subscriber");
+            (format!("the population's traffic but that of {few}"), scene.active(population).saturating_sub(left_out))
         }
     };
     let names = scene.names_of(&candidate.addresses);

@@ -98,6 +98,34 @@ fn only_copies_are_found() {
     }
 }
 
+/// What is found where two servers move far more than all homes, in bursts of their own.
+fn found_beside_servers(stream: Vec<FlowRow>) -> Vec<Finding> {
+    let servers = (0..2u8).flat_map(|server| {
+        let far = Address::v4([198, 51, 101, server]);
+        let rate = move |second: u64| 40.0 * rate(200 + u64::from(server), second);
+        rows_of(Address::v4([10, 0, 8, server]), far, 0.5, rate)
+    });
+    found(servers.chain(stream).collect())
+}
+
+#[test]
+fn a_copy_of_all_but_the_heaviest_is_found() {
+    let all = |second: u64| (0..24).map(|home| rate(home, second)).sum::<f64>();
+    let (inside, far) = (Address::v4([10, 0, 9, 9]), Address::v4([203, 0, 113, 7]));
+    type Rate<'a> = &'a dyn Fn(u64) -> f64;
+    let table: [(&str, Rate<'_>, bool); 4] = [
+        ("a copy of the homes", &|s| all(s) * 1.6, true),
+        ("compressed, with chaff", &|s| all(s) * 0.6 + 9_000.0 * noise(77, s), true),
+        ("bursts of its own", &|s| 20.0 * rate(99, s), false),
+        ("bursts of its own, as large as the homes together", &|s| (300..324).map(|home| rate(home, s)).sum(), false),
+    ];
+    for (name, rate, wanted) in table {
+        let findings = found_beside_servers(rows_of(inside, far, 0.0, rate));
+        let loud = findings.iter().filter(|f| f.severity >= super::super::finding::Severity::Medium);
+        assert_eq!(loud.count() > 0, wanted, "{name}: {findings:#?}");
+    }
+}
+
 #[test]
 fn the_tail_is_the_normal_one() {
     for (z, wanted) in [(0.0, 0.5), (1.0, 0.158_655), (3.0, 1.349_9e-3), (6.0, 9.866e-10)] {
