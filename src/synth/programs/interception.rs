@@ -41,8 +41,8 @@ pub(super) const OPERATION: Program = Program {
         Variant { name: "evasive", settings: "keys=each,services=0.5", about: "a key of its own for each certificate" },
         Variant {
             name: "tls13",
-            settings: "speaks=tls13,keys=each,services=0.7",
-            about: "TLS 1.3 towards his victims, which seals his certificates",
+            settings: "speaks=tls13,keys=each,subscribers=0.35",
+            about: "TLS 1.3 towards a third of the homes, which seals his certificates",
         },
     ],
     install: |knobs, install| {
