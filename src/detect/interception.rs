@@ -18,7 +18,7 @@ use super::weigh::{Reason, log_ramp, ramp, severity_of, weigh};
 use super::words;
 use crate::population::PopulationIndex;
 use crate::population::conflict::network_of;
-use crate::population::servers::{ServerKey, ServerMark, ServerSummary};
+use crate::population::servers::{ADDRESSES_KEPT, ServerKey, ServerMark, ServerSummary};
 use crate::population::sketch::Merge;
 use crate::population::texts::TextId;
 use crate::units::Address;
@@ -84,11 +84,15 @@ fn minted(scene: &Scene<'_>, key: &ServerKey, server: &ServerSummary) -> Option<
         return None;
     }
     let young = server.rows_young as f64 / server.rows.max(1) as f64;
+    // A CDN that makes its customers' certificates has its hundred domains in one place, and one stray address of a proxy
+    // somewhere else; whoever sits in the path has them where their owners have them.
+    let strewn = near.len() as f64 / domains.min(ADDRESSES_KEPT as f64);
     let baseline = baseline(scene, key.population, ServerMark::Key, |one| one.subjects.estimate());
     let (score, evidence) = weigh(vec![
         Reason::number("subjects_of_key", subjects, "subjects", log_ramp(subjects, 1.3, 4.0), 0.4).beside(baseline),
         Reason::number("domains", domains, "domains", log_ramp(domains, 2.0, 6.0), 0.3),
         Reason::number("networks", networks, "networks", log_ramp(networks, 1.0, 3.0), 0.25),
+        Reason::number("networks_a_domain", strewn, "ratio", log_ramp(strewn, 0.04, 0.16), 0.2),
         Reason::number("young_certificates", young, "ratio", ramp(young, -0.5, 0.5), 0.05),
     ]);
     let severity = severity_of(score, 0.01)?;
