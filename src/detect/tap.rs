@@ -185,32 +185,62 @@ fn follows(
         .collect();
     let is_plain = compare(&plain, &y, &y_high, 1.0).is_some_and(|found| found.z >= PLAIN_Z_MIN);
     if try_subsets {
-        let busy = scene.summary.paces.busy.sorted();
-        // Whoever streams out as well is no one to be copied for sure: it may be the copier of another.
-        let senders: BTreeSet<Party> =
-            scene.summary.paces.streams.sorted().into_iter().map(|(key, _)| key.from).collect();
-        let others: Vec<Vec<f64>> = busy
-            .iter()
-            .filter(|(key, _)| key.population == population)
-            .filter(|(key, _)| !senders.contains(&Party::Subscriber(population, key.subscriber)))
-            .map(|(_, one)| {
-                let series = dense(&one.series, first, last);
-                kept.iter().map(|t| series[*t][0] + series[*t][1]).collect()
-            })
-            .collect();
-        if let Some(rest) = WithoutHeavy::of(&plain, &others, &y) {
+        let rate_of = |series: &PaceSeries| -> Vec<f64> {
+            let series = dense(series, first, last);
+            kept.iter().map(|t| series[*t][0] + series[*t][1]).collect()
+        };
+        let less = |all: Vec<f64>, part: &PaceSeries| -> Vec<f64> {
+            all.iter().zip(rate_of(part)).map(|(all, part)| (all - part).max(0.0)).collect()
+        };
+        let busy = busy(scene, population, candidate);
+        let apart: Vec<Vec<f64>> = busy.iter().map(|one| less(rate_of(one.moved), &one.copy)).collect();
+        let base = kept.iter().map(|t| rest[*t][0] + rest[*t][1]).collect();
+        let base = busy.iter().fold(base, |base, one| less(base, &one.copy));
+        if let Some(rest) = WithoutHeavy::of(&base, &apart, &y) {
             // The choice itself makes series agree: what it brings for a turned stream is no match.
-            let (by_choice, deviation) = WithoutHeavy::by_choice(&plain, &others, &y);
-            let found = compare(&rest.series, &y, &y_high, 1.0 + others.len() as f64)
+            let (by_choice, deviation) = WithoutHeavy::by_choice(&base, &apart, &y);
+            let found = compare(&rest.series, &y, &y_high, 1.0 + apart.len() as f64)
                 .map(|found| Match { z: found.z.min((found.correlation - by_choice) / deviation), ..found });
             offer(found, Of::Rest(rest.left_out));
         }
+        // Whoever streams out as well is no one to be copied for sure: it may be the copier of another.
+        let others: Vec<Vec<f64>> =
+            busy.iter().zip(apart).filter(|(one, _)| !one.streams).map(|(_, rate)| rate).collect();
         if let Some((x, members)) = contained(&others, &y) {
             // Choosing the members was a try for each of them.
             offer(compare(&x, &y, &y_high, 3.0 + others.len() as f64), Of::Subset(members));
         }
     }
     best.filter(|(_, of)| is_plain || matches!(of, Of::Subset(_) | Of::Rest(_)))
+}
+
+/// A busy subscriber.
+struct BusyOne<'a> {
+    /// What it moved.
+    moved: &'a PaceSeries,
+    /// What of that streams out and may be a copy of the candidate, being as large.
+    copy: PaceSeries,
+    /// Whether anything streams out.
+    streams: bool,
+}
+
+/// The busy subscribers of a population but for those who send the candidate.
+fn busy<'a>(scene: &Scene<'a>, population: PopulationIndex, candidate: &Candidate<'_>) -> Vec<BusyOne<'a>> {
+    let mut streamed: BTreeMap<Party, Stream> = BTreeMap::new();
+    for (key, stream) in scene.summary.paces.streams.sorted() {
+        streamed.entry(key.from).or_default().merge(stream.clone());
+    }
+    let copy_bytes_min = members::COMPRESSED_MIN * candidate.stream.bytes[0] as f64;
+    let busy = scene.summary.paces.busy.sorted().into_iter().filter(|(key, _)| key.population == population);
+    let parties = busy.map(|(key, one)| (Party::Subscriber(population, key.subscriber), one));
+    let others = parties.filter(|(party, _)| !candidate.senders.contains(party));
+    let known = others.map(|(party, one)| {
+        let stream = streamed.remove(&party);
+        let streams = stream.is_some();
+        let copy = stream.filter(|stream| stream.bytes[0] as f64 >= copy_bytes_min).unwrap_or_default().series;
+        BusyOne { moved: &one.series, copy, streams }
+    });
+    known.collect()
 }
 
 /// Everything that streams out of a population.

@@ -8,7 +8,7 @@ use super::super::series::{correlation, high_pass, shifted};
 /// Share of a subscriber's busy slots in which the stream must be able to hold what the subscriber moved.
 const CONTAINED_MIN: f64 = 0.97;
 /// What compression may leave of the bytes.
-const COMPRESSED_MIN: f64 = 0.35;
+pub(super) const COMPRESSED_MIN: f64 = 0.35;
 /// Subscribers who may be left out of a copy of everybody: servers, offices, a backup. More would be a choice that fits.
 const LEFT_OUT_MAX: usize = 8;
 /// Turned copies of the stream for which the choice is made again.
