@@ -6,8 +6,9 @@
 //! (an honest issuer's only rival is the interceptor); names that it shows a certificate for to clients that offer TLS 1.3,
 //! where others who ask for the same name agree on TLS 1.3 (an honest server takes the best that both know); networks of
 //! different operators; certificates made hours ago. Of TLS 1.3, which seals the certificates: see `hellos`.
-//! Not seen: an interceptor in everybody's path that makes a key for each leaf, or that speaks TLS 1.3; what an endpoint's own product does unless its hello is known. Source of the hellos:
-//! Durumeric et al., "The Security Impact of HTTPS Interception", 2017; mitmengine.
+//! Not seen: an interceptor in everybody's path that makes a key for each leaf, or that speaks TLS 1.3; what an endpoint's own
+//! product does unless its hello is known. Source of the hellos: Durumeric et al., "The Security Impact of HTTPS
+//! Interception", 2017; mitmengine.
 //! The trivial baseline that it must beat: domains an issuer.
 
 use std::collections::{BTreeMap, BTreeSet};

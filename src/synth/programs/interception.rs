@@ -1,7 +1,8 @@
 //! `tls-interception`: somebody in the path of a share of the homes opens their TLS and answers in the servers' names.
 //!
 //! Detectable by: one issuer, and often one key, for names and networks that have nothing in common, where other homes see
-//! others; where he speaks TLS 1.3, which seals both, by one hello in place of the servers' own. Not by: addresses, distances, hellos of clients or times, which are those of the calls as they would be.
+//! others; where he speaks TLS 1.3, which seals both, by one hello in place of the servers' own. Not by: addresses,
+//! distances, hellos of clients or times, which are those of the calls as they would be.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
