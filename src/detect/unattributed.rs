@@ -19,7 +19,7 @@ use crate::packet::facts::AppProtocol;
 use crate::population::collector::CollectorSummary;
 use crate::population::groups::Level;
 use crate::population::profile::{PROFILE_LEN, profile_of};
-use crate::units::DurationNs;
+use crate::units::{Address, DurationNs};
 
 /// Fewest subscribers; also keeps groups above the k of privacy.
 const SUBSCRIBERS_MIN: u64 = 8;
@@ -193,8 +193,17 @@ impl<'a> Bulk<'a> {
             let all = self.groups.iter().zip(&self.outliers);
             all.filter(|(other, _)| !other.of.addresses.iter().any(|a| group.of.addresses.binary_search(a).is_ok()))
         };
+        // Whoever polls devices by leave of the register is no ordinary collector: beside one of them every other would be one
+        // of two, and of thirty collectors that is more than one in twenty.
+        let is_registered = |other: &Group<'_>| {
+            let may = |at: &Address| scene.is_registered(Technique::UnattributedCluster, other.of.population, *at);
+            other.of.addresses.iter().all(may)
+        };
         let is_as_strange = |other: &Group<'_>, outlier: f64| {
-            outlier >= score.outlier && is_candidate(&other.whole) && unasked(&other.whole) >= AS_UNASKED * own
+            outlier >= score.outlier
+                && is_candidate(&other.whole)
+                && unasked(&other.whole) >= AS_UNASKED * own
+                && !is_registered(other)
         };
         let as_strange = others().filter(|(other, outlier)| is_as_strange(other, **outlier)).count();
         ProfileScore { p_value: (1 + as_strange) as f64 / (1 + others().count()) as f64, ..score }
