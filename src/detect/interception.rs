@@ -21,6 +21,7 @@ use crate::population::PopulationIndex;
 use crate::population::conflict::network_of;
 use crate::population::servers::{ADDRESSES_KEPT, ServerKey, ServerMark, ServerSummary};
 use crate::population::sketch::Merge;
+use crate::population::sketch::kmv::Containment;
 use crate::population::texts::TextId;
 use crate::units::Address;
 
@@ -34,6 +35,9 @@ const SUBJECTS_MANY: f64 = 3.0;
 const SUBSCRIBERS_MIN: u64 = 8;
 /// Domains whose issuers, names whose versions must be comparable.
 const COMPARED_MIN: usize = 3;
+/// Names lowered, and with contested domains together, from which on both kinds speak together.
+const LOWERED_MIN: f64 = 2.0;
+const CONTESTED_MIN: f64 = 4.0;
 /// Domains in common from which on another issuer is a rival. Few are to be had: most servers seal their certificates.
 const RIVAL_DOMAINS_MIN: f64 = 1.0;
 
@@ -135,7 +139,13 @@ fn contested(
             Reason::number("young_certificates", young, "ratio", ramp(young, -0.5, 0.5), 0.05),
         ]
     };
-    let contests = [by_rivals(issuers, at, reach()), sealed.and_then(|sealed| by_version(server, sealed, reach()))];
+    let rivalry = Rivalry::of(issuers, at);
+    let lowered = sealed.and_then(|sealed| Lowered::of(server, sealed));
+    let contests = [
+        rivalry.and_then(|rivalry| by_rivals(rivalry, reach())),
+        lowered.and_then(|lowered| by_version(lowered, reach())),
+        rivalry.zip(lowered).and_then(|(rivalry, lowered)| by_both(rivalry, lowered, reach())),
+    ];
     let best = contests.into_iter().flatten().max_by(|a, b| a.score.total_cmp(&b.score))?;
     let severity = severity_of(best.score, 0.02)?;
     let issuer = scene.summary.texts.of(TextId(id)).unwrap_or("an issuer whose name did not fit");
@@ -144,26 +154,62 @@ fn contested(
     Some(Finding { severity, score: best.score, p_value: 0.02, evidence: best.evidence, ..finding })
 }
 
-/// Domains that others see under other issuers.
-fn by_rivals(issuers: &[(u64, &ServerSummary)], at: usize, reach: Vec<Reason>) -> Option<Contest> {
-    let (id, server) = issuers[at];
-    let mut others = crate::population::sketch::Kmv::default();
-    let mut rivals = 0u32;
-    for (_, rival) in issuers.iter().filter(|(other, _)| *other != id) {
-        let shared = server.domains.contained_in(&rival.domains).map_or(0.0, |c| c.share * c.compared as f64);
-        rivals += u32::from(shared >= RIVAL_DOMAINS_MIN);
-        others.merge(rival.domains.clone());
+/// Domains of an issuer that others see under other issuers.
+#[derive(Clone, Copy)]
+struct Rivalry {
+    contest: Containment,
+    /// How many other issuers those are.
+    rivals: u32,
+}
+
+impl Rivalry {
+    fn of(issuers: &[(u64, &ServerSummary)], at: usize) -> Option<Self> {
+        let (id, server) = issuers[at];
+        let mut others = crate::population::sketch::Kmv::default();
+        let mut rivals = 0u32;
+        for (_, rival) in issuers.iter().filter(|(other, _)| *other != id) {
+            let shared = server.domains.contained_in(&rival.domains).map_or(0.0, |c| c.share * c.compared as f64);
+            rivals += u32::from(shared >= RIVAL_DOMAINS_MIN);
+            others.merge(rival.domains.clone());
+        }
+        server.domains.contained_in(&others).map(|contest| Self { contest, rivals })
     }
-    let contest = server.domains.contained_in(&others).filter(|found| found.compared >= COMPARED_MIN)?;
-    // One rival is what an honest issuer has, whose domains the interceptor answers for.
-    let many = match rivals {
+
+    fn domains(&self) -> f64 {
+        (self.contest.share * self.contest.compared as f64).round()
+    }
+}
+
+/// Names of an issuer for which a client that offers TLS 1.3 gets less and a certificate, where others get TLS 1.3.
+#[derive(Clone, Copy)]
+struct Lowered(Containment);
+
+impl Lowered {
+    fn of(server: &ServerSummary, sealed: &ServerSummary) -> Option<Self> {
+        server.names.contained_in(&sealed.names).map(Self)
+    }
+
+    fn names(&self) -> f64 {
+        (self.0.share * self.0.compared as f64).round()
+    }
+}
+
+/// What so many kinds of rivals are worth: one is what an honest issuer has, whose domains the interceptor answers for.
+fn worth_of_rivals(rivals: u32) -> f64 {
+    match rivals {
         0 | 1 => 0.05,
         2 => 0.7,
         _ => 1.0,
-    };
+    }
+}
+
+fn by_rivals(Rivalry { contest, rivals }: Rivalry, reach: Vec<Reason>) -> Option<Contest> {
+    if contest.compared < COMPARED_MIN {
+        return None;
+    }
     let reasons = vec![
         Reason::number("contested_share", contest.share, "ratio", ramp(contest.share, 0.12, 0.4), 0.35),
-        Reason::number("rival_issuers", f64::from(rivals), "issuers", many, 0.3),
+        Reason::number("rival_issuers", f64::from(rivals), "issuers", worth_of_rivals(rivals), 0.3),
     ];
     let (score, evidence) = weigh(reasons.into_iter().chain(reach).collect());
     let what = format!(
@@ -173,20 +219,44 @@ fn by_rivals(issuers: &[(u64, &ServerSummary)], at: usize, reach: Vec<Reason>) -
     Some(Contest { score, evidence, what })
 }
 
-/// Names for which a client that offers TLS 1.3 gets less and a certificate, where others get TLS 1.3. A fleet whose
-/// servers are not all renewed does that for a name or two, an issuer's names together do not.
-fn by_version(server: &ServerSummary, sealed: &ServerSummary, reach: Vec<Reason>) -> Option<Contest> {
-    let found = server.names.contained_in(&sealed.names).filter(|found| found.compared >= COMPARED_MIN)?;
-    let lowered = (found.share * found.compared as f64).round();
+/// A fleet whose servers are not all renewed lowers a name or two, an issuer's names together do not.
+fn by_version(lowered: Lowered, reach: Vec<Reason>) -> Option<Contest> {
+    let Lowered(found) = lowered;
+    if found.compared < COMPARED_MIN {
+        return None;
+    }
+    let names = lowered.names();
     let reasons = vec![
         Reason::number("lowered_share", found.share, "ratio", ramp(found.share, 0.05, 0.25), 0.35),
-        Reason::number("names_lowered", lowered, "names", log_ramp(lowered, 2.0, 5.0), 0.3),
+        Reason::number("names_lowered", names, "names", log_ramp(names, 2.0, 5.0), 0.3),
     ];
     let (score, evidence) = weigh(reasons.into_iter().chain(reach).collect());
     let what = format!(
-        "For {lowered} of {} names that can be compared, clients that offer TLS 1.3 get an older version and this issuer's \
+        "For {names} of {} names that can be compared, clients that offer TLS 1.3 get an older version and this issuer's \
          certificate, while others who ask for the same name get TLS 1.3: an honest server takes the best that both know. ",
         found.compared,
+    );
+    Some(Contest { score, evidence, what })
+}
+
+/// Few names of each kind, and together most of what it answers for: honest issuers have a site with two certificates, or a
+/// fleet half renewed, and not all their sites are one or the other.
+fn by_both(rivalry: Rivalry, lowered: Lowered, reach: Vec<Reason>) -> Option<Contest> {
+    let (domains, names) = (rivalry.domains(), lowered.names());
+    if domains < 1.0 || names < LOWERED_MIN || domains + names < CONTESTED_MIN {
+        return None;
+    }
+    let share = (domains + names) / (rivalry.contest.compared + lowered.0.compared) as f64;
+    // What seals its certificates is a rival like another.
+    let rivals = rivalry.rivals + 1;
+    let reasons = vec![
+        Reason::number("contested_share", share, "ratio", ramp(share, 0.2, 0.45), 0.35),
+        Reason::number("rival_issuers", f64::from(rivals), "issuers", worth_of_rivals(rivals), 0.3),
+    ];
+    let (score, evidence) = weigh(reasons.into_iter().chain(reach).collect());
+    let what = format!(
+        "Of the domains that it answers for, {domains} are seen under other issuers too, and for {names} names clients that \
+         offer TLS 1.3 get an older version and its certificate, while others get TLS 1.3. ",
     );
     Some(Contest { score, evidence, what })
 }

@@ -91,7 +91,14 @@ fn a_lowered_version_contests() {
         let shown = clients.flat_map(|c| sites.clone().map(move |s| (c, s, issuer, 7_000 + u64::from(s))));
         honest().chain(shown).collect()
     };
-    let table: [(&str, Vec<Reached>, &str, Option<Severity>); 6] = [
+    let at = |sites: &[u8], issuer: u64| -> Vec<Reached> {
+        let shown = sites.iter().map(|site| (40, *site, issuer, 7_000 + u64::from(*site)));
+        honest().chain(shown).collect()
+    };
+    let table: [(&str, Vec<Reached>, &str, Option<Severity>); 9] = [
+        ("two under their own issuer else, two sealed", at(&[0, 4, 1, 2], 99), OFFERS_13, Some(Severity::High)),
+        ("one of each kind", at(&[0, 1, 21, 22], 99), OFFERS_13, None),
+        ("two of each kind among many", at(&[0, 4, 1, 2, 21, 22, 23, 24, 25, 26, 27, 28, 29], 99), OFFERS_13, None),
         ("honest servers, new and old", honest().collect(), OFFERS_13, None),
         ("six see one issuer everywhere", opened(0..20, 40..46, 99), OFFERS_13, Some(Severity::High)),
         ("one sees it for a few", opened(1..8, 40..41, 99), OFFERS_13, Some(Severity::High)),
