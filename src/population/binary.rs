@@ -13,7 +13,7 @@ use super::summary::Summary;
 /// What every summary begins with.
 pub const MAGIC: [u8; 8] = *b"TRAWLSUM";
 /// Version of the body; raised whenever its layout changes.
-pub const VERSION: u16 = 4;
+pub const VERSION: u16 = 5;
 
 /// Magic, version, body length, checksum.
 const HEADER_BYTES: usize = 8 + 2 + 8 + 8;
@@ -189,15 +189,15 @@ pub(super) mod form {
         + SHORT
         + SET
         + SEEN;
-    /// Three samples of 64 hashes, members and addresses.
+    /// Two samples of 64 hashes and two of names, members and addresses.
     pub const SERVER_BYTES: usize = SHORT
         + 1
         + LONG
         + 2 * LONG
         + DISTINCT
         + (SHORT + MEMBERS_KEPT * (ADDRESS + LONG))
-        + 3 * (SHORT + 64 * LONG)
-        + (SHORT + NAMES_COUNTED * LONG)
+        + 2 * (SHORT + 64 * LONG)
+        + 2 * (SHORT + NAMES_COUNTED * LONG)
         + 2 * SHORT
         + ADDRESSES_KEPT * ADDRESS
         + SEEN;
