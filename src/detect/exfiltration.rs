@@ -38,6 +38,10 @@ const USUAL_BYTES_UP_EARLY: f64 = (32 << 20) as f64;
 const PEERS_KNOWN_AFTER: DurationNs = DurationNs::from_secs(900);
 /// What a peer sends the same party, at the least: below it, it asks and does not upload.
 const PEER_BYTES_UP_MIN: u64 = 64 << 10;
+/// Subscribers that deal with a party at all between which it turns from a stranger into a service that people use.
+const CALLERS: (f64, f64) = (24.0, 6.0);
+/// What is left of its strangeness where all use it: thieves rent there, too, and what is by far the most is said at `medium`.
+const USED_BY_ALL: f64 = 0.1;
 /// How much more than the largest of its peers a host sends before it stands out of them.
 const OVER_PEERS: f64 = 2.0;
 /// How long a stream that stood when the looking began must have been looked at, and how near to its ends it must reach, to be
@@ -196,10 +200,12 @@ fn judge(scene: &Scene<'_>, group: &Group<'_>, subscriber: Address, sent: Sent, 
     let by_collector = group.whole.flows_by_collector as f64 / group.whole.totals.flows.max(1) as f64;
     let upload_share = up / (up + down);
     let baseline = bulk.quantile(0.5).zip(bulk.quantile(0.99));
+    let senders = ramp(peers.senders as f64, 4.0, 0.0);
+    let callers = ramp(peers.callers as f64, CALLERS.0, CALLERS.1).max(USED_BY_ALL);
     let reasons = vec![
         Reason::number("data_bytes_up", up, "bytes", log_ramp(up, usual * 0.75, usual * 4.0), 0.35).beside(baseline),
         Reason::number("upload_share", upload_share, "ratio", ramp(upload_share, 0.7, 0.95), 0.2),
-        Reason::number("other_senders", peers.senders as f64, "subscribers", ramp(peers.senders as f64, 4.0, 0.0), 0.2),
+        Reason::number("other_senders", peers.senders as f64, "subscribers", senders.min(callers), 0.2),
         Reason::number("share_of_host_uploads", concentration, "ratio", ramp(concentration, 0.2, 0.7), 0.15),
         Reason::number("begun_by_collector_share", by_collector, "ratio", ramp(by_collector, 0.9, 0.3), 0.1),
     ];
@@ -225,6 +231,8 @@ fn usual_at_least(seen_for: DurationNs) -> f64 {
 struct Peers {
     /// How many send it more than questions.
     senders: u64,
+    /// How many deal with it at all.
+    callers: u64,
     /// The most that one of them sends it, where several mainly upload; otherwise none.
     largest_up: u64,
 }
@@ -248,7 +256,7 @@ fn peers(scene: &Scene<'_>, group: &Group<'_>, subscriber: Address) -> Peers {
     let senders = sent.values().filter(|[up, _]| *up >= PEER_BYTES_UP_MIN);
     let uploads: Vec<u64> = senders.clone().filter(|[up, down]| up > down).map(|[up, _]| *up).collect();
     let largest_up = uploads.iter().max().filter(|_| uploads.len() >= UPLOADERS_MIN);
-    Peers { senders: senders.count() as u64, largest_up: largest_up.copied().unwrap_or(0) }
+    Peers { senders: senders.count() as u64, callers: sent.len() as u64, largest_up: largest_up.copied().unwrap_or(0) }
 }
 
 fn described(

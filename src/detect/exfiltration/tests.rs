@@ -32,7 +32,8 @@ fn a_host_must_stand_out_of_its_peers() {
     let party = Address::v4([203, 0, 113, 7]);
     // What each of some homes sends the party and gets from it, mebibytes.
     type Case<'a> = (&'a str, &'a [(u64, u64)], bool);
-    let table: [Case<'_>; 8] = [
+    let many: Vec<(u64, u64)> = [(60, 0)].into_iter().chain([(0, 2); 30]).collect();
+    let table: [Case<'_>; 9] = [
         ("one host, a party of its own", &[(60, 0)], true),
         ("one backup of a telephone, before anyone else's", &[(18, 0)], false),
         ("as much comes down", &[(60, 60)], false),
@@ -40,6 +41,7 @@ fn a_host_must_stand_out_of_its_peers() {
         ("far more than its peers", &[(160, 0), (3, 0), (5, 0)], true),
         ("two thefts", &[(80, 0), (80, 0)], true),
         ("others who only ask there", &[(160, 0), (0, 40), (0, 40), (0, 40)], true),
+        ("one photograph album at a service that all use", &many, false),
         ("nobody", &[], false),
     ];
     for (name, homes, wanted) in table {
