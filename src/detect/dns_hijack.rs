@@ -49,7 +49,7 @@ const LOOKS_TURNED: f64 = 0.15;
 /// like one in ten.
 const CHANCE_TURNS: (f64, f64) = (0.8, 2.8);
 /// The same for one of several resolvers that are judged together, and how far apart these may have come into use.
-const PART_CHANCE_MAX: f64 = 0.15;
+const PART_CHANCE_MAX: f64 = 0.3;
 const BEGAN_TOGETHER: DurationNs = DurationNs::from_secs(900);
 /// What speaks for a stranger that the policy does not list, or that merely is not the most asked one.
 const STRANGE: [f64; 2] = [0.3, 0.2];
