@@ -86,9 +86,11 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
         if group.of.addresses.iter().any(|address| tunnels.contains(address)) {
             continue;
         }
-        let (before, mut packets_most) = (findings.len(), 0);
+        let before = findings.len();
+        // Of all who send there: that others do is what a later look may know better.
+        let mut packets = 0u64;
         for (subscriber, sent) in senders(scene, &group) {
-            packets_most = sent.packets.max(packets_most);
+            packets = packets.saturating_add(sent.packets);
             if sent.up < BYTES_UP_MIN || sent.up <= sent.down {
                 continue;
             }
@@ -99,7 +101,7 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
         let said = &findings[before..];
         if said.iter().all(|finding| finding.severity < Severity::Medium) {
             let score = said.iter().map(|finding| finding.score).fold(0.0, f64::max);
-            scene.doubt(Technique::BulkExfiltration, (group.of.population, &group.key), packets_most, score);
+            scene.doubt(Technique::BulkExfiltration, (group.of.population, &group.key), packets, score);
         }
     }
     for (group, subscriber, sent) in scattered::receivers(scene, &tunnels) {
