@@ -32,6 +32,12 @@ const GAPS_MIN: u64 = 8;
 /// day: at one in a thousand a page counter was regular by chance on every fourth day, at this on every fortieth. A clock with
 /// a fifth of jitter needs four gaps more for it, of all its subscribers together.
 const CHANCE_MAX: f64 = 1e-4;
+/// How long people stay before they call again, as a share of the mean of what follows: a page is looked at, and few gaps of
+/// twelve homes that do so look like a clock fifty times as often as those of homes that do not.
+const PAUSE: f64 = 0.3;
+/// Clockwork between which opinion turns: a service that people use for long shows a third of it, a clock that strays by half its
+/// period seven tenths.
+const CLOCKWORK_TURNS: (f64, f64) = (0.35, 0.75);
 /// Spread of gaps from which on they are people's, however many there are: chance has 1.6.
 const UNTIMED_SPREAD: f64 = 1.0;
 /// Clockwork below which times that could be told are people's.
@@ -115,7 +121,7 @@ impl Measures {
     fn reasons(&self, usual: &Usual) -> Vec<Reason> {
         let small = log_ramp(self.record_bytes, 1_048_576.0, 65_536.0).min(log_ramp(self.record_bytes, 64.0, 256.0));
         let timed = match self.clockwork {
-            Some(clockwork) => clockwork.max(BY_PEOPLE),
+            Some(clockwork) => ramp(clockwork, CLOCKWORK_TURNS.0, CLOCKWORK_TURNS.1).max(BY_PEOPLE),
             // Nothing repeats yet, and being machine-timed is half of what a fan-in is: at most `medium`, and that only
             // for records that are small, of very many, and more than one of each: one call of many is a popular page.
             // Nor for what repeats often enough for a clock to show, and none shows: people set its pace.
@@ -171,7 +177,7 @@ impl Times {
         }
         if let Some(rhythm) = rhythm {
             // Few gaps that look regular are no clock yet; what is irregular is none, however few.
-            if rhythm.chance() > CHANCE_MAX && rhythm.spread < UNTIMED_SPREAD {
+            if rhythm.chance_after(PAUSE) > CHANCE_MAX && rhythm.spread < UNTIMED_SPREAD {
                 return None;
             }
             return Some(Self { gap_s: rhythm.period_s, spread: rhythm.spread, clockwork: rhythm.clockwork() });

@@ -90,10 +90,19 @@ impl Rhythm {
     /// them lie as near to their median, or that as few lie below the tenth percentile's share of it (Chernoff 1952). Nine
     /// gaps look like a clock once in twenty or so; forty never do.
     pub fn chance(&self) -> f64 {
+        self.chance_after(0.0)
+    }
+
+    /// The same beside calls that pause so long after each, as a share of the mean of what follows the pause: people stay on a
+    /// page before they open another, and their gaps have no short ones either.
+    pub fn chance_after(&self, pause: f64) -> f64 {
+        let median = std::f64::consts::LN_2;
+        let stretched = (pause + median) / median;
+        let floor = self.floor * stretched - pause / median;
         let gaps = self.gaps.saturating_sub(self.subscribers) as f64;
         // Of an exponential law with median m, the share within d·m of m is 2^(d−1) − 2^(−d−1), below f·m it is 1 − 2^(−f).
-        let below = 1.0 - libm::exp2(-self.floor.max(0.0));
-        let narrow = chance_of_half_near(gaps, self.deviation);
+        let below = 1.0 - libm::exp2(-floor.max(0.0));
+        let narrow = chance_of_half_near(gaps, self.deviation * stretched);
         let floored = if below > 0.1 { rare(gaps, 0.1, below) } else { 1.0 };
         // Two ways to look regular are two chances.
         (2.0 * narrow.min(floored)).min(1.0)
@@ -215,6 +224,27 @@ mod tests {
         let two =
             Rhythm::of(&sample(&[after((0..9).map(|_| 60.0)), after((0..9).map(|_| 61.0))])).expect("two periods");
         assert!(two.agreement.is_some_and(|agreement| agreement > 0.98) && two.subscribers == 2, "{two:?}");
+    }
+
+    #[test]
+    fn people_who_stay_on_a_page_are_no_clock() {
+        // Twelve homes with three to eight gaps each, a pause of three tenths of the mean in each gap.
+        let mut state = 11u64;
+        let mut unit = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            ((state >> 11) as f64 + 0.5) / (1u64 << 53) as f64
+        };
+        let (rounds, mut alone, mut beside_pauses) = (1_000, 0, 0);
+        for _ in 0..rounds {
+            let homes: Vec<Vec<f64>> =
+                (0..12).map(|home| after((0..=3 + home % 6).map(|_| 600.0 * (0.3 - unit().ln())))).collect();
+            let rhythm = Rhythm::of(&sample(&homes)).expect("a rhythm");
+            alone += u32::from(rhythm.chance() <= 1e-4);
+            beside_pauses += u32::from(rhythm.chance_after(0.3) <= 1e-4);
+        }
+        assert!(alone >= 10 && beside_pauses <= 2, "{alone} and {beside_pauses} of {rounds}");
+        let clock = Rhythm::of(&sample(&[after(even(40).map(|u| 60.0 * (0.8 + 0.4 * u)))])).expect("a clock");
+        assert!(clock.chance_after(0.3) < 1e-4, "{}", clock.chance_after(0.3));
     }
 
     #[test]
