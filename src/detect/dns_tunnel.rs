@@ -52,11 +52,12 @@ fn turns(class: SpanClass) -> [(f64, f64); 2] {
     }
 }
 
-/// Askers from which on a domain whose names are spread evenly over them is asked by a product that each of them has; how many
-/// times an even share the heaviest may have then (the largest of some Poisson counts); and how much more a name of such a
-/// product may carry before it is more than a measurement's number.
+/// Askers from which on a domain whose names are spread over them is asked by a product that each of them has; the most of its
+/// names, and how many times an even share, the heaviest may have then (eight homes may share its address); and how much more
+/// such a product may carry before it is more than a measurement's number.
 const CROWD_MIN: u64 = 8;
-const CROWD_SHARE_MAX: f64 = 4.0;
+const CROWD_OWNED_MAX: f64 = 0.25;
+const CROWD_SHARE_MAX: f64 = 8.0;
 const CROWD_TURNS: f64 = 6.0;
 
 /// What is measured of one domain.
@@ -112,8 +113,7 @@ impl Measures {
             free_bytes_per_name: zone.free_bytes as f64 / distinct,
             asker,
             owned: names as f64 / sampled,
-            is_crowd: zone.clients.count() >= CROWD_MIN
-                && names as f64 / sampled * zone.clients.count() as f64 <= CROWD_SHARE_MAX,
+            is_crowd: is_crowd(names as f64 / sampled, zone.clients.count()),
             is_reputation: gives_verdicts || is_digest || of_form(NameForm::Reversed) >= 0.9,
         }
     }
@@ -138,6 +138,11 @@ impl Measures {
                 .beside(baseline.beside(|m| m.shared)),
         ]
     }
+}
+
+/// Whether so many askers, the heaviest with this share of the names, are a product's.
+fn is_crowd(owned: f64, askers: u64) -> bool {
+    askers >= CROWD_MIN && owned <= CROWD_OWNED_MAX && owned * askers as f64 <= CROWD_SHARE_MAX
 }
 
 /// Names of one asker that nobody else asked for, as far as they are sampled.
