@@ -34,6 +34,9 @@ const UPLOAD_SHARE_MIN: f64 = 0.55;
 /// Most that may lie as far out, and how far that must be, for a `medium`.
 const P_VALUE_MAX: f64 = 0.05;
 const OUTLIER_MIN: f64 = 2.0;
+/// Subscribers to each address of several from which on they can be one party's: who polls a fleet from some addresses has more
+/// devices than these. Strangers who stand side by side and each call somebody have not.
+const SUBSCRIBERS_AN_ADDRESS: f64 = 1.5;
 /// Share of its flows that a collector begins from which on it is the one who calls.
 const CALLS_SHARE_MIN: f64 = 0.5;
 /// Share of what is unasked of a collector that another must have to be as unasked.
@@ -104,6 +107,12 @@ fn is_candidate(whole: &CollectorSummary) -> bool {
     !is_dns && upload_share(whole) >= UPLOAD_SHARE_MIN
 }
 
+/// Whether so many subscribers are reached that the addresses can be one party's.
+fn reaches_many(whole: &CollectorSummary, addresses: usize) -> bool {
+    let subscribers = whole.subscribers.count();
+    subscribers >= SUBSCRIBERS_MIN && subscribers as f64 >= SUBSCRIBERS_AN_ADDRESS * addresses as f64
+}
+
 /// Whether most rows are of one service.
 fn asks_one_service(whole: &CollectorSummary) -> bool {
     let most = whole.services.by_count().first().map_or(0, |(_, rows)| *rows);
@@ -134,7 +143,7 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
         held.any(|held| group.of.addresses.iter().all(|address| held.binary_search(address).is_ok()))
     };
     // Peers that stand side by side share their few partners: together they reach no more people than each alone.
-    groups.retain(|group| group.whole.subscribers.count() >= SUBSCRIBERS_MIN && !is_explained(group));
+    groups.retain(|group| reaches_many(&group.whole, group.of.addresses.len()) && !is_explained(group));
     if groups.is_empty() {
         return;
     }
@@ -239,5 +248,25 @@ fn finding(scene: &Scene<'_>, group: &Group<'_>, measures: &Measures, severity: 
             measures.outlier,
         ),
         ..blank
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strangers_side_by_side_are_no_fleet() {
+        let table = [
+            ("one who polls eight", 8, 1, true),
+            ("seven are no group", 7, 1, false),
+            ("a fleet of twelve and its devices", 24, 12, true),
+            ("twelve visitors of nine servers", 9, 12, false),
+        ];
+        for (name, subscribers, addresses, wanted) in table {
+            let mut whole = CollectorSummary::default();
+            (0..subscribers).for_each(|n: u64| whole.subscribers.add(n.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
+            assert_eq!(reaches_many(&whole, addresses), wanted, "{name}");
+        }
     }
 }
