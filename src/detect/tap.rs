@@ -3,7 +3,7 @@
 //! whose stream follows.
 //! What it weighs: the correlation of what is left once slow change is taken out (a shared daily rhythm is not a tap), at a
 //! few lags; how far it stands out of the same with one series shifted around a circle; whether it holds in every part of the
-//! span (two bursts that meet once are chance); how constant the ratio of volumes is. A stream's own part of the
+//! span (two bursts that meet once are chance); the ratio of volumes, and how constant it is. A stream's own part of the
 //! population's traffic is taken out first, and only what is hardly answered counts: a tunnel that serves people carries
 //! both ways.
 //! Bounds: shifted copies and subsets are looked at only for streams that follow already, or are among the heaviest.
@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::finding::{CollectorIdentity, EvidenceValue, Finding, Severity, Technique};
 use super::scene::Scene;
 use super::series::{High, blocks_that_agree, correlation, high_pass, shifted, worth};
-use super::weigh::{Reason, ramp, severity_of, weigh};
+use super::weigh::{Reason, log_ramp, ramp, severity_of, weigh};
 use super::words;
 use crate::population::conflict::network_of;
 use crate::population::identity::Party;
@@ -335,6 +335,7 @@ fn judge(
         Reason::number("parts_that_agree", found.agreement, "ratio", ramp(found.agreement, 0.5, 0.95), 0.25),
         Reason::number("volume_ratio_spread", found.ratio_spread, "ratio", ramp(found.ratio_spread, 1.5, 0.5), 0.1),
         Reason::number("sent_share", one_sided, "ratio", ramp(one_sided, 0.8, 0.95), 0.1),
+        Reason::number("volume_ratio", found.ratio, "ratio", is_large_enough(found.ratio, found.correlation), 0.15),
     ];
     let (score, mut evidence) = weigh(reasons);
     let p_value = (tail(found.z) * found.tries).clamp(1e-9, 1.0);
@@ -343,7 +344,6 @@ fn judge(
     let is_one_burst = scene.summary.class() == SpanClass::Window && found.agreement < 1.0;
     let severity = severity_of(score, p_value)?.min(if is_one_burst { Severity::Low } else { Severity::High });
     let slot_s = slot_length(scene.summary.class()).as_secs_f64();
-    evidence.push(words::evidence("volume_ratio", EvidenceValue::Number(found.ratio), "ratio", 0.0));
     evidence.push(words::evidence("lag", EvidenceValue::Number(found.lag as f64 * slot_s), "seconds", 0.0));
     let class = match scene.summary.class() {
         SpanClass::Window => "second by second",
@@ -428,6 +428,12 @@ fn judge(
         ),
         ..Finding::blank(Technique::TapCorrelation, collector, share, candidate.stream.seen)
     })
+}
+
+/// Whether so many bytes for each that it follows can be a copy, 0 to 1: compression leaves a third, headers alone a fifteenth,
+/// and a fiftieth that goes along roughly is a copy of nothing. One that goes along exactly is a log of everything.
+fn is_large_enough(ratio: f64, correlation: f64) -> f64 {
+    log_ramp(ratio, 0.03, 0.2).max(ramp(correlation, 0.8, 0.9))
 }
 
 /// Upper tail of the normal distribution (Abramowitz and Stegun 7.1.26, error below 1.5e-7; past six deviations its

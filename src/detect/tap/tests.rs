@@ -75,7 +75,8 @@ fn only_copies_are_found() {
     let (inside, outside) = (Address::v4([10, 0, 9, 9]), Address::v4([203, 0, 113, 200]));
     let far = Address::v4([203, 0, 113, 7]);
     type Rate<'a> = &'a dyn Fn(u64) -> f64;
-    let table: [(&str, Address, f64, Rate<'_>, bool); 9] = [
+    let table: [(&str, Address, f64, Rate<'_>, bool); 10] = [
+        ("a log of everything", inside, 0.0, &|s| all(s) * 0.02, true),
         ("a copy of everything", inside, 0.0, &|s| all(s) * 1.6, true),
         ("from beyond the population", outside, 0.0, &|s| all(s) * 1.6, true),
         ("two seconds late", inside, 0.01, &|s| all(s.saturating_sub(2)) * 1.6, true),
@@ -123,6 +124,20 @@ fn a_copy_of_all_but_the_heaviest_is_found() {
         let findings = found_beside_servers(rows_of(inside, far, 0.0, rate));
         let loud = findings.iter().filter(|f| f.severity >= super::super::finding::Severity::Medium);
         assert_eq!(loud.count() > 0, wanted, "{name}: {findings:#?}");
+    }
+}
+
+#[test]
+fn a_copy_is_large_or_exact() {
+    for (name, ratio, correlation, wanted) in [
+        ("a fiftieth, roughly", 0.017, 0.73, 0.0..0.01),
+        ("a twentieth, roughly", 0.043, 0.44, 0.1..0.3),
+        ("headers alone", 0.07, 0.7, 0.4..0.7),
+        ("a log of everything", 0.02, 0.97, 0.99..1.01),
+        ("a copy among much else", 0.5, 0.4, 0.99..1.01),
+    ] {
+        let found = is_large_enough(ratio, correlation);
+        assert!(wanted.contains(&found), "{name}: {found}");
     }
 }
 
