@@ -146,17 +146,25 @@ fn named(scene: &Scene<'_>, group: &Group<'_>) -> f64 {
     by_name.max(by_look_up).max(if group.whole.domains.is_empty() { 0.0 } else { by_name }).min(1.0)
 }
 
+/// Whether a party tells the time: UDP port 123, and messages as NTP has them.
+pub(super) fn is_clock(whole: &CollectorSummary) -> bool {
+    let is_message = |sizes: &LogHistogram<SIZE_BITS>| {
+        // Unanswered, there is none to measure.
+        sizes.quantile(0.5).is_none_or(|bytes| (bytes / NTP_BYTES - 1.0).abs() < 0.25)
+    };
+    service_of(whole).is_some_and(|service| service.protocol == 17 && service.port == 123)
+        && [&whole.upload_sizes, &whole.download_sizes].into_iter().all(is_message)
+}
+
 /// Look-ups, clocks and echoes repeat by their nature, and carry no orders.
 fn is_plumbing(whole: &CollectorSummary) -> bool {
     let middle = |sizes: &LogHistogram<SIZE_BITS>| sizes.quantile(0.5).unwrap_or(0.0);
     let (up, down) = (middle(&whole.upload_sizes), middle(&whole.download_sizes));
     let service = service_of(whole);
-    let is_clock = service.is_some_and(|service| service.protocol == 17 && service.port == 123)
-        && [up, down].iter().all(|bytes| (bytes / NTP_BYTES - 1.0).abs() < 0.25);
     let is_dns = whole.apps.by_count().first().is_some_and(|(app, _)| *app == AppProtocol::Dns)
         || service.is_some_and(|service| service.port == 53);
     let is_echo = service.is_none_or(|service| !matches!(service.protocol, 6 | 17 | 132));
-    is_clock || is_dns || is_echo || up.max(down) > CALL_BYTES_MAX
+    is_clock(whole) || is_dns || is_echo || up.max(down) > CALL_BYTES_MAX
 }
 
 /// See the file's header.

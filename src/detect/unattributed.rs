@@ -8,6 +8,7 @@
 //! far out and be as unasked, and this one lies at least twice as far as the median one.
 //! What another technique finds of the same collector, here or at any other time, takes its place (see `ledger`).
 
+use super::beaconing::is_clock;
 use super::finding::{EvidenceValue, Finding, Severity, Technique};
 use super::levels;
 use super::rhythm::Rhythm;
@@ -104,7 +105,7 @@ fn upload_share(whole: &CollectorSummary) -> f64 {
 fn is_candidate(whole: &CollectorSummary) -> bool {
     let is_dns = whole.apps.by_count().first().is_some_and(|(app, _)| *app == AppProtocol::Dns)
         || service_of(whole).is_some_and(|service| service.port == 53);
-    !is_dns && upload_share(whole) >= UPLOAD_SHARE_MIN
+    !is_dns && !is_clock(whole) && upload_share(whole) >= UPLOAD_SHARE_MIN
 }
 
 /// Whether so many subscribers are reached that the addresses can be one party's.
@@ -254,6 +255,7 @@ fn finding(scene: &Scene<'_>, group: &Group<'_>, measures: &Measures, severity: 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::population::collector::{Service, ServiceAt};
 
     #[test]
     fn strangers_side_by_side_are_no_fleet() {
@@ -267,6 +269,23 @@ mod tests {
             let mut whole = CollectorSummary::default();
             (0..subscribers).for_each(|n: u64| whole.subscribers.add(n.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
             assert_eq!(reaches_many(&whole, addresses), wanted, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_time_server_that_leaves_some_unanswered_is_no_stranger() {
+        let party = |port: u16, bytes: u64| {
+            let mut whole = CollectorSummary::default();
+            whole.services.add(Service { protocol: 17, port, at: ServiceAt::Collector });
+            whole.totals.data_bytes = [10 * bytes, 5 * bytes];
+            (0..10).for_each(|_| whole.upload_sizes.add(bytes));
+            (0..5).for_each(|_| whole.download_sizes.add(bytes));
+            whole
+        };
+        for (name, port, bytes, wanted) in
+            [("a clock", 123, 48, false), ("what hides on its port", 123, 600, true), ("another", 4_123, 48, true)]
+        {
+            assert_eq!(is_candidate(&party(port, bytes)), wanted, "{name}");
         }
     }
 }
