@@ -84,12 +84,21 @@ pub struct Question {
 impl Question {
     /// Adds an answer.
     pub(super) fn add(&mut self, domain: TextId, place: Address, hello: HelloMark, listener: Listener, seen: Seen) {
-        let mut told = Told { rows: 1, seen, ..Told::default() };
+        self.domain = self.domain.max(Some(domain));
+        self.places.add(place);
+        let at = match self.told.binary_search_by_key(&hello, |(known, _)| *known) {
+            Ok(at) => at,
+            Err(HELLOS_KEPT) => return,
+            Err(at) => {
+                self.told.insert(at, (hello, Told::default()));
+                self.told.truncate(HELLOS_KEPT);
+                at
+            }
+        };
+        let told = &mut self.told[at].1;
+        count(&mut told.rows, 1);
         told.subscribers.add(listener);
-        let mut one = Self { domain: Some(domain), ..Self::default() };
-        one.places.add(place);
-        one.told.push((hello, told));
-        self.merge(one);
+        told.seen.merge(seen);
     }
 
     /// The hellos that answered it.
