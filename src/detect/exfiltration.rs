@@ -218,7 +218,8 @@ fn judge(scene: &Scene<'_>, group: &Group<'_>, subscriber: Address, sent: Sent, 
     let severity = severity_of(score, p_value)?;
     let mut finding = described(scene, group, subscriber, sent, severity, usual);
     if is_standing {
-        finding.explanation += " It is one stream that stood when this began and when it ended, as a camera's does: nothing here shows that it is new.";
+        finding.explanation += " It is one stream that stood when this began and when it ended, as a camera's \
+             does: nothing here shows that it is new.";
     }
     Some(Finding { score, p_value, evidence, ..finding })
 }
