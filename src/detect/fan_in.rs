@@ -352,8 +352,7 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
     groups.extend(levels::facets(scene, Technique::PopulationFanIn, |facet| {
         facet.subscribers.count() >= SUBSCRIBERS_MIN
     }));
-    let spread =
-        levels::together(scene, Technique::PopulationFanIn, &SPREAD, SUBSCRIBERS_MIN, |one| is_member_like(one));
+    let spread = levels::together(scene, Technique::PopulationFanIn, &SPREAD, SUBSCRIBERS_MIN, is_member_like);
     let census = levels::census(scene, &[Level::Fingerprint, Level::CertificateKey]);
     groups.extend(spread.into_iter().filter_map(|group| coherent(scene, group, &census)));
     if groups.iter().all(|group| group.whole.subscribers.count() < SUBSCRIBERS_MIN) {
@@ -443,7 +442,8 @@ mod tests {
     fn times_that_could_be_told_and_show_no_clock_are_a_measurement() {
         // Gaps of twelve homes, seconds: the same draws from an even spread each time.
         let even = |n: usize| (n as f64 * 0.754_877_666).fract();
-        let table: [(&str, usize, &dyn Fn(usize) -> f64, bool); 3] = [
+        type Case<'a> = (&'a str, usize, &'a dyn Fn(usize) -> f64, bool);
+        let table: [Case<'_>; 3] = [
             ("people", 9, &|n| -300.0 * (1.0 - even(n)).ln(), true),
             ("a clock with jitter", 9, &|n| 300.0 * (0.8 + 0.4 * even(n)), false),
             ("too few to tell", 2, &|n| -300.0 * (1.0 - even(n)).ln(), false),

@@ -47,7 +47,8 @@ mod tests {
         let one = offered(&[0x1301, 0x1302, 0xc02f], &plain, Transport::Tls);
         assert!(one.is_some());
         let other = samples::client_extensions("a.example");
-        let table: [(&str, &[u16], &[u8], Transport, bool); 6] = [
+        type Case<'a> = (&'a str, &'a [u16], &'a [u8], Transport, bool);
+        let table: [Case<'_>; 6] = [
             ("another name", &[0x1301, 0x1302, 0xc02f], &other, Transport::Tls, true),
             ("GREASE and other old suites", &[0x3a3a, 0x1301, 0x1302, 0xc030], &plain, Transport::Tls, true),
             ("another order", &[0x1302, 0x1301, 0xc02f], &plain, Transport::Tls, false),
