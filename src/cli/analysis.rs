@@ -17,6 +17,7 @@ use crate::capture::{Captures, InputPath, OpenError};
 use crate::detect::analyst::{Account, Analyst, Knowledge};
 use crate::detect::finding::{Finding, Verdict};
 use crate::detect::ledger::FirstSeen;
+use crate::flow::row::FlowColumns;
 use crate::model::Codebook;
 use crate::pipeline::{self, ClosedWindow, Outcome, Progress, RowsWanted, Shared};
 use crate::population::{Summary, SummaryLimits};
@@ -53,6 +54,30 @@ struct Opened {
     key: Key,
 }
 
+/// Where flow rows go, part by part.
+pub enum RowsTo<'a> {
+    /// Nobody wants them.
+    Nobody,
+    /// To a file, or to standard output.
+    File(FlowTarget<'a>),
+    /// To this.
+    Each(&'a mut dyn FnMut(&FlowColumns) -> anyhow::Result<()>),
+}
+
+impl<'a> RowsTo<'a> {
+    /// To a file, where one is named.
+    fn file(target: Option<FlowTarget<'a>>) -> Self {
+        target.map_or(Self::Nobody, Self::File)
+    }
+}
+
+/// The same, open.
+enum RowSink<'a, 'b> {
+    None,
+    File(Box<FlowFile<'b>>),
+    Each(&'a mut dyn FnMut(&FlowColumns) -> anyhow::Result<()>),
+}
+
 /// Runs captures through the pipeline and the detectors; flow rows go to `flows` on the way, and every window is shown to
 /// `each_window` before the detectors take it in.
 pub fn findings_beside(
@@ -73,7 +98,7 @@ pub fn findings_beside(
         register: &setting.policy,
         limits: &limits,
     });
-    let outcome = run(opened, setting, RowsWanted::None, flows, talk, |window| {
+    let outcome = run(opened, setting, RowsTo::file(flows), talk, |window| {
         each_window(&window.summary)?;
         window.spares.give(analyst.window(window.summary)?);
         Ok(())
@@ -94,23 +119,23 @@ pub fn findings_beside(
 pub fn flows(files: &[PathBuf], setting: &Setting, target: FlowTarget<'_>, talk: &Talk) -> anyhow::Result<Report> {
     let opened = open(files, setting, talk)?;
     let some_refused = opened.some_refused;
-    let outcome = run(opened, setting, RowsWanted::All, Some(target), talk, |_| Ok(()))?;
+    let outcome = run(opened, setting, RowsTo::File(target), talk, |_| Ok(()))?;
     let stats = account_of(&outcome, &Account::default(), setting, talk);
     let lossy = some_refused || stats.is_lossy();
     Ok(Report { findings: Vec::new(), stats, reveal: Reveal::Nothing, lossy, first_seen: FirstSeen::default() })
 }
 
-/// Runs captures through the pipeline, window by window; whether part of the input was damaged or lost.
+/// Runs captures through the pipeline, rows in parts and window by window; whether part of the input was damaged or lost.
 pub fn windows(
     files: &[PathBuf],
     setting: &Setting,
-    rows: RowsWanted,
+    rows: RowsTo<'_>,
     talk: &Talk,
     each_window: impl FnMut(ClosedWindow) -> anyhow::Result<()>,
 ) -> anyhow::Result<bool> {
     let opened = open(files, setting, talk)?;
     let some_refused = opened.some_refused;
-    let outcome = run(opened, setting, rows, None, talk, each_window)?;
+    let outcome = run(opened, setting, rows, talk, each_window)?;
     Ok(some_refused || account_of(&outcome, &Account::default(), setting, talk).is_lossy())
 }
 
@@ -152,35 +177,38 @@ fn derived_key(fingerprint: &[u8; 32], setting: &Setting) -> Key {
     keys.clone().find(|key| !is_mistaken(key)).unwrap_or_else(|| Key::derive(fingerprint))
 }
 
-/// The pipeline, with a bar, rows to their file, and every window to `each_window`.
+/// The pipeline, with a bar, rows to where they are wanted, and every window to `each_window`.
 fn run(
     opened: Opened,
     setting: &Setting,
-    rows: RowsWanted,
-    flows: Option<FlowTarget<'_>>,
+    rows: RowsTo<'_>,
     talk: &Talk,
     mut each_window: impl FnMut(ClosedWindow) -> anyhow::Result<()>,
 ) -> anyhow::Result<Outcome> {
     let pseudonymiser = Pseudonymiser::new(&opened.key);
     let naming =
         || Naming { populations: &setting.populations, pseudonymiser: (!setting.reveal).then_some(&pseudonymiser) };
-    let mut sink = flows.map(|(path, format)| FlowFile::create(path, format, naming())).transpose()?;
+    let mut sink = match rows {
+        RowsTo::Nobody => RowSink::None,
+        RowsTo::File((path, format)) => RowSink::File(Box::new(FlowFile::create(path, format, naming())?)),
+        RowsTo::Each(each) => RowSink::Each(each),
+    };
     let grid = Codebook::grid();
     let quantiser = setting.model.as_ref().map_or(&grid, |model| model.codebook());
     let shared = Shared { populations: &setting.populations, pseudonymiser: &pseudonymiser, quantiser };
-    let rows = if sink.is_some() { RowsWanted::All } else { rows };
-    let config = setting.pipeline(rows, opened.seed);
+    let wanted = if matches!(sink, RowSink::None) { RowsWanted::None } else { RowsWanted::All };
+    let config = setting.pipeline(wanted, opened.seed);
     let bar = talk.progress(opened.captures.progress().bytes_total);
     let outcome = with_bar(&bar, |progress| {
-        pipeline::run(opened.captures, &config, shared, progress, |window: ClosedWindow| -> anyhow::Result<()> {
-            if let Some(sink) = &mut sink {
-                sink.write(&window.rows)?;
-            }
-            each_window(window)
-        })
+        let each_rows = |rows: FlowColumns| match &mut sink {
+            RowSink::None => Ok(()),
+            RowSink::File(file) => Ok(file.write(&rows)?),
+            RowSink::Each(each) => each(&rows),
+        };
+        pipeline::run(opened.captures, &config, shared, progress, each_rows, &mut each_window)
     })?;
-    if let Some(sink) = sink {
-        sink.finish()?;
+    if let RowSink::File(file) = sink {
+        file.finish()?;
     }
     Ok(outcome)
 }

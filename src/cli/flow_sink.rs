@@ -1,6 +1,6 @@
 //! Flow sink: rows of the pipeline to a file or to standard output, with their features.
-//! In: the rows of a window. Out: records in the chosen format, subscribers under their pseudonyms unless revealed.
-//! Bounds: the rows of one window and their features.
+//! In: rows, part by part. Out: records in the chosen format, subscribers under their pseudonyms unless revealed.
+//! Bounds: the rows of one part and their features.
 
 use std::path::Path;
 
@@ -45,7 +45,7 @@ impl<'a> FlowFile<'a> {
         Ok(Self { sink, matrix: FeatureMatrix::new(), columns: vec![Vec::new(); FEATURES.len()] })
     }
 
-    /// Writes the rows of a window.
+    /// Writes a part of the rows.
     pub fn write(&mut self, rows: &FlowColumns) -> std::io::Result<()> {
         features::compute(rows, &mut self.matrix);
         self.columns.iter_mut().for_each(Vec::clear);

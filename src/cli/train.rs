@@ -8,12 +8,13 @@ use std::path::PathBuf;
 
 use anyhow::bail;
 
+use super::analysis::{self, RowsTo};
 use super::options::{ConfigFile, Shared, Train};
 use super::setting::Setting;
 use super::talk::Talk;
-use super::{Status, analysis, evaluate, options};
+use super::{Status, evaluate, options};
+use crate::flow::row::FlowColumns;
 use crate::model::{FitConfig, FlowRows, FlowSample, Model, ProfileRows, ProfileSample};
-use crate::pipeline::RowsWanted;
 use crate::population::SummaryLimits;
 use crate::population::profile::{PROFILE_FEATURES, profile_set_hash};
 
@@ -61,10 +62,11 @@ pub fn run(args: Args, talk: &Talk) -> anyhow::Result<Status> {
 
     let mut flows = FlowSample::default();
     for Place { setting, files } in &places {
-        analysis::windows(files, setting, RowsWanted::All, talk, |window| {
-            flows.add(&window.rows);
+        let mut each_rows = |rows: &FlowColumns| {
+            flows.add(rows);
             Ok(())
-        })?;
+        };
+        analysis::windows(files, setting, RowsTo::Each(&mut each_rows), talk, |_| Ok(()))?;
     }
     let (seen, matrix, services) = flows.finish();
     let flows = FlowRows { matrix: &matrix, services: &services, seen };
@@ -77,7 +79,7 @@ pub fn run(args: Args, talk: &Talk) -> anyhow::Result<Status> {
     for Place { mut setting, files } in places {
         setting.model = Some(model.clone());
         lossy |=
-            analysis::windows(&files, &setting, RowsWanted::None, talk, |window| Ok(sample.window(window.summary)?))?;
+            analysis::windows(&files, &setting, RowsTo::Nobody, talk, |window| Ok(sample.window(window.summary)?))?;
         sample.end_place()?;
     }
     let profiles = sample.finish()?;

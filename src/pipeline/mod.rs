@@ -1,6 +1,8 @@
 //! Threads around the data's way: one reader, N workers, and the caller's thread, which merges and analyses.
-//! In: captures and what the rooms need to be built. Out: one [`ClosedWindow`] after the other, then an [`Outcome`].
-//! Bounds: [`QUEUE_BATCHES`] batches wait for a worker, then the reader waits (replay loses nothing to a full queue).
+//! In: captures and what the rooms need to be built. Out: one [`ClosedWindow`] after the other, flow rows in parts where they
+//! are wanted, then an [`Outcome`].
+//! Bounds: [`QUEUE_BATCHES`] batches wait for a worker, then the reader waits (replay loses nothing to a full queue); flow rows
+//! are handed on every [`FRAMES_A_PART`] frames, so that those of a long window are never held all at once.
 //! Time: windows close by packet time, at marks that the reader sets, so that every worker closes at the same packet
 //! whatever their number. This is the only room that reads the wall clock, and only to say where time went.
 
@@ -32,6 +34,8 @@ pub use worker::Totals;
 const QUEUE_BATCHES: usize = 8;
 /// Windows that wait for the analysis, per worker.
 const QUEUE_WINDOWS: usize = 2;
+/// Frames after which rows that are wanted are handed on: a frame ends one row at most, and a row is about a kilobyte.
+const FRAMES_A_PART: u64 = 1 << 16;
 
 /// How a run is set up; meant values only.
 #[derive(Clone, Debug)]
@@ -42,7 +46,7 @@ pub struct Config {
     pub window: DurationNs,
     /// BPF filter, if any.
     pub filter: Option<String>,
-    /// Whether the caller wants flow rows with each window.
+    /// Whether the caller wants flow rows.
     pub rows: RowsWanted,
     /// Bounds and timeouts of a worker's flow table.
     pub flow: FlowConfig,
@@ -62,12 +66,12 @@ impl<Q> Clone for Shared<'_, Q> {
 
 impl<Q> Copy for Shared<'_, Q> {}
 
-/// What the caller gets with each window.
+/// What the caller gets besides summaries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RowsWanted {
-    /// The summary only.
+    /// Nothing.
     None,
-    /// The summary, and every row with its features.
+    /// Every flow row.
     All,
 }
 
@@ -101,8 +105,6 @@ pub struct ClosedWindow {
     pub number: u64,
     /// Everything of it, merged.
     pub summary: Summary,
-    /// Its rows, ordered by time and key; empty unless wanted.
-    pub rows: FlowColumns,
     /// What the workers have counted since the run began.
     pub so_far: Totals,
     /// Where the summary's memory may go when it has been looked at.
@@ -155,12 +157,14 @@ pub struct Outcome {
     pub timings: Timings,
 }
 
-/// Runs the captures through to the end. `each_window` is called on this thread, window by window; its error stops the run.
+/// Runs the captures through to the end. `each_window` is called on this thread, window by window, and `each_rows` before it
+/// with the rows that ended since, part by part, the rows of some 65,536 frames in order of time and key; an error of either stops the run.
 pub fn run<Q, E>(
     captures: Captures,
     config: &Config,
     shared: Shared<'_, Q>,
     progress: &Progress,
+    mut each_rows: impl FnMut(FlowColumns) -> Result<(), E>,
     mut each_window: impl FnMut(ClosedWindow) -> Result<(), E>,
 ) -> Result<Outcome, E>
 where
@@ -183,7 +187,7 @@ where
             let maps = captures.maps();
             reader::Reader::new(maps, config, tasks, free, progress).run(captures)
         });
-        let merged = merge_windows(&replies, workers, config, &Spares(spare_to), &mut each_window);
+        let merged = merge(&replies, workers, config, &Spares(spare_to), (&mut each_rows, &mut each_window));
         // Workers that wait to hand on a window see the channel closed and end; so does the reader behind them.
         drop(replies);
         let read = reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
@@ -193,33 +197,62 @@ where
 
 /// What a worker hands on.
 enum Reply {
-    Window { worker: usize, number: u64, summary: Box<Summary>, rows: Box<FlowColumns>, so_far: Box<Totals> },
+    Rows { worker: usize, number: u64, rows: Box<FlowColumns> },
+    Window { worker: usize, number: u64, summary: Box<Summary>, so_far: Box<Totals> },
     End(Box<Totals>),
 }
 
 /// One worker's part of a window.
-type Share = (Box<Summary>, Box<FlowColumns>, Box<Totals>);
+type Share = (Box<Summary>, Box<Totals>);
 
-/// Puts the workers' shares of each window together, in worker order, and hands them on in window order.
-fn merge_windows<E>(
+/// Workers' shares of what they all hand on by number, until all of them are there.
+struct Waiting<T>(BTreeMap<u64, Vec<Option<T>>>);
+
+impl<T> Default for Waiting<T> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
+impl<T> Waiting<T> {
+    /// Takes a share; all shares, in worker order, where it was the last. Every worker hands on in order, so what is complete
+    /// first is the oldest.
+    fn take(&mut self, (worker, workers): (usize, usize), number: u64, share: T) -> Option<Vec<T>> {
+        let shares = self.0.entry(number).or_insert_with(|| (0..workers).map(|_| None).collect());
+        shares[worker] = Some(share);
+        let complete = shares.iter().all(Option::is_some);
+        complete.then(|| self.0.remove(&number).unwrap_or_default().into_iter().flatten().collect())
+    }
+}
+
+/// Puts the workers' shares together, in worker order, and hands them on in the order of the capture.
+fn merge<E>(
     replies: &Receiver<Reply>,
     workers: usize,
     config: &Config,
     spares: &Spares,
-    each_window: &mut impl FnMut(ClosedWindow) -> Result<(), E>,
+    (each_rows, each_window): (
+        &mut impl FnMut(FlowColumns) -> Result<(), E>,
+        &mut impl FnMut(ClosedWindow) -> Result<(), E>,
+    ),
 ) -> Result<Totals, E> {
-    let mut waiting: BTreeMap<u64, Vec<Option<Share>>> = BTreeMap::new();
+    let (mut parts, mut windows) = (Waiting::default(), Waiting::default());
     let mut totals = Totals::default();
     while let Ok(reply) = replies.recv() {
         match reply {
             Reply::End(of_worker) => totals.merge(&of_worker),
-            Reply::Window { worker, number, summary, rows, so_far } => {
-                let shares = waiting.entry(number).or_insert_with(|| (0..workers).map(|_| None).collect());
-                shares[worker] = Some((summary, rows, so_far));
-                // Every worker closes its windows in order, so the first complete one is the oldest.
-                if shares.iter().all(Option::is_some) {
-                    let shares = waiting.remove(&number).unwrap_or_default();
-                    each_window(merge_shares(number, shares.into_iter().flatten(), config, spares))?;
+            Reply::Rows { worker, number, rows } => {
+                if let Some(shares) = parts.take((worker, workers), number, rows) {
+                    let joined = shares.into_iter().reduce(|mut whole, mut rows| {
+                        whole.append(&mut rows);
+                        whole
+                    });
+                    in_order(*joined.unwrap_or_default(), each_rows)?;
+                }
+            }
+            Reply::Window { worker, number, summary, so_far } => {
+                if let Some(shares) = windows.take((worker, workers), number, (summary, so_far)) {
+                    each_window(merge_shares(number, shares.into_iter(), config, spares))?;
                 }
             }
         }
@@ -228,10 +261,9 @@ fn merge_windows<E>(
 }
 
 fn merge_shares(number: u64, shares: impl Iterator<Item = Share>, config: &Config, spares: &Spares) -> ClosedWindow {
-    let (mut whole, mut rows, mut so_far) = (None::<Box<Summary>>, FlowColumns::default(), Totals::default());
-    for (mut share, mut share_rows, counted) in shares {
+    let (mut whole, mut so_far) = (None::<Box<Summary>>, Totals::default());
+    for (mut share, counted) in shares {
         so_far.merge(&counted);
-        rows.append(&mut share_rows);
         match &mut whole {
             None => whole = Some(share),
             Some(whole) => {
@@ -242,25 +274,27 @@ fn merge_shares(number: u64, shares: impl Iterator<Item = Share>, config: &Confi
     }
     let mut summary = whole.map_or_else(Summary::empty, |whole| *whole);
     summary.bound(&config.summary);
-    ClosedWindow { number, summary, rows: in_order(rows), so_far, spares: spares.clone() }
+    ClosedWindow { number, summary, so_far, spares: spares.clone() }
 }
 
-/// Rows by time and key, so that a file of them does not depend on the number of workers.
-fn in_order(rows: FlowColumns) -> FlowColumns {
+/// Hands rows on by time and key, so that a file of them does not depend on the number of workers, so many at a time: those of
+/// the last part are as many as flows were alive, and no second copy of them all is made.
+fn in_order<E>(rows: FlowColumns, each_rows: &mut impl FnMut(FlowColumns) -> Result<(), E>) -> Result<(), E> {
     let mut order: Vec<u32> = (0..rows.len() as u32).collect();
     let rank = |&i: &u32| {
         let i = i as usize;
         (rows.ts_first[i], rows.first_frame[i], rows.key[i], rows.row_number[i])
     };
     if order.is_sorted_by_key(rank) {
-        return rows;
+        return each_rows(rows);
     }
     order.sort_by_cached_key(rank);
-    let mut sorted = FlowColumns::default();
-    for i in order {
-        sorted.push(rows.row(i as usize));
+    for some in order.chunks(FRAMES_A_PART as usize) {
+        let mut sorted = FlowColumns::default();
+        some.iter().for_each(|i| sorted.push(rows.row(*i as usize)));
+        each_rows(sorted)?;
     }
-    sorted
+    Ok(())
 }
 
 /// Checks a filter before anything is read: it must compile for Ethernet, or for none of the usual link types.

@@ -12,7 +12,7 @@ use crossbeam::channel::{Receiver, Sender};
 use memmap2::Mmap;
 
 use super::worker::{Task, Totals};
-use super::{Config, Outcome, Progress};
+use super::{Config, FRAMES_A_PART, Outcome, Progress, RowsWanted};
 use crate::capture::frame::{Frame, FrameBatch, LinkType};
 use crate::capture::{Captures, FileReport, Filter};
 use crate::packet::shard_addresses;
@@ -95,6 +95,9 @@ impl<'a> Reader<'a> {
             if self.open[worker].is_full() {
                 self.send(worker)?;
             }
+            if count.is_multiple_of(FRAMES_A_PART) && self.config.rows == RowsWanted::All {
+                self.mark(Task::HandOnRows)?;
+            }
             if count.is_multiple_of(PROGRESS_EVERY) {
                 self.progress.frames.store(count, Ordering::Relaxed);
                 self.progress.bytes.store(captures.progress().bytes_read, Ordering::Relaxed);
@@ -143,9 +146,13 @@ impl<'a> Reader<'a> {
         self.tasks.iter().try_for_each(|task| task.send(Task::Open { span }).map_err(|_| Stopped))
     }
 
-    /// Sends what is open, then the mark, to every worker: all of them close at the same packet.
     fn close(&mut self, mark: Task) -> Result<(), Stopped> {
         self.seen.windows += 1;
+        self.mark(mark)
+    }
+
+    /// Sends what is open, then the mark, to every worker: all of them meet it at the same packet.
+    fn mark(&mut self, mark: Task) -> Result<(), Stopped> {
         for worker in 0..self.tasks.len() {
             if !self.open[worker].is_empty() {
                 self.send(worker)?;

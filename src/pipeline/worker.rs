@@ -31,6 +31,8 @@ pub(super) enum Task {
     Batch { frames: FrameBatch, read_at: Instant },
     /// A window begins.
     Open { span: Span },
+    /// Hand on the rows that have ended.
+    HandOnRows,
     /// Hand on the window that ends here.
     CloseWindow { end: TimestampNs },
     /// End every flow and hand on what is open.
@@ -42,6 +44,7 @@ impl Task {
     pub(super) fn again(&self) -> Self {
         match self {
             Self::Open { span } => Self::Open { span: *span },
+            Self::HandOnRows => Self::HandOnRows,
             Self::CloseWindow { end } => Self::CloseWindow { end: *end },
             Self::Batch { .. } | Self::CloseAll => Self::CloseAll,
         }
@@ -87,6 +90,7 @@ pub(super) struct Worker<'a, Q> {
     summary: Summary,
     rows_kept: FlowColumns,
     windows: u64,
+    parts: u64,
     timings: Timings,
     /// Summaries whose memory may be used again.
     spare: Receiver<Box<Summary>>,
@@ -111,6 +115,7 @@ impl<'a, Q: Quantiser> Worker<'a, Q> {
             summary: Summary::empty(),
             rows_kept: FlowColumns::default(),
             windows: 0,
+            parts: 0,
             timings: Timings::default(),
             spare,
             room: Room::default(),
@@ -135,6 +140,10 @@ impl<'a, Q: Quantiser> Worker<'a, Q> {
                     };
                     self.summary.make_room(self.room);
                     true
+                }
+                Task::HandOnRows => {
+                    self.summarise();
+                    self.hand_on_rows(replies)
                 }
                 Task::CloseWindow { end } => {
                     let mut next = Some(0);
@@ -200,15 +209,28 @@ impl<'a, Q: Quantiser> Worker<'a, Q> {
         }
     }
 
+    /// Sends the rows that have ended, where they are wanted; false when nobody listens.
+    fn hand_on_rows(&mut self, replies: &Sender<Reply>) -> bool {
+        if self.config.rows == RowsWanted::None {
+            return true;
+        }
+        let rows = Box::new(std::mem::take(&mut self.rows_kept));
+        let number = self.parts;
+        self.parts += 1;
+        replies.send(Reply::Rows { worker: self.index, number, rows }).is_ok()
+    }
+
     /// Sends this worker's share of the window; false when nobody listens.
     fn hand_on(&mut self, replies: &Sender<Reply>) -> bool {
         self.summarise();
+        if !self.hand_on_rows(replies) {
+            return false;
+        }
         self.room = self.summary.room();
         let summary = Box::new(std::mem::replace(&mut self.summary, Summary::empty()));
-        let rows = Box::new(std::mem::take(&mut self.rows_kept));
         let number = self.windows;
         self.windows += 1;
         let so_far = Box::new(self.counted());
-        replies.send(Reply::Window { worker: self.index, number, summary, rows, so_far }).is_ok()
+        replies.send(Reply::Window { worker: self.index, number, summary, so_far }).is_ok()
     }
 }

@@ -153,16 +153,23 @@ fn read(
     let shared =
         Shared { populations: tools.populations, pseudonymiser: tools.pseudonymiser, quantiser: tools.codebook };
     let (mut portion, mut bytes) = (Vec::new(), 0);
-    let outcome = pipeline::run(captures, tools.config, shared, reading, |window: ClosedWindow| {
-        let stored = StoredWindow::of(&window.summary);
-        bytes += stored.bytes();
-        portion.push(stored);
-        if bytes >= PORTION_BYTES {
-            bytes = 0;
-            return send(Said::Windows(number, std::mem::take(&mut portion)));
-        }
-        Ok(())
-    })?;
+    let outcome = pipeline::run(
+        captures,
+        tools.config,
+        shared,
+        reading,
+        |_| Ok(()),
+        |window: ClosedWindow| {
+            let stored = StoredWindow::of(&window.summary);
+            bytes += stored.bytes();
+            portion.push(stored);
+            if bytes >= PORTION_BYTES {
+                bytes = 0;
+                return send(Said::Windows(number, std::mem::take(&mut portion)));
+            }
+            Ok(())
+        },
+    )?;
     reading.bytes.store(0, Ordering::Relaxed);
     let stats = account(&outcome);
     let words = outcome.files.iter().find_map(|file| file.first_fault.clone());

@@ -87,6 +87,43 @@ fn runs_and_workers_do_not_change_the_findings() {
 }
 
 #[test]
+fn rows_of_a_window_without_an_end_come_in_parts_that_workers_do_not_change() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let capture = folder.path().join("rounds.pcap");
+    // 40,000 questions of one datagram each, five times, ten minutes apart: all but the last ones are over when asked again.
+    let (rounds, flows) = (5u32, 40_000u32);
+    let mut bytes: Vec<u8> =
+        [0xa1b2_c3d4u32, 2 | 4 << 16, 0, 0, 65_535, 101].iter().flat_map(|n| n.to_le_bytes()).collect();
+    for n in 0..rounds * flows {
+        let (round, flow) = (n / flows, n % flows);
+        let frame = datagram([10, 0, (flow >> 8) as u8, flow as u8], [192, 0, 2, 1], [5_000, 5_001]);
+        let header = [1_700_000_000 + round * 600 + flow / 1_000, 0, frame.len() as u32, frame.len() as u32];
+        bytes.extend(header.iter().flat_map(|n| n.to_le_bytes()));
+        bytes.extend(frame);
+    }
+    std::fs::write(&capture, bytes).expect("a capture");
+    let run = |workers: &str| {
+        let args = ["flows", text(&capture), "--format", "csv", "--window", "0", "-q", "--workers", workers];
+        let ran = trawlwatch(&args, LIMIT);
+        assert_eq!(ran.status, Some(0), "{}", ran.stderr);
+        ran.stdout
+    };
+    let one = run("1");
+    assert_eq!(one.lines().count() as u32, 1 + rounds * flows, "a row for each, and what the columns are");
+    assert!(run("3") == one, "three workers write other rows than one");
+}
+
+/// An IPv4 datagram of eight bytes.
+fn datagram(from: [u8; 4], to: [u8; 4], ports: [u16; 2]) -> Vec<u8> {
+    let mut packet = Vec::new();
+    etherparse::PacketBuilder::ipv4(from, to, 64)
+        .udp(ports[0], ports[1])
+        .write(&mut packet, &[1; 8])
+        .expect("a buffer grows");
+    packet
+}
+
+#[test]
 fn no_subscriber_in_clear_without_reveal() {
     for (capture, policy) in all_shipped() {
         let folder = tempfile::tempdir().expect("a temporary folder");

@@ -169,6 +169,7 @@ mod tests {
             Task::Open { .. } => 'O',
             Task::CloseWindow { .. } => 'C',
             Task::CloseAll => 'A',
+            Task::HandOnRows => 'R',
             Task::Batch { .. } => 'B',
         };
         tasks.try_iter().map(letter).collect()

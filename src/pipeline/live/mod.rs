@@ -10,13 +10,12 @@ mod clock;
 mod gauges;
 mod lane;
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crossbeam::channel::{RecvTimeoutError, bounded};
 
 use super::worker::{Task, Totals, Worker};
-use super::{ClosedWindow, Config, Quantiser, Reply, Share, Shared, Spares, merge_shares};
+use super::{ClosedWindow, Config, Quantiser, Reply, Shared, Spares, Waiting, merge_shares};
 use crate::capture::frame::FrameBatch;
 use crate::capture::live::LiveSource;
 
@@ -126,20 +125,19 @@ fn listen<L: Listener>(
     listener: &mut L,
 ) -> Result<Totals, L::Error> {
     let workers = config.workers.max(1);
-    let mut waiting: BTreeMap<u64, Vec<Option<Share>>> = BTreeMap::new();
+    let mut waiting = Waiting::default();
     let mut totals = Totals::default();
     let mut lost_before = gauges.lost();
     let mut ticked = Instant::now();
     loop {
         match replies.recv_timeout(TICK) {
             Ok(Reply::End(of_worker)) => totals.merge(&of_worker),
-            Ok(Reply::Window { worker, number, summary, rows, so_far }) => {
-                let shares = waiting.entry(number).or_insert_with(|| (0..workers).map(|_| None).collect());
-                shares[worker] = Some((summary, rows, so_far));
-                if shares.iter().all(Option::is_some) {
-                    let shares = waiting.remove(&number).unwrap_or_default();
+            // Nobody wants rows of a run without an end.
+            Ok(Reply::Rows { .. }) => {}
+            Ok(Reply::Window { worker, number, summary, so_far }) => {
+                if let Some(shares) = waiting.take((worker, workers), number, (summary, so_far)) {
                     let lost = gauges.lost();
-                    let window = merge_shares(number, shares.into_iter().flatten(), config, spares);
+                    let window = merge_shares(number, shares.into_iter(), config, spares);
                     listener.window(window, lost.since(&lost_before))?;
                     lost_before = lost;
                 }
