@@ -2,9 +2,9 @@
 //! In: rows, part by part. Out: records in the chosen format, subscribers under their pseudonyms unless revealed.
 //! Bounds: the rows of one part and their features.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::output::OutputError;
+use super::output::{OutputError, named};
 use crate::features::{self, FEATURES, FeatureMatrix};
 use crate::flow::row::FlowColumns;
 use crate::population::Populations;
@@ -15,6 +15,8 @@ use crate::units::Address;
 /// A sink that is open.
 pub struct FlowFile<'a> {
     sink: Box<dyn FlowSink + 'a>,
+    /// None for standard output.
+    path: Option<PathBuf>,
     matrix: FeatureMatrix,
     columns: Vec<Vec<f32>>,
 }
@@ -30,7 +32,8 @@ pub struct Naming<'a> {
 impl<'a> FlowFile<'a> {
     /// Opens the file, or standard output where there is no path.
     pub fn create(path: Option<&Path>, format: FlowFormat, naming: Naming<'a>) -> anyhow::Result<Self> {
-        let destination = match path.filter(|path| *path != Path::new("-")) {
+        let path = path.filter(|path| *path != Path::new("-"));
+        let destination = match path {
             Some(path) => Destination::File(PartFile::create(path).map_err(OutputError::at(path))?),
             None => Destination::stream(std::io::stdout()),
         };
@@ -42,7 +45,8 @@ impl<'a> FlowFile<'a> {
             _ => address,
         };
         let sink = format.open(destination, &names, Box::new(show))?;
-        Ok(Self { sink, matrix: FeatureMatrix::new(), columns: vec![Vec::new(); FEATURES.len()] })
+        let columns = vec![Vec::new(); FEATURES.len()];
+        Ok(Self { sink, path: path.map(Path::to_owned), matrix: FeatureMatrix::new(), columns })
     }
 
     /// Writes a part of the rows.
@@ -54,13 +58,13 @@ impl<'a> FlowFile<'a> {
                 column.extend_from_slice(block.column(feature));
             }
         }
-        let named: Vec<(&str, &[f32])> =
+        let columns: Vec<(&str, &[f32])> =
             FEATURES.iter().zip(&self.columns).map(|(feature, column)| (feature.name, column.as_slice())).collect();
-        self.sink.write(rows, &named)
+        self.sink.write(rows, &columns).map_err(|error| named(error, self.path.as_deref()))
     }
 
     /// Puts the file into its place.
     pub fn finish(self) -> std::io::Result<()> {
-        self.sink.finish()
+        self.sink.finish().map_err(|error| named(error, self.path.as_deref()))
     }
 }

@@ -62,23 +62,22 @@ impl Output {
     }
 }
 
-impl Output {
-    /// Says where it went wrong. An interruption and a reader that has gone stay what they are: others tell them by kind.
-    fn named(&self, error: io::Error) -> io::Error {
-        match (error.kind(), &self.path) {
-            (io::ErrorKind::Interrupted | io::ErrorKind::BrokenPipe, _) => error,
-            (_, Some(path)) => io::Error::other(OutputError { path: path.clone(), source: error }),
-            (kind, None) => io::Error::new(kind, format!("standard output cannot be written: {error}")),
-        }
+/// Says where it went wrong: at a file, or at standard output. An interruption and a reader that has gone stay what they are:
+/// others tell them by kind.
+pub fn named(error: io::Error, path: Option<&Path>) -> io::Error {
+    match (error.kind(), path) {
+        (io::ErrorKind::Interrupted | io::ErrorKind::BrokenPipe, _) => error,
+        (_, Some(path)) => io::Error::other(OutputError { path: path.to_owned(), source: error }),
+        (kind, None) => io::Error::new(kind, format!("standard output cannot be written: {error}")),
     }
 }
 
 impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.destination.write(bytes).map_err(|error| self.named(error))
+        self.destination.write(bytes).map_err(|error| named(error, self.path.as_deref()))
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.destination.flush().map_err(|error| self.named(error))
+        self.destination.flush().map_err(|error| named(error, self.path.as_deref()))
     }
 }

@@ -113,6 +113,20 @@ fn rows_of_a_window_without_an_end_come_in_parts_that_workers_do_not_change() {
     assert!(run("3") == one, "three workers write other rows than one");
 }
 
+#[test]
+fn a_full_disk_is_said_with_the_file_that_found_it_full() {
+    let full = Path::new("/dev/full");
+    if !full.exists() {
+        return println!("not run: {} is missing", full.display());
+    }
+    let capture = shipped("mirroring.pcap.zst");
+    for args in [["flows", text(&capture), "--output"], ["replay", text(&capture), "--flows"]] {
+        let ran = trawlwatch(&[&args[..], &[text(full), "-q"]].concat(), LIMIT);
+        assert_eq!(ran.status, Some(2), "{args:?}: {}", ran.stderr);
+        assert!(ran.stderr.contains("/dev/full: cannot be written"), "{args:?}: {}", ran.stderr);
+    }
+}
+
 /// An IPv4 datagram of eight bytes.
 fn datagram(from: [u8; 4], to: [u8; 4], ports: [u16; 2]) -> Vec<u8> {
     let mut packet = Vec::new();
