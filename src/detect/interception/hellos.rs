@@ -25,6 +25,9 @@ use crate::units::Address;
 const TLS13: u16 = 0x0304;
 /// Contested domains below which several sites are one owner's, and fewer agreements are chance.
 const DOMAINS_MIN: usize = 3;
+/// Kinds of hello that others get for one offer, below which it may be one operator's roll-out: an honest hello has one rival,
+/// whose sites the interceptor answers for.
+const RIVALS_MIN: usize = 2;
 /// Domains at which one subscriber must have got the hello to tell anything by agreement.
 const OWN_DOMAINS_MIN: i32 = 2;
 
@@ -125,6 +128,11 @@ fn rivals(mark: HelloMark, asked: &[Asked<'_>]) -> usize {
 }
 
 fn told_alike(scene: &Scene<'_>, population: PopulationIndex, mark: HelloMark, asked: &[Asked<'_>]) -> Option<Finding> {
+    let rivals = rivals(mark, asked);
+    // Told first: it costs a fraction of what who agrees with whom does.
+    if rivals < RIVALS_MIN {
+        return None;
+    }
     let agreement = Agreement::of(&sides(mark, asked))?;
     let told_to_alike = |question: &Question| {
         let (_, told) = question.told().iter().find(|(hello, _)| *hello == mark)?;
@@ -137,7 +145,7 @@ fn told_alike(scene: &Scene<'_>, population: PopulationIndex, mark: HelloMark, a
     if domains.len() < DOMAINS_MIN || operators.len() < 2 {
         return None;
     }
-    let contest = weighed(&agreement, rivals(mark, asked), domains.len(), operators.len());
+    let contest = weighed(&agreement, rivals, domains.len(), operators.len());
     let severity = severity_of(contest.score, 0.02)?;
     let server = gathered(&theirs, &agreement.alike);
     let key = format!("server-hello:{:016x}", mark.choice);
@@ -160,12 +168,7 @@ impl Operator {
 
 fn weighed(agreement: &Agreement, rivals: usize, domains: usize, networks: usize) -> Contest {
     let [rivals_f, domains_f, networks_f] = [rivals, domains, networks].map(|n| n as f64);
-    // As with issuers: one rival is what an honest hello has, whose sites the interceptor answers for.
-    let many = match rivals {
-        0 | 1 => 0.03,
-        2 => 0.8,
-        _ => 1.0,
-    };
+    let many = if rivals > RIVALS_MIN { 1.0 } else { 0.8 };
     let (score, evidence) = weigh(vec![
         Reason::number("hello_surprise", agreement.surprise, "nats", ramp(agreement.surprise, 2.0, 8.0), 0.25),
         Reason::number("hello_agreement", agreement.share, "ratio", ramp(agreement.share, 0.6, 0.9), 0.2),
