@@ -10,7 +10,7 @@ mod forged;
 
 use std::collections::BTreeMap;
 
-use super::finding::{CollectorIdentity, Evidence, EvidenceValue, Finding, Severity, Technique};
+use super::finding::{Evidence, EvidenceValue, Finding, Severity, Technique};
 use super::scene::Scene;
 use super::words;
 use crate::population::PopulationIndex;
@@ -56,28 +56,14 @@ fn finding(scene: &Scene<'_>, population: PopulationIndex, leader: Address, shot
     let mut victims: Vec<Address> = shots.iter().map(|shot| shot.victim).collect();
     victims.sort_unstable();
     victims.dedup();
-    let mut servers: Vec<Address> = shots.iter().map(|shot| shot.server.shown()).collect();
-    servers.sort_unstable();
-    servers.dedup();
-    let mut ports: Vec<u16> = shots.iter().map(|shot| shot.server_port).collect();
-    ports.sort_unstable();
-    ports.dedup();
+    let servers = shots.iter().map(|shot| shot.server.shown()).collect();
+    let ports = shots.iter().map(|shot| shot.server_port).collect();
+    let collector = scene.impersonated(format!("injection:{leader}"), leader, servers, ports);
     let start = shots.iter().map(|s| s.versions[0].ts).min().unwrap_or_default();
     let end = shots.iter().map(|s| s.versions[1].ts.max(s.versions[0].ts)).max().unwrap_or_default();
-    let place = scene.places.of(leader);
     let subscribers = victims.len() as u64;
     let bytes_down = shots.iter().map(|s| u64::from(injected(s).payload_bytes)).sum();
-    let names = scene.names_of(&servers);
-    let spoken_of = words::party(leader, &names);
-    let collector = CollectorIdentity {
-        collector_key: format!("injection:{leader}"),
-        prefix: Some(words::prefix(leader)),
-        asn: place.asn,
-        country: place.country,
-        addresses: servers,
-        ports,
-        names,
-    };
+    let spoken_of = words::party(leader, &collector.names);
     let share = scene.share(population, subscribers, victims.into_iter().take(VICTIMS_SHOWN).collect());
     Finding {
         severity: Severity::Critical,

@@ -349,6 +349,26 @@ impl<'a> Scene<'a> {
         }
     }
 
+    /// A party whose name was used: several addresses of one network, told by the first.
+    pub fn impersonated(
+        &self,
+        collector_key: String,
+        leader: Address,
+        addresses: BTreeSet<Address>,
+        ports: BTreeSet<u16>,
+    ) -> CollectorIdentity {
+        let (place, addresses) = (self.places.of(leader), Vec::from_iter(addresses));
+        CollectorIdentity {
+            collector_key,
+            prefix: Some(words::prefix(leader)),
+            asn: place.asn,
+            country: place.country,
+            names: self.names_of(&addresses),
+            addresses,
+            ports: Vec::from_iter(ports),
+        }
+    }
+
     /// Who a group is.
     pub fn identity(&self, group: &Group<'_>) -> CollectorIdentity {
         let services = group.whole.services.by_count();

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{VICTIMS_SHOWN, words};
-use crate::detect::finding::{CollectorIdentity, Evidence, EvidenceValue, Finding, Severity, Technique};
+use crate::detect::finding::{Evidence, EvidenceValue, Finding, Severity, Technique};
 use crate::detect::scene::Scene;
 use crate::flow::observation::ForgeryKind;
 use crate::population::PopulationIndex;
@@ -64,13 +64,13 @@ fn finding(
     victims: BTreeSet<Address>,
     (severity, score): (Severity, f64),
 ) -> Finding {
-    let servers: Vec<Address> = records.iter().map(|r| r.server.shown()).collect::<BTreeSet<_>>().into_iter().collect();
-    let ports: Vec<u16> = records.iter().map(|r| r.server_port).collect::<BTreeSet<_>>().into_iter().collect();
+    let servers = records.iter().map(|r| r.server.shown()).collect();
+    let ports = records.iter().map(|r| r.server_port).collect();
+    let key = if kind == ForgeryKind::Answer { "answers" } else { "resets" };
+    let collector = scene.impersonated(format!("{key}:{leader}"), leader, servers, ports);
     let start = records.iter().map(|r| r.versions[0].ts).min().unwrap_or_default();
     let end = records.iter().map(|r| r.versions[1].ts).max().unwrap_or_default();
-    let place = scene.places.of(leader);
-    let names = scene.names_of(&servers);
-    let who = words::party(leader, &names);
+    let who = words::party(leader, &collector.names);
     let subscribers = victims.len() as u64;
     let towards = words::counted(subscribers, "subscriber");
     let (headline, what, cure) = match kind {
@@ -87,15 +87,6 @@ fn finding(
         ),
     };
     let flows = records.len() as u64;
-    let collector = CollectorIdentity {
-        collector_key: format!("{}:{leader}", if kind == ForgeryKind::Answer { "answers" } else { "resets" }),
-        prefix: Some(words::prefix(leader)),
-        asn: place.asn,
-        country: place.country,
-        addresses: servers,
-        ports,
-        names,
-    };
     let share = scene.share(population, subscribers, victims.into_iter().take(VICTIMS_SHOWN).collect());
     Finding {
         severity,
