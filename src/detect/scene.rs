@@ -215,26 +215,24 @@ impl<'a> Scene<'a> {
         subscribers_min: u64,
         wanted: impl Fn(usize) -> bool,
     ) -> Vec<Option<ProfileScore>> {
-        let is_popular = |group: &Group<'_>| group.whole.subscribers.count() >= subscribers_min;
-        let is_bulk = |group: &Group<'_>| self.model.is_none() && group.level == Level::Address && is_popular(group);
-        let bulk = groups.iter().filter(|group| is_bulk(group)).count();
-        let (every, mut nth) = (bulk.div_ceil(BULK_PROFILES_MAX).max(1), 0);
-        let mut is_drawn = |group: &Group<'_>| {
-            nth += usize::from(is_bulk(group));
-            is_bulk(group) && nth % every == 0
+        let is_popular = |at: usize| groups[at].whole.subscribers.count() >= subscribers_min;
+        let is_alone = |at: &usize| groups[*at].level == Level::Address;
+        let popular = (0..groups.len()).filter(|at| self.model.is_none() && is_alone(at) && is_popular(*at));
+        let mut drawn: Vec<usize> = popular.collect();
+        // Whoever is judged is among them no more often than anybody else.
+        let every = drawn.len().div_ceil(BULK_PROFILES_MAX).max(1);
+        drawn = drawn.into_iter().step_by(every).collect();
+        let profile = |at: usize| {
+            let is_wanted = drawn.binary_search(&at).is_ok() || wanted(at) && is_popular(at);
+            is_wanted.then(|| profile_of(&groups[at].of, &groups[at].whole, &self.profiles))
         };
-        let profile = |(at, group): (usize, &Group<'_>)| {
-            let is_judged = is_drawn(group) || wanted(at) && is_popular(group);
-            is_judged.then(|| profile_of(&group.of, &group.whole, &self.profiles))
-        };
-        let profiles: Vec<Option<[f32; PROFILE_LEN]>> = groups.iter().enumerate().map(profile).collect();
+        let profiles: Vec<Option<[f32; PROFILE_LEN]>> = (0..groups.len()).map(profile).collect();
         let judged = profiles.iter().enumerate().map(|(at, profile)| profile.filter(|_| wanted(at)));
         if let Some(model) = self.model {
             let class = self.summary.class();
             return judged.map(|profile| profile.map(|profile| model.score_profile(class, &profile))).collect();
         }
-        let alone = groups.iter().zip(&profiles).filter(|(group, _)| group.level == Level::Address);
-        let bulk: Vec<[f32; PROFILE_LEN]> = alone.filter_map(|(_, profile)| *profile).collect();
+        let bulk: Vec<[f32; PROFILE_LEN]> = drawn.iter().filter_map(|at| profiles[*at]).collect();
         let baseline = Baseline::of_bulk(&bulk);
         judged.map(|profile| profile.map(|profile| baseline.score(&profile))).collect()
     }
