@@ -55,7 +55,7 @@ fn batches(size: impl Fn(usize) -> usize, mix: bool) -> Vec<FrameBatch> {
             let bytes = frame(n.wrapping_mul(7919), size(n), mix);
             let (ts, wire_bytes) = (TimestampNs(n as u64 * 1000), bytes.len() as u32);
             let link = LinkType(1);
-            batch.push(&Frame { ts, link, wire_bytes, number: n as u64 + 1, file: 0, bytes: &bytes, mapped: None });
+            batch.push(&Frame { ts, link, wire_bytes, number: n as u64 + 1, file: 0, bytes: &bytes, lent: None });
             n += 1;
         }
         all.push(batch);

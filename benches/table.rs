@@ -105,7 +105,7 @@ fn frames() -> FrameBatch {
     let bytes = vec![0x5a; PAYLOAD_BYTES as usize];
     for number in 0..BATCH as u64 {
         let (ts, wire_bytes) = (TimestampNs(0), PAYLOAD_BYTES);
-        frames.push(&Frame { ts, link: LinkType(1), wire_bytes, number, file: 0, bytes: &bytes, mapped: None });
+        frames.push(&Frame { ts, link: LinkType(1), wire_bytes, number, file: 0, bytes: &bytes, lent: None });
     }
     frames
 }

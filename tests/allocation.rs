@@ -76,7 +76,7 @@ fn batch(round: u32) -> FrameBatch {
     for (flow, (ts, bytes)) in (1..).zip(packets(round)) {
         let wire_bytes = bytes.len() as u32;
         let number = u64::from(round) * u64::from(FLOWS) + flow;
-        batch.push(&Frame { ts, link: LinkType(1), wire_bytes, number, file: 0, bytes: &bytes, mapped: None });
+        batch.push(&Frame { ts, link: LinkType(1), wire_bytes, number, file: 0, bytes: &bytes, lent: None });
     }
     batch
 }

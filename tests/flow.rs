@@ -58,7 +58,7 @@ fn frames() -> FrameBatch {
             number,
             file: 0,
             bytes: &[7; 64],
-            mapped: None,
+            lent: None,
         });
     }
     batch
@@ -308,7 +308,7 @@ fn run_payloads(config: FlowConfig, list: &[Sent]) -> Outcome {
     for (n, (row, payload)) in list.iter().enumerate() {
         let number = n as u64 + 1;
         let wire_bytes = payload.len() as u32;
-        batch.push(&Frame { ts: row.ts, link: LinkType(1), wire_bytes, number, file: 0, bytes: payload, mapped: None });
+        batch.push(&Frame { ts: row.ts, link: LinkType(1), wire_bytes, number, file: 0, bytes: payload, lent: None });
         let payload = PayloadPlace { offset: 0, captured: wire_bytes, reassembled: false };
         columns.push(PacketRow { frame: n as u32, payload, payload_bytes: wire_bytes, ..*row });
     }

@@ -14,9 +14,10 @@ use sha2::{Digest, Sha256};
 
 use crate::units::TimestampNs;
 
+use super::blocks::{BLOCK_FILES_MAX, Blocks};
 use super::error::OpenError;
-use super::fault::{FileReport, Tally};
-use super::frame::{Frame, MappedPlace};
+use super::fault::{FaultKind, FileReport, Tally};
+use super::frame::{Frame, Lent, MappedPlace};
 use super::input::{Input, InputPath, Mapped, Opened, Stream};
 use super::savefile::{Head, Reader, Step};
 use super::sniff::{self, Compression, Format, SNIFF_BYTES};
@@ -33,8 +34,9 @@ pub struct Progress {
     pub bytes_total: Option<u64>,
 }
 
-/// The inputs of a run. Plain files are mapped: one that is cut by another process while it is read ends this process
-/// with SIGBUS, as it does every reader of maps; one that grows is read to its new end.
+/// The inputs of a run. Plain files are read in blocks and mapped beside, for what is looked at again; of more than
+/// [`BLOCK_FILES_MAX`] at once the maps are walked. A mapped file that another process cuts ends this process with SIGBUS where
+/// its lost part is looked at, as it does every reader of maps; one that grows is read to its new end.
 pub struct Captures {
     sources: Vec<Source>,
     maps: Arc<[Mmap]>,
@@ -74,7 +76,7 @@ impl Captures {
         let mut refused = Vec::new();
         let mut pending = Vec::new();
         for (file, path) in paths.iter().enumerate() {
-            match Pending::open(file as u16, path) {
+            match Pending::open(file as u16, path, paths.len() <= BLOCK_FILES_MAX) {
                 Ok(source) => pending.push(source),
                 Err(error) => refused.push(error),
             }
@@ -172,8 +174,8 @@ struct Pending {
 }
 
 impl Pending {
-    fn open(file: u16, path: &InputPath) -> Result<Self, OpenError> {
-        let (mut opened, compression) = Opened::open(path)?;
+    fn open(file: u16, path: &InputPath, is_kept_open: bool) -> Result<Self, OpenError> {
+        let (mut opened, compression) = Opened::open(path, is_kept_open)?;
         let head = opened.head(4);
         let container = match sniff::container(head) {
             Ok(container) => container,
@@ -215,9 +217,9 @@ fn assemble(pending: Vec<Pending>) -> (Arc<[Mmap]>, Vec<Source>) {
     let mut parts = Vec::new();
     for Pending { file, path, format, reader, opened, .. } in pending {
         let unready = match opened {
-            Opened::Mapped(map, identity) => {
+            Opened::Mapped(map, identity, file) => {
                 maps.push(map);
-                Err((maps.len() as u16 - 1, identity))
+                Err((maps.len() as u16 - 1, identity, file))
             }
             Opened::Stream(stream) => Ok(stream),
         };
@@ -227,7 +229,13 @@ fn assemble(pending: Vec<Pending>) -> (Arc<[Mmap]>, Vec<Source>) {
     let sources = parts.into_iter().map(|(file, path, format, reader, unready)| {
         let input = match unready {
             Ok(stream) => SourceInput::Stream(stream),
-            Err((map, identity)) => SourceInput::Mapped(Mapped::new(Arc::clone(&maps), map, identity)),
+            Err((map, identity, file)) => {
+                let mapped = Mapped::new(Arc::clone(&maps), map, identity);
+                match file {
+                    Some(file) => SourceInput::Blocks(Blocks::new(file, mapped.bytes_total()), mapped),
+                    None => SourceInput::Mapped(mapped),
+                }
+            }
         };
         Source { file, path, format, reader, input, tally: Tally::new(), state: State::Open, head: None }
     });
@@ -250,6 +258,8 @@ struct Source {
 
 enum SourceInput {
     Mapped(Mapped),
+    /// Read in blocks, and the map for what is looked at again.
+    Blocks(Blocks, Mapped),
     Stream(Box<Stream>),
 }
 
@@ -264,6 +274,7 @@ impl Source {
     fn advance(&mut self) -> Option<Head> {
         while self.state == State::Open {
             let step = match &mut self.input {
+                SourceInput::Blocks(input, _) => self.reader.step(input, &mut self.tally),
                 SourceInput::Mapped(input) => self.reader.step(input, &mut self.tally),
                 SourceInput::Stream(input) => self.reader.step(&mut **input, &mut self.tally),
             };
@@ -284,11 +295,20 @@ impl Source {
     #[inline]
     fn frame(&self, head: &Head) -> Frame<'_> {
         let len = head.captured_bytes as usize;
-        let (bytes, mapped) = match &self.input {
+        let (bytes, lent) = match &self.input {
+            SourceInput::Blocks(input, mapped) => {
+                let place = MappedPlace { map: mapped.map(), offset: head.offset };
+                let (block, at) = input.place(head.offset);
+                let from = at as usize;
+                (
+                    block.bytes().get(from..from + len).unwrap_or_default(),
+                    Some(Lent { place, block: Some((block, at)) }),
+                )
+            }
             SourceInput::Mapped(input) => {
                 let from = head.offset as usize;
                 let place = MappedPlace { map: input.map(), offset: head.offset };
-                (input.whole().get(from..from + len).unwrap_or_default(), Some(place))
+                (input.whole().get(from..from + len).unwrap_or_default(), Some(Lent { place, block: None }))
             }
             SourceInput::Stream(input) => (input.slice(head.offset, len), None),
         };
@@ -299,7 +319,7 @@ impl Source {
             number: head.number,
             file: self.file,
             bytes,
-            mapped,
+            lent,
         }
     }
 
@@ -307,6 +327,19 @@ impl Source {
     #[cold]
     fn dry(&mut self) {
         match &mut self.input {
+            SourceInput::Blocks(blocks, mapped) => {
+                if let Some(error) = blocks.failure() {
+                    self.tally.fault(FaultKind::ReadFailed, blocks.offset(), || format!("reading stops ({error})"));
+                }
+                mapped.skip(blocks.offset());
+                match mapped.grown() {
+                    Some(stream) => self.input = SourceInput::Stream(Box::new(stream)),
+                    None => {
+                        self.reader.close(blocks, &mut self.tally);
+                        self.state = State::Ended;
+                    }
+                }
+            }
             SourceInput::Mapped(mapped) => match mapped.grown() {
                 Some(stream) => self.input = SourceInput::Stream(Box::new(stream)),
                 None => {
@@ -329,6 +362,7 @@ impl Source {
     fn stopped(&mut self) {
         self.state = State::Ended;
         match &mut self.input {
+            SourceInput::Blocks(blocks, _) => self.tally.bytes_skipped += blocks.skip(u64::MAX),
             SourceInput::Mapped(mapped) => self.tally.bytes_skipped += mapped.skip(u64::MAX),
             SourceInput::Stream(stream) => {
                 if let Some((kind, error)) = stream.failure() {
@@ -340,6 +374,7 @@ impl Source {
 
     fn progress(&self) -> (u64, Option<u64>) {
         match &self.input {
+            SourceInput::Blocks(blocks, mapped) => (blocks.offset(), Some(mapped.bytes_total())),
             SourceInput::Mapped(mapped) => (mapped.offset(), Some(mapped.bytes_total())),
             SourceInput::Stream(stream) => stream.progress(),
         }

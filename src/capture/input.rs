@@ -295,13 +295,13 @@ impl<R: Read> Read for Counted<R> {
 
 /// An input that is open, before all maps are known.
 pub(super) enum Opened {
-    Mapped(Mmap, FileIdentity),
+    Mapped(Mmap, FileIdentity, Option<File>),
     Stream(Box<Stream>),
 }
 
 impl Opened {
-    /// Opens an input and tells its compression.
-    pub fn open(path: &InputPath) -> Result<(Self, Compression), OpenError> {
+    /// Opens an input and tells its compression. A file that is mapped stays open only where it `is_kept_open`.
+    pub fn open(path: &InputPath, is_kept_open: bool) -> Result<(Self, Compression), OpenError> {
         let unreadable = |source| OpenError::Unreadable { path: path.clone(), source };
         let file = match path {
             InputPath::Stdin => io::stdin().as_fd().try_clone_to_owned().map(File::from),
@@ -324,7 +324,7 @@ impl Opened {
         match sniff::compression(&map) {
             Compression::Plain => {
                 let identity = FileIdentity { path: name.clone(), device: metadata.dev(), inode: metadata.ino() };
-                Ok((Self::Mapped(map, identity), Compression::Plain))
+                Ok((Self::Mapped(map, identity, is_kept_open.then_some(file)), Compression::Plain))
             }
             _ => Self::stream(file, Some(metadata.len())).map_err(unreadable),
         }
@@ -378,7 +378,7 @@ impl Opened {
     /// The first bytes: at least `want` unless there are fewer.
     pub fn head(&mut self, want: usize) -> &[u8] {
         match self {
-            Self::Mapped(map, _) => map,
+            Self::Mapped(map, ..) => map,
             Self::Stream(stream) => stream.window(want),
         }
     }

@@ -90,7 +90,7 @@ mod tests {
             let mut batch = FrameBatch::new(Arc::from([]));
             let wire_bytes = bytes.len() as u32;
             let (ts, link) = (TimestampNs(1), LinkType(1));
-            batch.push(&Frame { ts, link, wire_bytes, number: 1, file: 0, bytes, mapped: None });
+            batch.push(&Frame { ts, link, wire_bytes, number: 1, file: 0, bytes, lent: None });
             let mut packets = PacketColumns::default();
             Parser::new(ParserLimits::default()).parse_batch(&batch, &mut packets);
             let arrival = Arrival::of(&packets, &batch, 0);

@@ -126,8 +126,10 @@ impl<'a, Q: Quantiser> Worker<'a, Q> {
     pub(super) fn run(mut self, tasks: &Receiver<Task>, free: &Sender<FrameBatch>, replies: &Sender<Reply>) {
         for task in tasks {
             let listening = match task {
-                Task::Batch { frames, read_at } => {
+                Task::Batch { mut frames, read_at } => {
                     self.batch(&frames);
+                    // Its blocks go back now, not when the reader comes to this batch again.
+                    frames.clear();
                     self.timings.batch(read_at.elapsed());
                     // A full free list means enough batches are about: this one's memory goes back to the system.
                     let _enough = free.try_send(frames);

@@ -39,7 +39,7 @@ fn filters_speak_tcpdumps_language() {
             number: 1,
             file: 0,
             bytes: &udp,
-            mapped: None,
+            lent: None,
         };
         assert_eq!(filter.matches(&frame), wanted, "{expression}");
         assert!(!filter.matches(&Frame { link: LinkType(113), ..frame }), "{expression}: of another link type");

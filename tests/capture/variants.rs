@@ -3,6 +3,7 @@
 
 use std::io::Write;
 
+use trawlwatch::capture::frame::Lent;
 use trawlwatch::capture::{Captures, InputPath};
 
 use super::written::*;
@@ -179,9 +180,11 @@ fn plain_files_are_mapped_and_others_are_not() {
         let maps = captures.maps();
         assert_eq!(maps.len(), usize::from(is_mapped));
         let frame = captures.next_frame().expect("one frame");
-        assert_eq!(frame.mapped.is_some(), is_mapped);
-        if let Some(place) = frame.mapped {
+        assert_eq!(frame.lent.is_some(), is_mapped);
+        if let Some(Lent { place, block }) = frame.lent {
             assert_eq!(&maps[usize::from(place.map)][place.offset as usize..], frame.bytes);
+            let (block, at) = block.expect("a block");
+            assert_eq!(&block.bytes()[at as usize..], frame.bytes);
         }
         while captures.next_frame().is_some() {}
         let progress = captures.progress();

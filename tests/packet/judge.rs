@@ -164,7 +164,7 @@ proptest! {
         let bytes = &whole[..whole.len().saturating_sub(cut / 4 * usize::from(cut % 4 == 0))];
         let mut batch = FrameBatch::new(std::sync::Arc::from(Vec::new()));
         let (ts, wire_bytes) = (TimestampNs(1), whole.len() as u32);
-        batch.push(&Frame { ts, link: LinkType(1), wire_bytes, number: 1, file: 0, bytes, mapped: None });
+        batch.push(&Frame { ts, link: LinkType(1), wire_bytes, number: 1, file: 0, bytes, lent: None });
         let (mut parser, mut columns) = (Parser::new(ParserLimits::default()), PacketColumns::default());
         parser.parse_batch(&batch, &mut columns);
         if let Some(theirs) = theirs(&batch.frames()[0], bytes) {

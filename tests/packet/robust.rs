@@ -45,7 +45,7 @@ fn check(frames: &[(u16, u32, &[u8])]) -> (PacketColumns, RejectCounts) {
     for (i, (link, wire_bytes, bytes)) in frames.iter().enumerate() {
         let ts = TimestampNs(i as u64 * 1_000_000);
         let (link, number) = (LinkType(*link), i as u64 + 1);
-        batch.push(&Frame { ts, link, wire_bytes: *wire_bytes, number, file: 0, bytes, mapped: None });
+        batch.push(&Frame { ts, link, wire_bytes: *wire_bytes, number, file: 0, bytes, lent: None });
     }
     let mut parser = Parser::new(ParserLimits { checksums: ChecksumCheck::On, ..ParserLimits::default() });
     let mut columns = PacketColumns::default();

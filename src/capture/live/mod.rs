@@ -234,7 +234,7 @@ impl LiveSource {
             let ts = TimestampNs(seconds.saturating_mul(1_000_000_000).saturating_add(ticks * *ns_per_tick));
             let wire_bytes = header.len.max(header.caplen);
             let frame =
-                Frame { ts, link: *link, wire_bytes, number: *number, file: *file, bytes: packet.data, mapped: None };
+                Frame { ts, link: *link, wire_bytes, number: *number, file: *file, bytes: packet.data, lent: None };
             each(&frame);
         });
         read.map_err(words)

@@ -106,6 +106,7 @@ impl PcapReader {
     #[inline]
     pub fn step<I: Input>(&mut self, input: &mut I, tally: &mut Tally) -> Step {
         if self.started == Progress::AtFileHeader {
+            input.window(FILE_HEADER_BYTES);
             input.advance(FILE_HEADER_BYTES);
             self.started = Progress::AtRecords;
         }

@@ -19,7 +19,7 @@ pub(crate) fn batch_of(link: u16, frames: &[&[u8]]) -> FrameBatch {
             number: i as u64 + 1,
             file: 0,
             bytes,
-            mapped: None,
+            lent: None,
         });
     }
     batch

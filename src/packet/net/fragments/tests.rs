@@ -146,7 +146,7 @@ fn a_fragment_cut_by_the_snap_length_leaves_the_part_before_it() {
             number: i as u64 + 1,
             file: 0,
             bytes: if i == 0 { &bytes[..60] } else { bytes },
-            mapped: None,
+            lent: None,
         });
     }
     let mut parser = Parser::new(ParserLimits::default());
