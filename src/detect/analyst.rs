@@ -208,7 +208,9 @@ impl<'a> Analyst<'a> {
 
     fn look(&mut self, summary: &Summary, hour: Hour) {
         let Knowledge { populations, places, model, register, .. } = self.knowledge;
-        let scene = Scene::new(summary, populations, places, model).under(register).after(self.ledger.claimed());
+        let before = [&self.hour.so_far, &self.day.so_far];
+        let scene = Scene::new(summary, populations, places, model).under(register).following(before);
+        let scene = scene.after(self.ledger.claimed());
         let mut found = Vec::new();
         DETECTORS.iter().for_each(|detector| (detector.detect)(&scene, &mut found));
         let doubts = scene.into_doubts();

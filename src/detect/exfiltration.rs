@@ -4,9 +4,12 @@
 //! What it weighs: how much, against what other subscribers send to any one party; how one-sided (producer-consumer ratio,
 //! Bullard and Gerth 2014); how few others send to that party; how much of all that the host sends goes there (a peer of a
 //! file-sharing swarm sends to hundreds); who began the flows (a server that is asked is no thief).
+//! In a window and an hour what went before them is known as well: a burst is not cut in two, and who else sends there is
+//! not forgotten (`earlier`).
 //! A single stream that stood hours ago and still stands is said at `low`: nothing shows that it is new.
 //! The trivial baseline that it must beat: plain bytes out.
 
+mod earlier;
 mod scattered;
 
 use std::borrow::Cow;
@@ -21,7 +24,7 @@ use crate::population::collector::CollectorSummary;
 use crate::population::groups::{CollectorGroup, Level, Member};
 use crate::population::sketch::Merge;
 use crate::population::span::Seen;
-use crate::population::{PopulationIndex, SubscriberKey};
+use crate::population::{PairSummary, PopulationIndex, SubscriberKey, Summary};
 use crate::units::{Address, DurationNs};
 
 /// Data up that is worth a look: below it, mail and photographs are no bulk.
@@ -60,6 +63,20 @@ struct Sent {
     down: u64,
     flows: u64,
     packets: u64,
+}
+
+impl Sent {
+    fn add(&mut self, other: Self) {
+        self.up = self.up.saturating_add(other.up);
+        self.down = self.down.saturating_add(other.down);
+        self.flows = self.flows.saturating_add(other.flows);
+        self.packets = self.packets.saturating_add(other.packets);
+    }
+
+    fn by(pair: &PairSummary) -> Self {
+        let [up, down] = pair.totals.data_bytes;
+        Self { up, down, flows: pair.totals.flows, packets: pair.totals.packets_both() }
+    }
 }
 
 /// See the file's header.
@@ -152,11 +169,7 @@ fn senders(scene: &Scene<'_>, group: &Group<'_>) -> BTreeMap<Address, Sent> {
     let mut senders: BTreeMap<Address, Sent> = BTreeMap::new();
     for address in &group.of.addresses {
         for (key, pair) in scene.pairs_of(group.of.population, *address) {
-            let sent = senders.entry(key.subscriber).or_default();
-            sent.up += pair.totals.data_bytes[0];
-            sent.down += pair.totals.data_bytes[1];
-            sent.flows += pair.totals.flows;
-            sent.packets += pair.totals.packets_both();
+            senders.entry(key.subscriber).or_default().add(Sent::by(pair));
         }
     }
     senders
@@ -169,8 +182,11 @@ struct Bulk {
 
 impl Bulk {
     fn of(scene: &Scene<'_>) -> Self {
-        let mut uploads: Vec<f64> =
-            scene.pairs().iter().map(|(_, pair)| pair.totals.data_bytes[0] as f64).filter(|up| *up > 0.0).collect();
+        Self::of_pairs(scene.pairs().iter().map(|(_, pair)| *pair))
+    }
+
+    fn of_pairs<'a>(pairs: impl Iterator<Item = &'a PairSummary>) -> Self {
+        let mut uploads: Vec<f64> = pairs.map(|pair| pair.totals.data_bytes[0] as f64).filter(|up| *up > 0.0).collect();
         uploads.sort_by(f64::total_cmp);
         Self { uploads }
     }
@@ -189,39 +205,107 @@ impl Bulk {
 }
 
 fn judge(scene: &Scene<'_>, group: &Group<'_>, subscriber: Address, sent: Sent, bulk: &Bulk) -> Option<Finding> {
-    let (up, down) = (sent.up as f64, sent.down as f64);
-    let population = group.of.population;
-    // 98 % of what is usual: with few pairs the largest is the one that is judged, so it does not stand in its own light.
-    let seen_for = scene.summary.span().length();
-    let usual = bulk.quantile(0.98).filter(|usual| *usual < up).unwrap_or(0.0).max(usual_at_least(seen_for));
-    // Where others upload as well it is a service: then the host must stand out of what they send there.
-    let peers = peers(scene, group, subscriber);
-    let usual = usual.max(OVER_PEERS * peers.largest_up as f64);
-    let all = scene.summary.subscribers.of(&SubscriberKey { population, subscriber });
-    let concentration = all.map_or(1.0, |all| (up / all.totals.data_bytes[0].max(1) as f64).min(1.0));
-    let by_collector = group.whole.flows_by_collector as f64 / group.whole.totals.flows.max(1) as f64;
-    let upload_share = up / (up + down);
-    let baseline = bulk.quantile(0.5).zip(bulk.quantile(0.99));
-    let senders = ramp(peers.senders as f64, 4.0, 0.0);
-    let callers = ramp(peers.callers as f64, CALLERS.0, CALLERS.1).max(USED_BY_ALL);
-    let reasons = vec![
-        Reason::number("data_bytes_up", up, "bytes", log_ramp(up, usual * 0.75, usual * 4.0), 0.35).beside(baseline),
-        Reason::number("upload_share", upload_share, "ratio", ramp(upload_share, 0.7, 0.95), 0.2),
-        Reason::number("other_senders", peers.senders as f64, "subscribers", senders.min(callers), 0.2),
-        Reason::number("share_of_host_uploads", concentration, "ratio", ramp(concentration, 0.2, 0.7), 0.15),
-        Reason::number("begun_by_collector_share", by_collector, "ratio", ramp(by_collector, 0.9, 0.3), 0.1),
-    ];
-    let (score, evidence) = weigh(reasons);
+    let mut case = Case::of(scene, group, subscriber, sent, bulk);
+    let (mut score, mut evidence) = weigh(case.reasons(bulk));
+    // Before it is said aloud: who sent there before the span began.
+    if severity_of(score, 1.0) >= Some(Severity::Medium) && case.hold_against_earlier(scene, group, subscriber) {
+        (score, evidence) = weigh(case.reasons(bulk));
+    }
     let is_standing = is_standing(scene, group, subscriber, sent);
     let score = if is_standing { score.min(STANDING_SCORE_MAX) } else { score };
-    let p_value = bulk.p_value(up);
+    let p_value = bulk.p_value(case.sent.up as f64);
     let severity = severity_of(score, p_value)?;
-    let mut finding = described(scene, group, subscriber, sent, severity, usual);
+    let mut finding = described(scene, group, subscriber, &case, severity);
     if is_standing {
         finding.explanation += " It is one stream that stood when this began and when it ended, as a camera's \
              does: nothing here shows that it is new.";
     }
     Some(Finding { score, p_value, evidence, ..finding })
+}
+
+/// What is weighed of one host and one party.
+struct Case {
+    /// What it sent there: in a short span together with what went there just before.
+    sent: Sent,
+    /// When.
+    seen: Seen,
+    /// What it sent anybody in that time, bytes.
+    sent_to_all: f64,
+    /// Share of the flows that the party began.
+    by_collector: f64,
+    peers: Peers,
+    /// What subscribers send one party, bytes.
+    usual: f64,
+}
+
+impl Case {
+    fn of(scene: &Scene<'_>, group: &Group<'_>, subscriber: Address, sent: Sent, bulk: &Bulk) -> Self {
+        let population = group.of.population;
+        let all = |of: &Summary| {
+            let one = of.subscribers.of(&SubscriberKey { population, subscriber });
+            one.map_or(0, |one| one.totals.data_bytes[0])
+        };
+        let mut case = Self {
+            sent,
+            seen: span_of(scene, group, subscriber),
+            sent_to_all: all(scene.summary) as f64,
+            by_collector: group.whole.flows_by_collector as f64 / group.whole.totals.flows.max(1) as f64,
+            peers: Peers::of(&sent_there(scene, group, subscriber)),
+            usual: 0.0,
+        };
+        // A burst does not end with a window.
+        if scene.summary.span().length() < PEERS_KNOWN_AFTER {
+            for before in scene.before() {
+                let (sent, seen) = earlier::sent(before, group, subscriber);
+                case.sent.add(sent);
+                case.seen.merge(seen);
+                case.sent_to_all += all(before) as f64;
+            }
+        }
+        // 98 % of what is usual: with few pairs the largest is the one that is judged, so it does not stand in its own light.
+        let usual = bulk.quantile(0.98).filter(|usual| *usual < case.sent.up as f64).unwrap_or(0.0);
+        case.usual = usual.max(usual_at_least(scene.known_for()));
+        case
+    }
+
+    /// Takes in who dealt with the party before the span, and what was usual then; whether there was any such time.
+    fn hold_against_earlier(&mut self, scene: &Scene<'_>, group: &Group<'_>, subscriber: Address) -> bool {
+        let mut there = sent_there(scene, group, subscriber);
+        let mut is_known = false;
+        for before in scene.before() {
+            is_known = true;
+            earlier::add_others(before, scene, group, subscriber, &mut there);
+            let usual = Bulk::of_pairs(before.pairs.sorted_by_key().into_iter().map(|(_, pair)| pair)).quantile(0.98);
+            self.usual = usual.filter(|usual| *usual < self.sent.up as f64).unwrap_or(0.0).max(self.usual);
+        }
+        self.peers = Peers::of(&there);
+        is_known
+    }
+
+    fn reasons(&self, bulk: &Bulk) -> Vec<Reason> {
+        let (up, down) = (self.sent.up as f64, self.sent.down as f64);
+        // Where others upload as well it is a service: then the host must stand out of what they send there.
+        let usual = self.usual.max(OVER_PEERS * self.peers.largest_up as f64);
+        let concentration = if self.sent_to_all > 0.0 { (up / self.sent_to_all).min(1.0) } else { 1.0 };
+        let upload_share = up / (up + down);
+        let baseline = bulk.quantile(0.5).zip(bulk.quantile(0.99));
+        let senders = ramp(self.peers.senders as f64, 4.0, 0.0);
+        let callers = ramp(self.peers.callers as f64, CALLERS.0, CALLERS.1).max(USED_BY_ALL);
+        vec![
+            Reason::number("data_bytes_up", up, "bytes", log_ramp(up, usual * 0.75, usual * 4.0), 0.35)
+                .beside(baseline),
+            Reason::number("upload_share", upload_share, "ratio", ramp(upload_share, 0.7, 0.95), 0.2),
+            Reason::number("other_senders", self.peers.senders as f64, "subscribers", senders.min(callers), 0.2),
+            Reason::number("share_of_host_uploads", concentration, "ratio", ramp(concentration, 0.2, 0.7), 0.15),
+            Reason::number(
+                "begun_by_collector_share",
+                self.by_collector,
+                "ratio",
+                ramp(self.by_collector, 0.9, 0.3),
+                0.1,
+            ),
+        ]
+    }
 }
 
 /// What one subscriber may send one party, whatever the bulk is, where so much time was looked at.
@@ -240,8 +324,22 @@ struct Peers {
     largest_up: u64,
 }
 
-/// Who else sends the same party, or the domain that it serves.
-fn peers(scene: &Scene<'_>, group: &Group<'_>, subscriber: Address) -> Peers {
+impl Peers {
+    /// By what each of the others sent and took.
+    fn of(there: &BTreeMap<Address, [u64; 2]>) -> Self {
+        let senders = there.values().filter(|[up, _]| *up >= PEER_BYTES_UP_MIN);
+        let uploads: Vec<u64> = senders.clone().filter(|[up, down]| up > down).map(|[up, _]| *up).collect();
+        let largest_up = uploads.iter().max().filter(|_| uploads.len() >= UPLOADERS_MIN);
+        Self {
+            senders: senders.count() as u64,
+            callers: there.len() as u64,
+            largest_up: largest_up.copied().unwrap_or(0),
+        }
+    }
+}
+
+/// What each of the others sent the same party, or the domain that it serves, and took from it.
+fn sent_there(scene: &Scene<'_>, group: &Group<'_>, subscriber: Address) -> BTreeMap<Address, [u64; 2]> {
     let domain = scene.domain_of(&group.whole);
     let same_domain = (scene.collectors().iter())
         .filter(|(key, one)| {
@@ -249,28 +347,21 @@ fn peers(scene: &Scene<'_>, group: &Group<'_>, subscriber: Address) -> Peers {
         })
         .map(|(key, _)| key.address);
     let addresses: BTreeSet<Address> = same_domain.chain(group.of.addresses.iter().copied()).collect();
-    let mut sent: BTreeMap<Address, [u64; 2]> = BTreeMap::new();
+    let mut there: BTreeMap<Address, [u64; 2]> = BTreeMap::new();
     for (key, pair) in addresses.iter().flat_map(|address| scene.pairs_of(group.of.population, *address)) {
         if key.subscriber != subscriber {
-            let both = sent.entry(key.subscriber).or_default();
-            both.iter_mut().zip(pair.totals.data_bytes).for_each(|(sum, bytes)| *sum = sum.saturating_add(bytes));
+            add_both(there.entry(key.subscriber).or_default(), pair.totals.data_bytes);
         }
     }
-    let senders = sent.values().filter(|[up, _]| *up >= PEER_BYTES_UP_MIN);
-    let uploads: Vec<u64> = senders.clone().filter(|[up, down]| up > down).map(|[up, _]| *up).collect();
-    let largest_up = uploads.iter().max().filter(|_| uploads.len() >= UPLOADERS_MIN);
-    Peers { senders: senders.count() as u64, callers: sent.len() as u64, largest_up: largest_up.copied().unwrap_or(0) }
+    there
 }
 
-fn described(
-    scene: &Scene<'_>,
-    group: &Group<'_>,
-    subscriber: Address,
-    sent: Sent,
-    severity: Severity,
-    usual: f64,
-) -> Finding {
-    let (whole, seen) = (&group.whole, span_of(scene, group, subscriber));
+fn add_both(sum: &mut [u64; 2], bytes: [u64; 2]) {
+    sum.iter_mut().zip(bytes).for_each(|(sum, bytes)| *sum = sum.saturating_add(bytes));
+}
+
+fn described(scene: &Scene<'_>, group: &Group<'_>, subscriber: Address, case: &Case, severity: Severity) -> Finding {
+    let (whole, sent, seen) = (&group.whole, case.sent, case.seen);
     let collector: CollectorIdentity = scene.identity(group);
     let share = scene.share(group.of.population, 1, vec![subscriber]);
     let who = group.spoken(&collector.names);
@@ -284,7 +375,7 @@ fn described(
         words::bytes(sent.up),
         words::bytes(sent.down),
         words::seconds(hours),
-        words::bytes(usual as u64),
+        words::bytes(case.usual as u64),
     );
     Finding {
         severity,

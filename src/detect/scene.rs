@@ -18,7 +18,7 @@ use crate::population::places::Places;
 use crate::population::profile::{PROFILE_LEN, ProfileContext, profile_of};
 use crate::population::texts::TextId;
 use crate::population::{PairKey, PairSummary, PopulationIndex, Populations, Summary};
-use crate::units::{Address, TimestampNs};
+use crate::units::{Address, DurationNs, TimestampNs};
 
 /// Names shown of one collector.
 const NAMES_SHOWN: usize = 8;
@@ -42,6 +42,7 @@ pub struct Scene<'a> {
     pub places: &'a Places,
     /// The trained model, where there is one.
     pub model: Option<&'a Model>,
+    before: Vec<&'a Summary>,
     register: &'a dyn Register,
     claimed: BTreeSet<(Technique, String)>,
     doubts: RefCell<Vec<Doubt>>,
@@ -87,6 +88,7 @@ impl<'a> Scene<'a> {
             populations,
             places,
             model,
+            before: Vec::new(),
             register: &NoRegister,
             claimed: BTreeSet::new(),
             doubts: RefCell::default(),
@@ -103,6 +105,22 @@ impl<'a> Scene<'a> {
     /// The same after looks that claimed these collectors.
     pub fn after(self, claimed: BTreeSet<(Technique, String)>) -> Self {
         Self { claimed, ..self }
+    }
+
+    /// The same where these stretches went before the span; what is empty is none.
+    pub fn following(self, before: [&'a Summary; 2]) -> Self {
+        Self { before: before.into_iter().filter(|one| one.span().length() > DurationNs::ZERO).collect(), ..self }
+    }
+
+    /// What was seen before the span: the hour and the day so far, none of it twice.
+    pub fn before(&self) -> impl Iterator<Item = &'a Summary> {
+        self.before.iter().copied()
+    }
+
+    /// For how long anything was looked at by the span's end.
+    pub fn known_for(&self) -> DurationNs {
+        let lengths = self.before.iter().map(|one| one.span().length());
+        lengths.fold(self.summary.span().length(), |sum, length| DurationNs(sum.0.saturating_add(length.0)))
     }
 
     /// Notes that a party (its key, its packets in this span) was measured and does not come to `medium`: of account where it
@@ -239,9 +257,14 @@ impl<'a> Scene<'a> {
 
     /// The registrable domain that nearly all named rows of a collector ask for.
     pub fn domain_of(&self, one: &CollectorSummary) -> Option<&'a str> {
+        self.main_domain(one).and_then(|id| self.summary.texts.of(id))
+    }
+
+    /// The same as it is kept: one domain has one id, whatever the summary.
+    pub fn main_domain(&self, one: &CollectorSummary) -> Option<TextId> {
         let (id, rows) = one.domains.by_count().into_iter().next()?;
         let share = rows as f64 / one.domains.total().max(1) as f64;
-        (share >= DOMAIN_SHARE_MIN).then(|| self.summary.texts.of(id)).flatten()
+        (share >= DOMAIN_SHARE_MIN).then_some(id)
     }
 
     /// The pairs of one collector.

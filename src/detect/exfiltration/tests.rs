@@ -82,6 +82,54 @@ fn a_host_may_send_to_many_strangers() {
     }
 }
 
+/// What is said of a window after an hour so far.
+fn worst_after(before: &[FlowRow], rows: &[FlowRow], minutes_before: u64) -> Option<Severity> {
+    use crate::population::summary::tests::TurnedOver;
+    use crate::population::{AddContext, Span, Summary};
+    let (populations, places, limits) = (populations(), Places::default(), SummaryLimits::default());
+    let start = TimestampNs(1_000_000_000_000_000_000);
+    let summary = |from: u64, to: u64, of: &[FlowRow]| {
+        let at = |minute: u64| start.after(DurationNs::from_secs(60 * minute));
+        let mut summary = Summary::new(Span::new(at(from), at(to)));
+        let mut rows = crate::flow::row::FlowColumns::default();
+        for one in of {
+            let (ts_first, ts_last) = (at(from).after(DurationNs::from_secs(2)), at(to));
+            rows.push(FlowRow { ts_first, ts_last, ..one.clone() });
+        }
+        let mut cx = AddContext { populations: &populations, identity: &mut TurnedOver(1), limits: &limits };
+        summary.add_rows(&rows, &[], &mut cx);
+        summary
+    };
+    let (hour, day) = (summary(0, minutes_before, before), Summary::empty());
+    let window = summary(minutes_before, minutes_before + 1, rows);
+    let mut findings = Vec::new();
+    detect(&Scene::new(&window, &populations, &places, None).following([&hour, &day]), &mut findings);
+    findings.iter().map(|finding| finding.severity).max()
+}
+
+#[test]
+fn a_window_knows_what_went_before_it() {
+    let party = Address::v4([203, 0, 113, 7]);
+    let browsing = || (0..60u8).map(|n| upload(n, Address::v4([198, 51, n, 9]), 0, 1));
+    // Minutes before, what hosts 100 and on sent the party in them and in the window, mebibytes.
+    type Case<'a> = (&'a str, u64, &'a [u64], &'a [u64], bool);
+    let table: [Case<'_>; 5] = [
+        ("the first minutes: a telephone's backup looks the same", 3, &[], &[18], false),
+        ("a quarter of an hour in which nobody else sent there", 20, &[], &[18], true),
+        ("others sent there before", 20, &[0, 17, 20, 15], &[18], false),
+        ("a burst that a window cuts in two", 20, &[9], &[9], true),
+        ("half of such a burst", 20, &[], &[7], false),
+    ];
+    for (name, minutes, then, now, wanted) in table {
+        let sent = |of: &[u64]| -> Vec<FlowRow> {
+            let of = (100u8..).zip(of).filter(|(_, mib)| **mib > 0);
+            browsing().chain(of.map(|(n, mib)| upload(n, party, *mib, 0))).collect()
+        };
+        let found = worst_after(&sent(then), &sent(now), minutes);
+        assert_eq!(found >= Some(Severity::Medium), wanted, "{name}: {found:?}");
+    }
+}
+
 /// Allows single addresses of lower numbers than this.
 #[derive(Debug)]
 struct AllowsBelow(Address);
