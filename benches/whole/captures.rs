@@ -31,6 +31,8 @@ pub const MIXES: &[Mix] = &[
     Mix { name: "parties", about: "every flow to a party never seen before", percent: 50, write: parties },
     Mix { name: "pieces", about: "every packet a fragment", percent: 50, write: pieces },
     Mix { name: "oneflow", about: "all packets in one flow", percent: 100, write: one_flow },
+    // Of the million packets that the report is made of, a million flows.
+    Mix { name: "living", about: "flows that all live at once, five packets each", percent: 500, write: living },
 ];
 
 /// The capture's place; made where it is not there yet.
@@ -372,6 +374,59 @@ fn one_flow(pcap: &mut Pcap, packets: u64) -> io::Result<()> {
     for n in 0..packets {
         let seq = n as u32;
         pcap.packet(n * 10_000, &ends, 0, Segment { seq, ack: 1, flags: ACK }, &[n as u8])?;
+    }
+    Ok(())
+}
+
+/// Every flow begins within a minute, three packets each, says two more in the next, and none ends: TLS, what nobody can read
+/// over TCP, and datagrams. A minute and a half in all, so that nobody is idle for long enough to be over.
+fn living(pcap: &mut Pcap, packets: u64) -> io::Result<()> {
+    const STEPS: u64 = 5;
+    let flows = packets / STEPS;
+    let mut buffer = Vec::new();
+    for n in 0..flows * STEPS {
+        let (step, id) = match n.checked_sub(3 * flows) {
+            None => (n % 3, n / 3),
+            Some(n) => (3 + n % 2, n / 2),
+        };
+        let random = mix(id ^ 0x11f3);
+        let party = party(mix(random));
+        let (protocol, port) = match random % 10 {
+            0..4 => (TCP, 443),
+            4..6 => (TCP, 5_223),
+            _ => (UDP, 3_478),
+        };
+        let ends = Ends {
+            addresses: [subscriber(mix(random ^ 1)), party_address(party)],
+            ports: [1024 + (id / 20_000 % 60_000) as u16 + (random >> 40) as u16 % 64, port],
+            protocol,
+        };
+        buffer.clear();
+        let (from, flags) = match (step, protocol, port) {
+            (step, UDP, _) => {
+                buffer.resize(40 + (random >> 8) as usize % 100, 0x81);
+                ((step % 2) as usize, 0)
+            }
+            (0, ..) => (0, SYN),
+            (1, ..) => (1, SYN | ACK),
+            (2, ..) => (0, ACK),
+            (3, _, 443) => {
+                client_hello(&mut buffer, &party_name(party), random);
+                (0, ACK | PSH)
+            }
+            (_, _, 443) => {
+                server_hello(&mut buffer, random);
+                buffer.truncate(200);
+                (1, ACK | PSH)
+            }
+            _ => {
+                buffer.resize(40 + (random >> 8) as usize % 100, 0x81);
+                ((step % 2 == 0).into(), ACK | PSH)
+            }
+        };
+        let own_first = u32::from(step > 1);
+        let segment = Segment { seq: (random >> 16) as u32 + own_first, ack: (random >> 16) as u32 + 1, flags };
+        pcap.packet(n * 95_000_000_000 / packets.max(1), &ends, from, segment, &buffer)?;
     }
     Ok(())
 }
