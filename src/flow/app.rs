@@ -11,28 +11,42 @@ use crate::packet::app::{APP_BYTES_MAX, AppContext, AppCounters, AppState, Openi
 use crate::packet::facts::{AppFacts, NameLookup};
 use crate::units::Side;
 
-/// How far one flow's application has been read.
+/// How far one flow's application has been read. Sixteen bytes: most flows are read in a packet or two.
 #[derive(Debug, Default)]
-pub(super) struct Reading {
-    stage: Stage,
+pub(super) enum Reading {
+    /// No payload yet.
+    #[default]
+    Unasked,
+    /// Being read.
+    Open(Box<Open>),
+    /// Read as far as it came; what comes next is read by itself. Holds no state and counts against no bound.
+    Resting(RestingDns, Option<Arc<AppFacts>>),
+    /// Read, or nothing that can be read.
+    Over(Option<Arc<AppFacts>>),
+}
+
+const _: () = assert!(size_of::<Reading>() == 16);
+
+/// A reading that holds a parser.
+#[derive(Debug)]
+pub(super) struct Open {
+    state: AppState,
     /// What rows carry: the facts as of `revision`.
-    pub(super) facts: Option<Arc<AppFacts>>,
+    told: Option<Arc<AppFacts>>,
     revision: u32,
     /// Stream bytes given to the parser.
     fed_bytes: u32,
 }
 
-#[derive(Debug, Default)]
-enum Stage {
-    /// No payload yet.
-    #[default]
-    Unasked,
-    /// Being read.
-    Open(Box<AppState>),
-    /// Read as far as it came; what comes next is read by itself. Holds no state and counts against no bound.
-    Resting(RestingDns),
-    /// Read, or nothing that can be read.
-    Over,
+impl Reading {
+    /// What a row carries; brought up to date by [`Desk::refresh`] and [`Desk::close`].
+    pub(super) fn facts(&self) -> Option<&Arc<AppFacts>> {
+        match self {
+            Self::Unasked => None,
+            Self::Open(open) => open.told.as_ref(),
+            Self::Resting(_, facts) | Self::Over(facts) => facts.as_ref(),
+        }
+    }
 }
 
 /// Whether a flow's parser can still use payload: kept where every packet looks anyway.
@@ -88,30 +102,31 @@ impl Desk {
         passage: &Passage<'_>,
         lookups: &mut Vec<NameLookup>,
     ) -> Appetite {
-        if matches!(reading.stage, Stage::Unasked) {
-            reading.stage = self.open(passage);
+        if matches!(reading, Reading::Unasked) {
+            *reading = self.open(passage);
         }
         let Passage { side, payload, context, .. } = passage;
-        let state = match &mut reading.stage {
-            Stage::Open(state) => state,
-            Stage::Resting(resting) => {
-                let facts = Arc::make_mut(reading.facts.get_or_insert_default());
+        let open = match reading {
+            Reading::Open(open) => open,
+            Reading::Resting(resting, told) => {
+                let facts = Arc::make_mut(told.get_or_insert_default());
                 resting.datagram(*side, payload, context, (facts, &mut self.counters), lookups);
                 if *facts == AppFacts::default() {
-                    reading.facts = None;
+                    *told = None;
                 }
                 return Appetite::Open;
             }
-            Stage::Unasked | Stage::Over => return Appetite::Sated,
+            Reading::Unasked | Reading::Over(_) => return Appetite::Sated,
         };
+        let state = &mut open.state;
         if !state.wants(*side) {
             return Appetite::Open;
         }
         let progress = match passage.protocol {
             TCP => {
-                let room = 2 * APP_BYTES_MAX as u32 - reading.fed_bytes;
+                let room = 2 * APP_BYTES_MAX as u32 - open.fed_bytes;
                 let fed = room.min(u32::try_from(payload.len()).unwrap_or(u32::MAX));
-                reading.fed_bytes += fed;
+                open.fed_bytes += fed;
                 self.fed_bytes += fed as usize;
                 state.stream(*side, passage.offset, payload, context, lookups)
             }
@@ -128,22 +143,22 @@ impl Desk {
 
     /// Brings a flow's facts up to date for a row.
     pub(super) fn refresh(reading: &mut Reading) {
-        if let Stage::Open(state) = &reading.stage
-            && state.revision() != reading.revision
+        if let Reading::Open(open) = reading
+            && open.state.revision() != open.revision
         {
-            reading.revision = state.revision();
-            reading.facts = worth_telling(state.facts().clone());
+            open.revision = open.state.revision();
+            open.told = worth_telling(open.state.facts().clone());
         }
     }
 
     /// Ends the reading: nothing more comes, or nothing more is wanted.
     pub(super) fn close(&mut self, reading: &mut Reading) {
-        if let Stage::Open(mut state) = std::mem::replace(&mut reading.stage, Stage::Over) {
-            reading.facts = worth_telling(state.take_facts());
-            state.count_into(&mut self.counters);
+        if let Reading::Open(open) = reading {
+            let facts = worth_telling(open.state.take_facts());
+            open.state.count_into(&mut self.counters);
             self.open -= 1;
-            self.fed_bytes -= reading.fed_bytes as usize;
-            reading.fed_bytes = 0;
+            self.fed_bytes -= open.fed_bytes as usize;
+            *reading = Reading::Over(facts);
         }
     }
 
@@ -151,20 +166,20 @@ impl Desk {
         self.open >= self.bounds.states_max || self.fed_bytes >= self.bounds.bytes_max
     }
 
-    fn open(&mut self, passage: &Passage<'_>) -> Stage {
+    fn open(&mut self, passage: &Passage<'_>) -> Reading {
         if self.bounds.states_max == 0 {
-            return Stage::Over;
+            return Reading::Over(None);
         }
         match AppState::open_at(passage.protocol, passage.ports, passage.offset, passage.payload) {
-            None => Stage::Over,
-            Some(Opening::Resting(resting)) => Stage::Resting(resting),
+            None => Reading::Over(None),
+            Some(Opening::Resting(resting)) => Reading::Resting(resting, None),
             Some(Opening::State(_)) if self.is_full() => {
                 self.refused += 1;
-                Stage::Over
+                Reading::Over(None)
             }
             Some(Opening::State(state)) => {
                 self.open += 1;
-                Stage::Open(state)
+                Reading::Open(Box::new(Open { state, told: None, revision: 0, fed_bytes: 0 }))
             }
         }
     }
@@ -216,7 +231,7 @@ mod tests {
         assert_eq!(lookups.len(), 4 * flows.len(), "every message is told, the broken one is not");
         for flow in &mut flows {
             desk.close(flow);
-            let facts = flow.facts.as_deref().expect("facts");
+            let facts = flow.facts().expect("facts");
             assert_eq!(facts.server_name.as_deref(), Some("example.org"), "the first query's");
             assert_eq!((facts.protocol, facts.dns_queries, facts.dns_answers), (Some(AppProtocol::Dns), 2, 2));
         }

@@ -9,11 +9,12 @@ use super::history::Scaled;
 use super::observation::{Observation, SegmentConflict};
 use super::orient::{TCP, UDP};
 use super::pace::{PACED_FROM, Pace};
-use super::record::{ColdFlow, HotFlow, OPENING_TURNS, Phase};
+use super::record::{ColdFlow, HotFlow, Phase};
 use super::row::CarrierRow;
 use super::segments::{Conflict, Ground, Sighting};
 use super::table::FlowTable;
 use super::tcp::{self, End, Order, Segment, Spoke, Step};
+use super::totals::Counted;
 use crate::packet::app::AppContext;
 use crate::packet::columns::{PacketRow, TunnelRef};
 use crate::units::{DurationNs, Side, TimestampNs};
@@ -27,84 +28,66 @@ impl FlowTable {
         let row = &arrival.row;
         let (hot, cold) = (self.hot.at_mut(slot), self.cold.at_mut(slot));
         let side = hot.side_of(row);
-        let s = side.index();
         let gap = count_time(hot, side, row.ts);
-        let totals = hot.totals_mut(row.from);
-        if let Some(gap) = gap {
-            totals.gap(gap);
-        }
-        totals.packet(row.ip_bytes, row.ttl);
-        totals.payload(row.payload_bytes);
-        let is_paced = totals.packets > PACED_FROM;
-        if is_paced {
-            // One allocation a heavy row, none a packet.
-            cold.pace.get_or_insert_with(|| Box::new(Pace::new(row.ts))).add(side, row.ts, row.ip_bytes);
-        }
-        let ttl_usual = hot.sides[s].note_ttl(row.ttl);
-        hot.sides[s].spoke = Spoke::Yes;
-        if row.payload_bytes > 0 && hot.talker != Some(side) {
-            hot.talker = Some(side);
-            hot.turns = hot.turns.saturating_add(1);
-            hot.opening = hot.opening.saturating_add(1).min(OPENING_TURNS + 1);
-        }
-        if hot.opening <= OPENING_TURNS && row.payload_bytes > 0 {
-            hot.totals_mut(row.from).opening(row.payload_bytes);
-        }
+        let own = &mut hot.sides[side.index()];
+        let ttl_usual = own.note_ttl(row.ttl);
+        own.spoke = Spoke::Yes;
+        let is_opening = row.payload_bytes > 0 && hot.note_talker(side);
         if let Some(tunnel) = arrival.tunnel {
             count_carrier(cold, side, row, tunnel);
         }
         if row.checksum_wrong {
             cold.history.note_scaled(side, Scaled::Checksum);
         }
-        match row.key.protocol {
-            TCP if !row.is_fragment => {
-                let step = self.count_tcp(slot, side, row);
-                if row.tcp_flags & tcp::RST != 0 {
-                    self.note_reset(slot, side, arrival, &step, ttl_usual);
-                } else if row.payload_bytes > 0 && self.hot.at(slot).sides[s].state == End::Reset {
-                    // The state lies in a line that is near already; the resets do not.
-                    self.after_reset(slot, side, arrival, &step, sink);
-                }
-                if row.payload_bytes > 0 {
-                    self.witness(slot, side, arrival, &step, ttl_usual, sink);
-                    // The first payload byte has relative number 1; what lies before is no part of the stream.
-                    if step.payload_at > 0 {
-                        self.read_app(slot, side, arrival, (step.payload_at - 1) as u32, sink);
-                    }
-                }
-            }
-            protocol => {
-                if protocol == UDP {
-                    tcp::note_datagram(&mut hot.sides[s], side, &mut cold.history);
-                }
-                hot.ts_open_last = hot.ts_last;
-                let idle = self.idle_timeout(protocol);
-                let hot = self.hot.at_mut(slot);
-                hot.deadline = hot.ts_last.after(idle);
-                if protocol == UDP && !row.is_fragment {
-                    self.read_app(slot, side, arrival, 0, sink);
-                }
+        let (ip_bytes, payload_bytes, ttl) = (row.ip_bytes, row.payload_bytes, row.ttl);
+        let counted = Counted { gap, ip_bytes, payload_bytes, ttl, is_opening, ..Counted::default() };
+        if row.key.protocol == TCP && !row.is_fragment {
+            let step = self.count_tcp(slot, side, row);
+            let (order, zero_window) = (step.order, step.zero_window);
+            let (flags, window) = (row.tcp_flags, row.tcp_window);
+            self.enter(slot, side, row, &Counted { flags, window, order, zero_window, ..counted });
+            self.look_into_segment(slot, side, arrival, &step, ttl_usual, sink);
+        } else {
+            self.count_datagram(slot, side, row.key.protocol);
+            self.enter(slot, side, row, &counted);
+            if row.key.protocol == UDP && !row.is_fragment {
+                self.read_app(slot, side, arrival, 0, sink);
             }
         }
+    }
+
+    /// Adds a packet to its row's totals, and to its pace where the side sends much.
+    fn enter(&mut self, slot: u32, side: Side, row: &PacketRow, counted: &Counted) {
+        let packets = self.ledger.add(&mut self.hot.at_mut(slot).account, row.from, counted);
+        if packets > PACED_FROM {
+            let rare = self.cold.at_mut(slot).rare.get_or_insert_default();
+            // One allocation a heavy row, none a packet.
+            rare.pace.get_or_insert_with(|| Box::new(Pace::new(row.ts))).add(side, row.ts, row.ip_bytes);
+        }
+    }
+
+    fn count_datagram(&mut self, slot: u32, side: Side, protocol: u8) {
+        let idle = self.idle_timeout(protocol);
+        let hot = self.hot.at_mut(slot);
+        if protocol == UDP {
+            tcp::note_datagram(&mut hot.sides[side.index()], side, &mut self.cold.at_mut(slot).history);
+        }
+        hot.ts_open_last = hot.ts_last;
+        hot.deadline = hot.ts_last.after(idle);
     }
 
     fn count_tcp(&mut self, slot: u32, side: Side, row: &PacketRow) -> Step {
         let timeouts = self.config.timeouts;
         let (hot, cold) = (self.hot.at_mut(slot), self.cold.at_mut(slot));
-        let totals = hot.totals_mut(row.from);
-        totals.tcp(row.tcp_flags, row.tcp_window, row.payload_bytes);
         match (side, row.tcp_flags & (tcp::SYN | tcp::ACK)) {
-            (Side::Orig, tcp::SYN) => cold.syn_ts = Some(row.ts),
-            (Side::Resp, flags) if flags == tcp::SYN | tcp::ACK && cold.rtt_syn_ack == DurationNs::ZERO => {
-                cold.rtt_syn_ack = cold.syn_ts.map_or(DurationNs::ZERO, |syn| row.ts.since(syn));
-            }
+            (Side::Orig, tcp::SYN) => cold.handshake.syn(row.ts),
+            (Side::Resp, flags) if flags == tcp::SYN | tcp::ACK => cold.handshake.syn_ack(row.ts),
             _ => {}
         }
         if tcp::is_any_side_open(&hot.sides) {
             hot.ts_open_last = hot.ts_open_last.max(row.ts);
         }
         let step = tcp::advance(&mut hot.sides, side, &Segment::of(row), &mut cold.history);
-        hot.totals_mut(row.from).step(&step);
         if hot.phase == Phase::Over {
             return step;
         }
@@ -119,6 +102,32 @@ impl FlowTable {
             hot.ts_last.after(timeouts.tcp_handshake)
         };
         step
+    }
+
+    /// What a segment proves and says: resets, conflicts, the application's words.
+    fn look_into_segment(
+        &mut self,
+        slot: u32,
+        side: Side,
+        arrival: &Arrival<'_>,
+        step: &Step,
+        ttl_usual: Option<u8>,
+        sink: &mut Sink<'_>,
+    ) {
+        let row = &arrival.row;
+        if row.tcp_flags & tcp::RST != 0 {
+            self.note_reset(slot, side, arrival, step, ttl_usual);
+        } else if row.payload_bytes > 0 && self.hot.at(slot).sides[side.index()].state == End::Reset {
+            // The state lies in a line that is near already; the resets do not.
+            self.after_reset(slot, side, arrival, step, sink);
+        }
+        if row.payload_bytes > 0 {
+            self.witness(slot, side, arrival, step, ttl_usual, sink);
+            // The first payload byte has relative number 1; what lies before is no part of the stream.
+            if step.payload_at > 0 {
+                self.read_app(slot, side, arrival, (step.payload_at - 1) as u32, sink);
+            }
+        }
     }
 
     /// Compares a TCP payload with what its side sent before. What follows a RST of its sender, lies before its stream or
@@ -165,14 +174,15 @@ impl FlowTable {
     /// Remembers a reset of a connection on which something was said: it may be forged.
     fn note_reset(&mut self, slot: u32, side: Side, arrival: &Arrival<'_>, step: &Step, ttl_usual: Option<u8>) {
         if self.hot.at(slot).talker.is_some() && arrival.row.payload_bytes == 0 && !arrival.row.checksum_wrong {
-            let resets = self.cold.at_mut(slot).resets.get_or_insert_default();
+            let resets = self.cold.at_mut(slot).rare.get_or_insert_default().resets.get_or_insert_default();
             resets.take(side.index(), step.payload_at, sight_of(arrival), ttl_usual);
         }
     }
 
     /// What a side sends after its own reset shows that the reset was somebody else's.
     fn after_reset(&mut self, slot: u32, side: Side, arrival: &Arrival<'_>, step: &Step, sink: &mut Sink<'_>) {
-        let Some(resets) = &mut self.cold.at_mut(slot).resets else { return };
+        let rare = self.cold.at_mut(slot).rare.as_deref_mut();
+        let Some(resets) = rare.and_then(|rare| rare.resets.as_deref_mut()) else { return };
         let forgery = resets.segment(side.index(), step.payload_at, sight_of(arrival), ends_of(&arrival.row));
         if let Some(forgery) = forgery {
             self.observe(Observation::Forgery(Box::new(forgery)), sink);
@@ -281,10 +291,10 @@ fn count_time(hot: &mut HotFlow, side: Side, ts: TimestampNs) -> Option<Duration
 }
 
 fn count_carrier(cold: &mut ColdFlow, side: Side, row: &PacketRow, tunnel: &TunnelRef) {
-    let carrier = cold.carrier.get_or_insert_with(|| {
+    let carrier = cold.rare.get_or_insert_default().carrier.get_or_insert_with(|| {
         let mut outer = [tunnel.outer_source, tunnel.outer_destination];
         outer.sort_unstable();
-        Box::new(CarrierRow {
+        CarrierRow {
             kind: tunnel.kind,
             outer,
             port: tunnel.outer_port,
@@ -292,7 +302,7 @@ fn count_carrier(cold: &mut ColdFlow, side: Side, row: &PacketRow, tunnel: &Tunn
             depth: tunnel.depth,
             packets: [[0; 2]; 2],
             bytes: [[0; 2]; 2],
-        })
+        }
     });
     let outer_sender = usize::from(tunnel.outer_source == carrier.outer[1]);
     let packets = &mut carrier.packets[side.index()][outer_sender];

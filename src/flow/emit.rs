@@ -5,6 +5,7 @@ use std::hash::Hasher;
 
 use siphasher::sip::SipHasher13;
 
+use super::ledger::Ledger;
 use super::observation::Observation;
 use super::orient::{TCP, UDP};
 use super::record::{ColdFlow, HotFlow};
@@ -27,23 +28,31 @@ pub(super) const NO_ROW: TimestampNs = TimestampNs::ZERO;
 
 /// Takes a row out of a flow and clears its totals for the next.
 #[inline]
-pub(super) fn take_row(hot: &mut HotFlow, cold: &mut ColdFlow, end: RowEnd) -> FlowRow {
+pub(super) fn take_row(ledger: &mut Ledger, hot: &mut HotFlow, cold: &mut ColdFlow, end: RowEnd) -> FlowRow {
     let state = state(hot, cold);
-    let sides = Side::BOTH.map(|side| {
+    let mut streams = Side::BOTH.map(|side| {
         let s = side.index();
-        let stream = (hot.key.protocol == TCP).then(|| {
+        (hot.key.protocol == TCP).then(|| {
             let told = std::mem::replace(&mut cold.stream_told[s], hot.sides[s].stream_bytes);
             hot.sides[s].stream_bytes.saturating_sub(told)
-        });
-        hot.take_totals(hot.orig_end ^ s as u8, stream)
+        })
     });
+    // The ledger goes by ends of the key, rows by sides.
+    let is_turned = hot.orig_end & 1 == 1;
+    if is_turned {
+        streams.swap(0, 1);
+    }
+    let mut sides = ledger.take(&mut hot.account, streams);
+    if is_turned {
+        sides.swap(0, 1);
+    }
     let row = FlowRow {
         key: hot.key,
         orig_end: hot.orig_end,
         orig_by: hot.orig_by,
         tuple_hash: tuple_hash(&hot.key),
         flow_start: hot.flow_start,
-        ts_first: hot.row_start,
+        ts_first: cold.row_start,
         ts_last: hot.ts_last,
         ts_open_last: hot.ts_open_last,
         row_number: hot.row_number,
@@ -51,18 +60,14 @@ pub(super) fn take_row(hot: &mut HotFlow, cold: &mut ColdFlow, end: RowEnd) -> F
         state,
         history: cold.history.letters,
         pair_gap: std::mem::take(&mut cold.pair_gap),
-        rtt_syn_ack: cold.rtt_syn_ack,
+        rtt_syn_ack: cold.handshake.took(),
         turns: std::mem::take(&mut hot.turns),
         bursts: std::mem::take(&mut hot.bursts),
         active: std::mem::replace(&mut hot.active, DurationNs::ZERO),
-        carrier: cold.carrier.as_deref_mut().map(|carrier| {
-            let row = *carrier;
-            (carrier.packets, carrier.bytes) = ([[0; 2]; 2], [[0; 2]; 2]);
-            row
-        }),
-        pace: cold.pace.take(),
-        facts: cold.reading.facts.clone(),
-        first_frame: cold.first_frame,
+        carrier: cold.take_carrier(),
+        pace: cold.take_pace(),
+        facts: cold.reading.facts().cloned(),
+        first_frame: cold.first_frame(),
         sides,
     };
     hot.row_number = hot.row_number.saturating_add(1);

@@ -47,11 +47,12 @@ impl Seen {
 }
 
 /// The letters and what is needed to thin them out.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct History {
+    /// Zero past the last one.
     pub(super) letters: [u8; HISTORY_BYTES],
-    len: u8,
-    scaled: [[u32; 4]; 2],
+    /// How often each of [`Scaled`] was met, by side; most flows meet none.
+    scaled: Option<Box<[[u32; 4]; 2]>>,
     /// Relative sequence number of the last SYN, FIN and RST of each side.
     control: [[u32; 3]; 2],
 }
@@ -59,18 +60,17 @@ pub(super) struct History {
 impl History {
     /// Writes a letter for a side; past the end nothing is written.
     pub(super) fn note(&mut self, side: Side, letter: u8) {
-        if let Some(place) = self.letters.get_mut(usize::from(self.len)) {
+        if let Some(place) = self.letters.iter_mut().find(|place| **place == 0) {
             *place = match side {
                 Side::Orig => letter,
                 Side::Resp => letter.to_ascii_lowercase(),
             };
-            self.len += 1;
         }
     }
 
     /// Writes the letter of a scaled event where its count has reached a power of ten.
     pub(super) fn note_scaled(&mut self, side: Side, event: Scaled) {
-        let count = &mut self.scaled[side.index()][event as usize];
+        let count = &mut self.scaled.get_or_insert_default()[side.index()][event as usize];
         *count = count.saturating_add(1);
         if count.is_power_of_ten() {
             self.note(side, SCALED_LETTERS[event as usize]);
@@ -89,7 +89,7 @@ impl History {
 
     /// Whether the letters say: a SYN, then a RST of the originator, and in between nothing that a handshake leaves.
     pub(super) fn is_syn_then_reset(&self) -> bool {
-        let mut letters = self.letters[..usize::from(self.len)].iter().copied().skip_while(|&l| l == b'^');
+        let mut letters = self.letters.iter().copied().skip_while(|&l| l == b'^');
         letters.next() == Some(b'S') && letters.find(|l| b"HAFGIQR".contains(l)) == Some(b'R')
     }
 }
@@ -109,7 +109,7 @@ mod tests {
     use super::*;
 
     fn text(history: &History) -> String {
-        String::from_utf8_lossy(&history.letters[..usize::from(history.len)]).into_owned()
+        String::from_utf8_lossy(&history.letters).trim_end_matches('\0').to_owned()
     }
 
     #[test]
@@ -131,11 +131,8 @@ mod tests {
             [("SR", true), ("^SDR", true), ("SAR", false), ("ShR", true), ("R", false), ("S", false)]
         {
             let mut history = History::default();
-            for letter in letters.bytes() {
-                history.note(Side::Orig, letter);
-                // Responder's letters are written in lower case by their bytes here.
-                history.letters[usize::from(history.len) - 1] = letter;
-            }
+            // Responder's letters are in lower case.
+            history.letters[..letters.len()].copy_from_slice(letters.as_bytes());
             assert_eq!(history.is_syn_then_reset(), wanted, "{letters}");
         }
     }

@@ -18,8 +18,10 @@ mod count;
 mod counters;
 mod emit;
 mod forgery;
+mod handshake;
 mod history;
 mod index;
+mod ledger;
 mod orient;
 mod pages;
 mod pairs;
@@ -28,6 +30,7 @@ mod segments;
 mod slab;
 mod table;
 mod tcp;
+mod totals;
 mod victims;
 
 pub use community_id::community_id;

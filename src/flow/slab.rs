@@ -1,6 +1,6 @@
 //! Slabs: records by number, in pieces that never move.
 //! In: records. Out: a reference by number, at two dependent loads of which the first is always cached.
-//! Bounds: the caller's; memory is taken a piece at a time and never given back before the end. A piece is large, so that
+//! Bounds: the caller's; memory is taken a piece at a time and given back only from the front. A piece is large, so that
 //! huge pages fit into it; what of it was never used costs addresses and no memory.
 
 use super::pages;
@@ -40,6 +40,11 @@ impl<T, const BYTES: usize> Slab<T, BYTES> {
         grows
     }
 
+    /// Gives back the memory of pieces that lie wholly before a record; nobody asks for those again.
+    pub(super) fn let_go_before(&mut self, slot: u32) {
+        self.pieces[..slot as usize / Self::PIECE].iter_mut().for_each(|piece| *piece = Vec::new());
+    }
+
     #[inline]
     pub(super) fn at(&self, slot: u32) -> &T {
         &self.pieces[slot as usize / Self::PIECE][slot as usize % Self::PIECE]
@@ -62,5 +67,8 @@ mod tests {
         assert_eq!(grown, 3);
         *slab.at_mut(700) = 7;
         assert_eq!([*slab.at(0), *slab.at(700), *slab.at(1535), slab.len() as u32], [0, 7, 1535, 1536]);
+        slab.let_go_before(1100);
+        assert_eq!([*slab.at(1024), *slab.at(1535), slab.len() as u32], [1024, 1535, 1536], "the third piece stays");
+        assert_eq!(slab.pieces[1].capacity(), 0);
     }
 }

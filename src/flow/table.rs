@@ -12,6 +12,7 @@ use super::emit::{NO_ROW, Sink, take_row};
 use super::forgery::Questions;
 use super::history::{History, Scaled};
 use super::index::{self, Index};
+use super::ledger::Ledger;
 use super::observation::Observation;
 use super::orient::{self, ICMP, ICMPV6, TCP, UDP};
 use super::pairs::Pairs;
@@ -23,7 +24,7 @@ use super::tcp::{self, Segment};
 use super::victims::Victims;
 use crate::capture::frame::{FrameBatch, FrameRef};
 use crate::packet::app::AppCounters;
-use crate::packet::columns::{EndIndex, FlowKey, PacketColumns, PacketRow};
+use crate::packet::columns::{FlowKey, PacketColumns, PacketRow};
 use crate::packet::facts::NameLookup;
 use crate::units::{DurationNs, Side, TimestampNs};
 
@@ -41,6 +42,7 @@ pub struct FlowTable {
     index: Index,
     pub(super) hot: Slab<HotFlow>,
     pub(super) cold: Slab<ColdFlow>,
+    pub(super) ledger: Ledger,
     free: Vec<u32>,
     live: u32,
     pairs: Pairs,
@@ -70,6 +72,7 @@ impl FlowTable {
             index: Index::new(),
             hot: Slab::new(),
             cold: Slab::new(),
+            ledger: Ledger::new(),
             free: Vec::new(),
             live: 0,
             pairs: Pairs::new(config.pairs_max, config.hash_key),
@@ -99,7 +102,8 @@ impl FlowTable {
         }
         for start in (0..packets.len()).step_by(LOOKAHEAD) {
             let end = packets.len().min(start + LOOKAHEAD);
-            let ahead = self.look_ahead(&packets.key[start..end], &packets.from[start..end]);
+            let ahead = self.look_ahead(&packets.key[start..end]);
+            (start..end.min(start + CLOSER)).for_each(|i| self.look_closer(packets, &ahead, start, i));
             for i in start..end {
                 self.look_closer(packets, &ahead, start, i + CLOSER);
                 let arrival = Arrival::of(packets, frames, i);
@@ -169,15 +173,20 @@ impl FlowTable {
         }
         for slot in from..self.hot.len() as u32 {
             if sink.rows.len() >= rows_max {
+                // What is behind makes room for what the rows become.
+                self.hot.let_go_before(slot);
+                self.cold.let_go_before(slot);
                 return Some(slot);
             }
             let hot = self.hot.at(slot);
             if hot.slot == Slot::Live {
                 let end = if hot.phase == Phase::Over { RowEnd::Closed } else { RowEnd::EndOfInput };
-                self.end_flow(slot, end, &mut sink);
+                self.hand_on_last(slot, end, &mut sink);
             }
         }
-        self.victims = None;
+        // Nobody is left, so that places need not be given back one by one.
+        (self.index, self.hot, self.cold) = (Index::new(), Slab::new(), Slab::new());
+        (self.ledger, self.free, self.victims) = (Ledger::new(), Vec::new(), None);
         None
     }
 
@@ -204,16 +213,16 @@ impl FlowTable {
     }
 
     /// Finds where the next packets will look, in two passes: the second touches what the first has brought near.
-    fn look_ahead(&self, keys: &[FlowKey], from: &[EndIndex]) -> Lookahead {
+    fn look_ahead(&self, keys: &[FlowKey]) -> Lookahead {
         let mut ahead = Lookahead { tags: [0; LOOKAHEAD], slots: [None; LOOKAHEAD] };
         for (tag, key) in ahead.tags.iter_mut().zip(keys) {
             *tag = index::tag(key, self.config.hash_key);
             self.index.prefetch(*tag);
         }
-        for ((slot, &tag), &end) in ahead.slots.iter_mut().zip(&ahead.tags).zip(from) {
+        for (slot, &tag) in ahead.slots.iter_mut().zip(&ahead.tags) {
             *slot = self.index.first(tag);
             if let Some(slot) = *slot {
-                self.hot.at(slot).prefetch(end);
+                self.hot.at(slot).prefetch();
             }
         }
         // Whose flow is not known begins one.
@@ -227,7 +236,9 @@ impl FlowTable {
     fn look_closer(&self, packets: &PacketColumns, ahead: &Lookahead, start: usize, i: usize) {
         let slot = ahead.slots.get(i - start).copied().flatten();
         if let Some((slot, &end)) = slot.zip(packets.from.get(i)) {
-            self.hot.at(slot).prefetch_more(end, self.cold.at(slot));
+            let hot = self.hot.at(slot);
+            self.ledger.prefetch(&hot.account, end);
+            hot.prefetch_rest(end, self.cold.at(slot));
         }
     }
 
@@ -305,8 +316,8 @@ impl FlowTable {
         }
         let deadline = row.ts.after(self.idle_timeout(row.key.protocol));
         let slot = self.vacant_slot();
-        self.hot.at_mut(slot).begin(row, tag, orientation, deadline);
-        self.cold.at_mut(slot).begin(history, pair_gap);
+        self.hot.at_mut(slot).begin(row, orientation, deadline);
+        self.cold.at_mut(slot).begin(row.ts, history, pair_gap);
         self.counters.table_grown += u64::from(self.index.insert(tag, slot));
         self.live += 1;
         if let Some(victims) = &mut self.victims {
@@ -366,18 +377,23 @@ impl FlowTable {
         }
     }
 
-    /// Hands on the last row of a flow and frees its slot. A flow whose packets have all been told leaves no further row.
+    /// Ends a flow and frees its slot.
     fn end_flow(&mut self, slot: u32, end: RowEnd, sink: &mut Sink<'_>) {
+        self.hand_on_last(slot, end, sink);
+        self.index.remove(index::tag(&self.hot.at(slot).key, self.config.hash_key), slot);
+        self.free.push(slot);
+    }
+
+    /// Hands on the last row of a flow. One whose packets have all been told leaves no further row.
+    fn hand_on_last(&mut self, slot: u32, end: RowEnd, sink: &mut Sink<'_>) {
         let (hot, cold) = (self.hot.at_mut(slot), self.cold.at_mut(slot));
         self.desk.close(&mut cold.reading);
         if hot.row_end != NO_ROW || hot.row_number == 0 {
-            sink.rows.push(take_row(hot, cold, end));
+            sink.rows.push(take_row(&mut self.ledger, hot, cold, end));
             self.counters.rows += 1;
         }
         hot.slot = Slot::Free;
         cold.end();
-        self.index.remove(hot.tag, slot);
-        self.free.push(slot);
         self.live -= 1;
         match end {
             RowEnd::Idle => self.counters.ended_idle += 1,
@@ -390,11 +406,11 @@ impl FlowTable {
 
     /// Hands on a row of a flow that lives on.
     fn hand_on_living(&mut self, slot: u32, sink: &mut Sink<'_>) {
-        let window_end = self.window_end(self.hot.at(slot).row_start);
+        let window_end = self.window_end(self.cold.at(slot).row_start);
         let (hot, cold) = (self.hot.at_mut(slot), self.cold.at_mut(slot));
         let end = if hot.row_end < window_end { RowEnd::Active } else { RowEnd::Window };
         Desk::refresh(&mut cold.reading);
-        sink.rows.push(take_row(hot, cold, end));
+        sink.rows.push(take_row(&mut self.ledger, hot, cold, end));
         self.counters.rows += 1;
     }
 
@@ -411,10 +427,9 @@ impl FlowTable {
             DurationNs::ZERO => TimestampNs::MAX,
             active => ts.after(active),
         };
-        let hot = self.hot.at_mut(slot);
-        hot.row_start = ts;
-        hot.row_end = window_end.min(active_end);
-        self.cold.at_mut(slot).first_frame = frame.map_or((0, 0), |frame| (frame.file, frame.number));
+        self.hot.at_mut(slot).row_end = window_end.min(active_end);
+        let first_frame = frame.map_or((0, 0), |frame| (frame.file, frame.number));
+        self.cold.at_mut(slot).open_row(ts, first_frame);
     }
 
     fn drop_packet(&mut self, slot: u32, row: &PacketRow) {

@@ -144,6 +144,11 @@ pub(super) enum Order {
     Repeat,
 }
 
+impl Order {
+    /// All of them, in the order of their numbers.
+    pub(super) const ALL: [Self; 4] = [Self::Next, Self::Ahead, Self::Late, Self::Repeat];
+}
+
 /// What one segment meant.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Step {

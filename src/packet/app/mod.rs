@@ -125,11 +125,12 @@ impl Kind {
 
 /// How the reading of a flow begins.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "it is taken apart at once, and its caller boxes what it keeps")]
 pub enum Opening {
     /// DNS datagrams: each message is read by itself.
     Resting(RestingDns),
     /// All else: messages may lie in several packets.
-    State(Box<AppState>),
+    State(AppState),
 }
 
 /// A flow of DNS datagrams between two of its messages: each stands for itself, so that nothing but the facts is kept. Such
@@ -169,7 +170,7 @@ impl AppState {
     /// The same where the first payload seen of a TCP flow lies at `stream_offset`: past zero its bytes cannot be judged,
     /// and where the beginning may only be late (reordered) a state waits for it.
     pub fn start_at(ip_protocol: u8, ports: [u16; 2], stream_offset: u32, first_payload: &[u8]) -> Option<Box<Self>> {
-        Kind::of(ip_protocol, ports, stream_offset, first_payload).map(|kind| Self::of(kind, ports))
+        Kind::of(ip_protocol, ports, stream_offset, first_payload).map(|kind| Box::new(Self::of(kind, ports)))
     }
 
     /// The same, but for flows of DNS datagrams, of which nothing need be held.
@@ -180,8 +181,8 @@ impl AppState {
         })
     }
 
-    fn of(kind: Kind, ports: [u16; 2]) -> Box<Self> {
-        Box::new(Self { notes: Notes::default(), ports, kind })
+    fn of(kind: Kind, ports: [u16; 2]) -> Self {
+        Self { notes: Notes::default(), ports, kind }
     }
 
     /// Takes a TCP payload of `side` that begins `stream_offset` bytes after the side's first byte (modulo 2³², as sequence

@@ -1,0 +1,286 @@
+//! Ledger: where the totals of living rows lie.
+//! In: what each packet adds to its row. Out: both sides' totals, and room for the next row.
+//! A row's first packets, of both ends, are logged in sixteen bytes each; a row that has more is summed up, three cache lines
+//! for each end that sent. Most rows never get that far: five packets take two lines where sums would take six, and a lone SYN
+//! takes one. A log is summed up by the same steps, so that nobody can tell from a row which way it was kept.
+//! Bounds: one account a living row; what a row leaves is used again by the next.
+
+use super::pace::PACED_FROM;
+use super::row::{FIRST_PACKETS, SideRow};
+use super::slab::Slab;
+use super::tcp::Order;
+use super::totals::{Beginnings, Counted, SideTotals};
+use crate::packet::columns::{EndIndex, TcpFlags};
+use crate::simd::prefetch;
+use crate::units::DurationNs;
+
+/// Packets of one page of a log: a cache line.
+const PAGE_ENTRIES: usize = 4;
+/// Packets that are logged before a row is summed up.
+const LOGGED_MAX: usize = 2 * PAGE_ENTRIES;
+/// `logged` of a row that is summed up.
+const SUMMED: u8 = u8::MAX;
+/// The place of an end that has sent nothing.
+const NOWHERE: u32 = u32::MAX;
+
+const _: () = assert!(LOGGED_MAX < PACED_FROM as usize, "pace is kept of rows that are summed up");
+
+/// Where one flow's row is kept; empty between two rows.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Account {
+    /// Pages of the log, or sums by end of the key.
+    places: [u32; 2],
+    /// Packets in the log, or [`SUMMED`].
+    logged: u8,
+    /// By end, a bit each: its beginnings are over; its pace is kept.
+    marks: u8,
+}
+
+impl Account {
+    /// Whether an end still sends what only a row's first packets touch.
+    pub(super) fn beginnings(&self, end: EndIndex) -> Beginnings {
+        if self.marks & 1 << (end & 1) == 0 { Beginnings::Open } else { Beginnings::Over }
+    }
+
+    /// Whether the pace of an end is kept.
+    pub(super) fn is_paced(&self, end: EndIndex) -> bool {
+        self.marks & 4 << (end & 1) != 0
+    }
+}
+
+/// The totals of all living rows.
+#[derive(Debug)]
+pub(super) struct Ledger {
+    pages: Pool<[Entry; PAGE_ENTRIES]>,
+    sums: Pool<SideTotals>,
+}
+
+impl Ledger {
+    pub(super) fn new() -> Self {
+        Self { pages: Pool::new(), sums: Pool::new() }
+    }
+
+    /// Adds a packet from an end of the key; tells how many that end has sent in this row once it is summed up, else 0.
+    #[inline]
+    pub(super) fn add(&mut self, account: &mut Account, end: EndIndex, counted: &Counted) -> u32 {
+        let logged = usize::from(account.logged);
+        if logged < LOGGED_MAX
+            && let Some(entry) = Entry::of(end, counted)
+        {
+            let place = &mut account.places[logged / PAGE_ENTRIES];
+            if logged % PAGE_ENTRIES == 0 {
+                *place = self.pages.take();
+            }
+            self.pages.slab.at_mut(*place)[logged % PAGE_ENTRIES] = entry;
+            account.logged += 1;
+            return 0;
+        }
+        if account.logged != SUMMED {
+            self.sum_up(account);
+        }
+        let totals = self.side(account, end);
+        totals.add(counted);
+        let packets = totals.packets;
+        let begun = u8::from(packets >= FIRST_PACKETS as u32) | u8::from(packets >= PACED_FROM) << 2;
+        account.marks |= begun << (end & 1);
+        packets
+    }
+
+    /// Takes the row's totals out, by end of the key; `streams` where sequence numbers tell the stream bytes.
+    #[inline]
+    pub(super) fn take(&mut self, account: &mut Account, streams: [Option<u64>; 2]) -> [SideRow; 2] {
+        let account = std::mem::take(account);
+        if account.logged == SUMMED {
+            return std::array::from_fn(|end| match account.places[end] {
+                NOWHERE => SideTotals::default().row(streams[end]),
+                place => {
+                    self.sums.free.push(place);
+                    self.sums.slab.at(place).row(streams[end])
+                }
+            });
+        }
+        let mut sides = [SideTotals::default(); 2];
+        for entry in &self.take_log(&account)[..usize::from(account.logged)] {
+            sides[entry.end()].add(&entry.counted());
+        }
+        std::array::from_fn(|end| sides[end].row(streams[end]))
+    }
+
+    /// Starts bringing near what the next packet from an end touches.
+    #[inline]
+    pub(super) fn prefetch(&self, account: &Account, end: EndIndex) {
+        match account.logged {
+            SUMMED => match account.places[usize::from(end & 1)] {
+                NOWHERE => {}
+                place => self.sums.slab.at(place).prefetch(account.beginnings(end)),
+            },
+            0 => {}
+            logged => {
+                let page = (usize::from(logged) / PAGE_ENTRIES).min(1);
+                if usize::from(logged) > page * PAGE_ENTRIES {
+                    prefetch::lines(self.pages.slab.at(account.places[page]), 1);
+                }
+            }
+        }
+    }
+
+    #[cold]
+    fn sum_up(&mut self, account: &mut Account) {
+        let log = self.take_log(account);
+        let logged = usize::from(account.logged);
+        *account = Account { places: [NOWHERE; 2], logged: SUMMED, marks: 0 };
+        for entry in &log[..logged] {
+            self.side(account, entry.end() as EndIndex).add(&entry.counted());
+        }
+    }
+
+    /// The entries of a log, of which the first `logged` mean something; its pages are free.
+    fn take_log(&mut self, account: &Account) -> [Entry; LOGGED_MAX] {
+        let mut log = [Entry::default(); LOGGED_MAX];
+        let pages = usize::from(account.logged).div_ceil(PAGE_ENTRIES);
+        for (page, &place) in log.chunks_exact_mut(PAGE_ENTRIES).zip(&account.places[..pages]) {
+            page.copy_from_slice(self.pages.slab.at(place));
+            self.pages.free.push(place);
+        }
+        log
+    }
+
+    /// The sums of an end, empty where it sends its first packet of the row.
+    #[inline]
+    fn side(&mut self, account: &mut Account, end: EndIndex) -> &mut SideTotals {
+        let place = &mut account.places[usize::from(end & 1)];
+        if *place == NOWHERE {
+            *place = self.sums.take();
+            *self.sums.slab.at_mut(*place) = SideTotals::default();
+        }
+        self.sums.slab.at_mut(*place)
+    }
+}
+
+/// One logged packet.
+#[derive(Clone, Copy, Debug, Default)]
+struct Entry {
+    /// The gap in nanoseconds above [`GAP_SHIFT`], marks below.
+    gap: u64,
+    ip_bytes: u16,
+    payload_bytes: u16,
+    window: u16,
+    ttl: u8,
+    flags: TcpFlags,
+}
+
+const _: () = assert!(size_of::<[Entry; PAGE_ENTRIES]>() == prefetch::LINE_BYTES);
+
+/// Gaps of up to three days fit above it.
+const GAP_SHIFT: u32 = 16;
+const END: u64 = 1;
+const HAS_GAP: u64 = 1 << 1;
+const IS_OPENING: u64 = 1 << 2;
+const ZERO_WINDOW: u64 = 1 << 3;
+const ORDER_SHIFT: u32 = 4;
+
+impl Entry {
+    /// None where something does not fit: a giant packet, a gap of days.
+    #[inline]
+    fn of(end: EndIndex, counted: &Counted) -> Option<Self> {
+        let gap = counted.gap.map_or(0, |gap| gap.0);
+        let ip_bytes = u16::try_from(counted.ip_bytes).ok()?;
+        let payload_bytes = u16::try_from(counted.payload_bytes).ok()?;
+        if gap >= 1 << (u64::BITS - GAP_SHIFT) {
+            return None;
+        }
+        let mark = |mark: u64, is_set: bool| if is_set { mark } else { 0 };
+        let marks = u64::from(end & 1)
+            | mark(HAS_GAP, counted.gap.is_some())
+            | mark(IS_OPENING, counted.is_opening)
+            | mark(ZERO_WINDOW, counted.zero_window)
+            | (counted.order as u64) << ORDER_SHIFT;
+        let gap = gap << GAP_SHIFT | marks;
+        Some(Self { gap, ip_bytes, payload_bytes, window: counted.window, ttl: counted.ttl, flags: counted.flags })
+    }
+
+    fn end(&self) -> usize {
+        (self.gap & END) as usize
+    }
+
+    fn counted(&self) -> Counted {
+        Counted {
+            gap: (self.gap & HAS_GAP != 0).then_some(DurationNs(self.gap >> GAP_SHIFT)),
+            ip_bytes: u32::from(self.ip_bytes),
+            payload_bytes: u32::from(self.payload_bytes),
+            ttl: self.ttl,
+            is_opening: self.gap & IS_OPENING != 0,
+            flags: self.flags,
+            window: self.window,
+            order: Order::ALL[(self.gap >> ORDER_SHIFT) as usize & 3],
+            zero_window: self.gap & ZERO_WINDOW != 0,
+        }
+    }
+}
+
+/// Records that come and go: the one given back last, which is the nearest, is used again first.
+#[derive(Debug)]
+struct Pool<T> {
+    slab: Slab<T>,
+    free: Vec<u32>,
+}
+
+impl<T: Default> Pool<T> {
+    fn new() -> Self {
+        Self { slab: Slab::new(), free: Vec::new() }
+    }
+
+    /// A place; what it held before is still in it.
+    fn take(&mut self) -> u32 {
+        self.free.pop().unwrap_or_else(|| {
+            let place = self.slab.len() as u32;
+            self.slab.push(T::default());
+            place
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn packet(n: u64, gap: Option<u64>, bytes: u32) -> Counted {
+        Counted {
+            gap: gap.map(DurationNs),
+            ip_bytes: bytes + 40,
+            payload_bytes: bytes,
+            ttl: (n % 250) as u8,
+            is_opening: n.is_multiple_of(3),
+            flags: n as u8,
+            window: (n * 77) as u16,
+            order: Order::ALL[(n >> 3) as usize & 3],
+            zero_window: n.is_multiple_of(7),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_log_says_what_sums_say(
+            rows in prop::collection::vec(
+                prop::collection::vec((0u8..2, any::<u64>(), prop::option::of(0u64..1 << 50), 0u32..70_000), 0..20),
+                1..4,
+            ),
+        ) {
+            // The same account over several rows: nothing of one row may be left in the next.
+            let (mut ledger, mut account) = (Ledger::new(), Account::default());
+            for row in rows {
+                let mut wanted = [SideTotals::default(); 2];
+                for (end, n, gap, bytes) in row {
+                    let counted = packet(n & 0xffff, gap, bytes);
+                    wanted[usize::from(end)].add(&counted);
+                    ledger.add(&mut account, end, &counted);
+                }
+                prop_assert_eq!(ledger.take(&mut account, [None, Some(7)]), [wanted[0].row(None), wanted[1].row(Some(7))]);
+            }
+            prop_assert_eq!(ledger.pages.free.len(), ledger.pages.slab.len(), "every page came back");
+            prop_assert_eq!(ledger.sums.free.len(), ledger.sums.slab.len(), "every sum came back");
+        }
+    }
+}
