@@ -19,7 +19,7 @@ mod wandering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use error_pages::rewritten;
-use onset::{Onset, Turned, Usual};
+use onset::{Onset, Profile, Turned, Usual};
 use public::is_public;
 use wandering::wandering;
 
@@ -161,7 +161,8 @@ fn turned(scene: &Scene<'_>, population: PopulationIndex, answers: &Answers<'_>,
         askers.get(askers.len() / 2).copied().unwrap_or(0) as f64
     };
     let strange = all.iter().filter(|r| !usual.contains(&r.address) && !r.address.is_special());
-    let parties = strange.map(|r| Party53::of(scene, population, r, &usual, answers));
+    let profile = Profile::of(scene, population, &usual);
+    let parties = strange.map(|r| Party53::of(scene, population, r, (&usual, &profile), answers));
     for party in together(parties.collect()) {
         let askers = party.askers;
         let share = scene.coverage(population, askers);
@@ -212,7 +213,7 @@ impl<'a> Party53<'a> {
         scene: &Scene<'_>,
         population: PopulationIndex,
         resolver: &'a Resolver<'a>,
-        usual: &BTreeSet<Address>,
+        (usual, profile): (&BTreeSet<Address>, &Profile),
         answers: &'a Answers<'_>,
     ) -> Self {
         let mut party = Self {
@@ -220,7 +221,7 @@ impl<'a> Party53<'a> {
             askers: resolver.one.subscribers.count(),
             turned: Turned::default(),
             only_it: 0,
-            onset: Onset::of(scene, population, resolver.address, usual),
+            onset: Onset::of(scene, population, resolver.address, usual, profile),
             lies: answers.lies(resolver.address),
             is_public: is_public(resolver.address),
         };
@@ -308,8 +309,9 @@ fn told(scene: &Scene<'_>, population: PopulationIndex, party: &Party53<'_>) -> 
     };
     if let Some(onset) = party.onset.filter(|onset| onset.chance_of_many() <= PART_CHANCE_MAX) {
         change += &format!(
-            " Nobody asked it before this began, though {} of them asked the usual one then: had they always asked it as \
-             often as since, that would happen once in {:.0} times.",
+            " Nobody asked it before this began, though {} of them were there, and {} asked the usual one: had they always \
+             asked it as often as since, that would happen once in {:.0} times.",
+            onset.askers_there,
             onset.askers_before,
             (1.0 / onset.chance_of_many()).min(1e6),
         );

@@ -1,17 +1,18 @@
 //! Onset: whether a resolver came into use while somebody was looking.
-//! In: the minutes of an hour, or the half hours of a day, in which each asker asked it and the usual resolver. Out: how likely
-//! it is that none of them asked it earlier, had they always asked it as often as since.
+//! In: the minutes of an hour, or the half hours of a day, in which each asker asked it and the usual resolver, or was active at
+//! all. Out: how likely it is that none of them asked it earlier, had they always asked it as often as since.
 //! Whoever chose his resolver long ago asks it whenever he asks anything, so the first question to it comes early. A router
 //! that was set to another one asks it from then on only, and many routers from the same minute on. It matters little
 //! whether the usual resolver is asked on: a device with a resolver of its own in a home that was turned goes on as before, and
-//! behind an address that many homes share, all homes but one do.
+//! behind an address that many homes share, all homes but one do. Who asked nobody before, but was there, would have asked it
+//! then as well: as likely as it was active then, or as others asked, whichever is less.
 //! Bounds: the pairs of the resolver. A single window is too short to know a before.
 
 use std::collections::BTreeSet;
 
 use crate::detect::scene::Scene;
 use crate::population::span::Seen;
-use crate::population::{PairSummary, PopulationIndex, SpanClass};
+use crate::population::{PairSummary, PopulationIndex, SpanClass, SubscriberKey};
 use crate::units::{Address, DurationNs, TimestampNs};
 
 /// Slots with a question to the resolver that count of one asker: of the minutes of an hour a few are as good as independent;
@@ -21,8 +22,10 @@ const SLOTS_COUNTED_DAY: u32 = 1;
 /// Slots before the first question from which on there was a before: in the first minutes everything is new.
 const BEFORE_MIN_HOUR: u32 = 5;
 const BEFORE_MIN_DAY: u32 = 2;
-/// Askers that must have asked before: fewer may have woken late together by chance.
-const ASKERS_BEFORE_MIN: u64 = 5;
+/// Askers that must have been there before, and how many of them must have asked the usual resolver: one or two may have woken
+/// late together by chance, and homes that asked nobody may have had nothing to ask.
+const ASKERS_THERE_MIN: u64 = 3;
+const ASKERS_BEFORE_MIN: u64 = 2;
 /// How unlikely one asker's own late beginning is from which on it counts as having turned that day, and the slots counted then.
 const LATE_CHANCE: f64 = 0.15;
 const LATE_SLOTS: u32 = 3;
@@ -40,6 +43,8 @@ pub(super) struct Onset {
     pub began: TimestampNs,
     /// Askers that had asked the usual resolver before.
     pub askers_before: u64,
+    /// Askers that had done so, or anything else.
+    pub askers_there: u64,
     /// Upper bound of the probability that none of them asked it before, had they asked it as often as since.
     pub chance: f64,
 }
@@ -86,10 +91,11 @@ impl Onset {
         population: PopulationIndex,
         resolver: Address,
         usual: &BTreeSet<Address>,
+        profile: &Profile,
     ) -> Option<Self> {
         let pairs = scene.pairs_of(population, resolver);
         let began = pairs.iter().map(|(_, pair)| pair.seen.first).min()?;
-        let slots = Slots::of(scene)?;
+        let slots = Slots::of_span(scene)?;
         let earlier = slots.before(began);
         let (before_min, counted_max) = match slots.number {
             60 => (BEFORE_MIN_HOUR, SLOTS_COUNTED_HOUR),
@@ -98,21 +104,31 @@ impl Onset {
         if earlier < (1 << before_min) - 1 {
             return None;
         }
-        let (mut askers_before, mut chance) = (0, 1.0);
+        let (mut askers_before, mut askers_there, mut chance) = (0, 0, 1.0);
         for (key, pair) in pairs {
-            let Some(usual) = Usual::of(scene, population, usual, key.subscriber) else { continue };
-            let [here, there] = slots.of_both(pair, &usual);
-            let before = (there & earlier).count_ones();
-            askers_before += u64::from(before > 0);
-            let of_asker = none_before((here | there).count_ones(), before, here.count_ones().min(counted_max));
+            let usual = Usual::of(scene, population, usual, key.subscriber);
+            let [here, there] = slots.of_both(pair, usual.as_ref());
+            let (before, picked) = ((there & earlier).count_ones(), here.count_ones().min(counted_max));
+            let of_asker = match before {
+                0 => {
+                    let by_own = slots.idle_before(scene, (population, key.subscriber), began, picked);
+                    askers_there += u64::from(by_own < 1.0);
+                    by_own.max(profile.share_from(slots.at(began)).powi(picked as i32))
+                }
+                _ => {
+                    (askers_before, askers_there) = (askers_before + 1, askers_there + 1);
+                    none_before((here | there).count_ones(), before, picked)
+                }
+            };
             chance *= of_asker.max(ASKER_CHANCE_MIN);
         }
-        (askers_before > 0).then_some(Self { began, askers_before, chance })
+        (askers_there > 0).then_some(Self { began, askers_before, askers_there, chance })
     }
 
     /// How likely so late a beginning is; certain where too few had asked before.
     pub(super) fn chance_of_many(self) -> f64 {
-        if self.askers_before >= ASKERS_BEFORE_MIN { self.chance } else { 1.0 }
+        let are_many = self.askers_there >= ASKERS_THERE_MIN && self.askers_before >= ASKERS_BEFORE_MIN;
+        if are_many { self.chance } else { 1.0 }
     }
 
     /// Two resolvers that are one party's.
@@ -120,6 +136,7 @@ impl Onset {
         Self {
             began: self.began.min(other.began),
             askers_before: self.askers_before + other.askers_before,
+            askers_there: self.askers_there + other.askers_there,
             chance: self.chance * other.chance,
         }
     }
@@ -144,8 +161,8 @@ impl Turned {
         let is_over = first < pair.seen.first && last <= pair.seen.first.after(TURNING) && last < pair.seen.last;
         // In an hour a device's first question comes late by chance too often, and silence is all that tells.
         let is_late = || {
-            Slots::of(scene).filter(|slots| slots.number != 60).is_some_and(|slots| {
-                let [here, there] = slots.of_both(pair, usual);
+            Slots::of_span(scene).filter(|slots| slots.number != 60).is_some_and(|slots| {
+                let [here, there] = slots.of_both(pair, Some(usual));
                 let before = (there & slots.before(pair.seen.first)).count_ones();
                 none_before((here | there).count_ones(), before, here.count_ones().min(LATE_SLOTS)) <= LATE_CHANCE
             })
@@ -164,6 +181,32 @@ impl Turned {
     }
 }
 
+/// When the population asks the usual resolvers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Profile {
+    /// How many subscribers ask in each slot; none of a span without slots.
+    askers: Vec<u64>,
+}
+
+impl Profile {
+    /// Of a population.
+    pub(super) fn of(scene: &Scene<'_>, population: PopulationIndex, usual: &BTreeSet<Address>) -> Self {
+        let Some(slots) = Slots::of_span(scene) else { return Self { askers: Vec::new() } };
+        let mut askers = vec![0; slots.number as usize];
+        for (_, pair) in usual.iter().flat_map(|address| scene.pairs_of(population, *address)) {
+            let asked = slots.of(pair);
+            (0..slots.number).filter(|at| asked >> at & 1 == 1).for_each(|at| askers[at as usize] += 1);
+        }
+        Self { askers }
+    }
+
+    /// Share of the slots of all subscribers that lie at or after this one.
+    fn share_from(&self, slot: u32) -> f64 {
+        let after: u64 = self.askers.iter().skip(slot as usize).sum();
+        after as f64 / self.askers.iter().sum::<u64>().max(1) as f64
+    }
+}
+
 /// The minutes of an hour or the half hours of a day, from the span's first on.
 #[derive(Clone, Copy, Debug)]
 struct Slots {
@@ -173,7 +216,7 @@ struct Slots {
 }
 
 impl Slots {
-    fn of(scene: &Scene<'_>) -> Option<Self> {
+    fn of_span(scene: &Scene<'_>) -> Option<Self> {
         let (number, slot_s) = match scene.summary.class() {
             SpanClass::Window => return None,
             SpanClass::Hour => (60, 60),
@@ -181,6 +224,23 @@ impl Slots {
         };
         let slots = Self { number, slot_s, first: 0 };
         Some(Self { first: slots.at(scene.summary.span().start), ..slots })
+    }
+
+    /// The probability that of the slots in which a subscriber did anything at all, `picked` are none of those before `began`.
+    fn idle_before(
+        self,
+        scene: &Scene<'_>,
+        (population, subscriber): (PopulationIndex, Address),
+        began: TimestampNs,
+        picked: u32,
+    ) -> f64 {
+        let Some(own) = scene.summary.subscribers.of(&SubscriberKey { population, subscriber }) else { return 1.0 };
+        // 64 or 2,048 seconds: what lasts for a slot counts once.
+        let own = own.line.at_level(self.slot_s.ilog2() as u8 + 1);
+        let slot_ns = DurationNs::from_secs(own.slot_s()).0;
+        let ticks = own.ticks();
+        let before = ticks.iter().filter(|tick| (u64::from(tick.slot) + 1) * slot_ns <= began.0).count();
+        none_before(ticks.len() as u32, before as u32, picked)
     }
 
     fn at(self, ts: TimestampNs) -> u32 {
@@ -194,12 +254,15 @@ impl Slots {
     }
 
     /// Slots in which a subscriber asked this one, and the usual ones.
-    fn of_both(self, pair: &PairSummary, usual: &Usual) -> [u64; 2] {
-        let bits = match self.number {
-            60 => [pair.active_minutes, usual.minutes],
-            _ => [pair.active_half_hours, usual.half_hours],
-        };
-        bits.map(|bits| in_order(bits, self.first, self.number))
+    fn of_both(self, pair: &PairSummary, usual: Option<&Usual>) -> [u64; 2] {
+        let usual = usual.map_or(0, |usual| if self.number == 60 { usual.minutes } else { usual.half_hours });
+        [self.of(pair), in_order(usual, self.first, self.number)]
+    }
+
+    /// Slots in which a subscriber asked this one.
+    fn of(self, pair: &PairSummary) -> u64 {
+        let bits = if self.number == 60 { pair.active_minutes } else { pair.active_half_hours };
+        in_order(bits, self.first, self.number)
     }
 }
 

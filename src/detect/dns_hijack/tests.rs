@@ -22,8 +22,8 @@ fn found(asked: &[Asked]) -> Vec<Finding> {
     found_beside(asked, &[])
 }
 
-/// The same, where a subscriber was served at each of some addresses too.
-fn found_beside(asked: &[Asked], served: &[[u8; 4]]) -> Vec<Finding> {
+/// The same, where subscribers were served at some addresses too, each at a second.
+fn found_beside(asked: &[Asked], served: &[(u8, u64, [u8; 4])]) -> Vec<Finding> {
     let spec = PopulationSpec {
         name: "residents".to_owned(),
         prefixes: vec!["10.0.0.0/8".parse().expect("a prefix")],
@@ -58,8 +58,8 @@ fn found_beside(asked: &[Asked], served: &[[u8; 4]]) -> Vec<Finding> {
             free_bytes: 0,
         })));
     }
-    for address in served {
-        rows.push(row(Address::v4([10, 0, 0, 1]), Address::v4(*address), 1_000, 700, 40_000));
+    for &(client, second, address) in served {
+        rows.push(row(Address::v4([10, 0, 0, client]), Address::v4(address), second, 700, 40_000));
     }
     summary.add_rows(&rows, &[], &mut cx);
     summary.add_observations(&observations, &mut cx);
@@ -129,6 +129,27 @@ fn resolvers_that_are_not_theirs() {
 }
 
 #[test]
+fn homes_that_asked_nobody_before_were_turned_if_they_were_there() {
+    const HERE: [u8; 4] = [198, 18, 5, 9];
+    let everybody = (0..40).flat_map(|client| {
+        [10, 300, 600, 900, 1_200, 1_800, 2_400, 3_000].map(|second| (client, THEIRS, second, "www.a.example", HERE))
+    });
+    let mut asked: Vec<Asked> = everybody.collect();
+    // Two who asked theirs before, and four who had the names that they used.
+    let turned = [0, 1, 50, 51, 52, 53];
+    for client in turned {
+        asked.extend([2_000, 2_700, 3_100].map(|second| (client, STRANGER, second, "www.a.example", HERE)));
+    }
+    let visits =
+        |from: u64| turned.map(|client| (0..8).map(move |n| (client, from + 180 * n, HERE))).into_iter().flatten();
+    let there = found_beside(&asked, &visits(60).collect::<Vec<_>>());
+    assert_eq!(there.iter().map(|finding| finding.severity).collect::<Vec<_>>(), [Severity::High]);
+    // Guests who come with a resolver of their own.
+    let guests = found_beside(&asked, &visits(2_000).collect::<Vec<_>>());
+    assert!(guests.iter().all(|finding| finding.severity <= Severity::Low), "{guests:#?}");
+}
+
+#[test]
 fn answers_that_wander() {
     let forged: [(&str, u8, u8); 8] = [
         ("www.a.example", 31, 1),
@@ -144,7 +165,7 @@ fn answers_that_wander() {
         forged.iter().map(|(name, net, last)| (1, THEIRS, u64::from(*last), *name, [*net, 13, 88, *last])).collect();
     assert_eq!(found(&asked).iter().map(|f| f.severity).collect::<Vec<_>>(), [Severity::Medium]);
     // Nodes of a CDN, wherever they stand: whoever is led there is served there.
-    let nodes: Vec<[u8; 4]> = asked.iter().map(|(_, _, _, _, address)| *address).collect();
+    let nodes: Vec<_> = asked.iter().map(|(_, _, _, _, address)| (1, 1_000, *address)).collect();
     assert!(found_beside(&asked, &nodes).is_empty());
     // Two networks of one owner: the same names in both.
     let owner: Vec<Asked> = ["www.a.example", "www.b.example", "www.c.example", "www.d.example"]
