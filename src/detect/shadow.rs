@@ -7,9 +7,10 @@
 //! it tells of (a common daily rhythm gives no correlation within an hour, and slots shifted against each other give the chance
 //! level); proportion: over all uploads of all subscribers, the rank correlation of their size with what had moved, less two
 //! standard errors (a program sends the same part everywhere; an advert that loads with a page follows activity as well, but
-//! carries the same whatever was read, and ranks do not mind that hellos and padding are added); how seldom it stays silent
-//! while the subscriber is busy, or speaks while it is idle; how much more goes up than comes back. Uploads after which nothing
-//! was seen to move say nothing of proportion: a home's traffic may go over IPv6 and its uploads over IPv4.
+//! carries the same whatever was read, and ranks do not mind that hellos and padding are added), of late or since it last sent;
+//! how seldom it stays silent while the subscriber is busy, or speaks while it is idle; how much more goes up than comes back.
+//! Uploads before which nothing was seen to move say nothing of proportion: a home's traffic may go over IPv6 and its uploads
+//! over IPv4.
 //! The trivial baseline that it must beat: the upload bytes of a collector.
 
 use super::finding::{Finding, Severity, Technique};
@@ -37,8 +38,9 @@ const TLS_ANSWER_BYTES: f64 = 512.0;
 const ASKED_SHARE_MAX: f64 = 0.4;
 /// Slots of 64, 256 and 1024 seconds: an upload may gather what happened for a while.
 const SLOT_LEVELS: [u8; 3] = [6, 8, 10];
-/// Uploads after activity, over all subscribers, from which a correlation means something.
-const UPLOADS_MIN: usize = 12;
+/// Uploads after activity, over all subscribers, from which a correlation means something: what so few say is held against two
+/// standard errors (0.71 for eight).
+const UPLOADS_MIN: usize = 8;
 /// Slots looked at of one subscriber, bounding hostile clocks.
 const SLOTS_MAX: u32 = 2_048;
 /// Bytes with others below which a subscriber is idle: keep-alives and clocks.
@@ -54,15 +56,21 @@ const CHANCE_MAX: f64 = 0.05;
 /// Levels at which like addresses are taken together; domains come from their own facets.
 const SPREAD: [Level; 3] = [Level::Prefix, Level::Asn, Level::CertificateKey];
 
-/// One slot of a subscriber: bytes that it exchanged with others in it and, with those of the slot before, of late; bytes that
-/// it gave the collector, in how many flows.
+/// One slot of a subscriber: bytes that it exchanged with others in it; with those of the slot before, of late; and with those
+/// of all slots since it last gave the collector anything; bytes that it gave, in how many flows.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Slot {
     others: f64,
     recent: f64,
+    since: f64,
     given: f64,
     flows: f64,
 }
+
+/// What had moved when something was given: of late, as a program sends that reports at once, or since it last sent, as one
+/// does that gathers. Nobody knows which, and each is tried.
+type Moved = fn(&Slot) -> f64;
+const MOVED: [Moved; 2] = [|slot| slot.recent, |slot| slot.since];
 
 /// What is measured of one collector.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -124,12 +132,14 @@ impl Measures {
             .filter(|slot| is_busy(slot))
             .fold([0.0; 2], |[others, given], slot| [others + slot.others, given + slot.given]);
         let follows = correlation(lines, 0, &|slot| slot.given);
+        let [of_late, gathered] = MOVED.map(|moved| (proportion(lines, moved), moved));
+        let (in_proportion, moved_by) = if gathered.0 > of_late.0 { gathered } else { of_late };
         // Each shift turns every subscriber's own slots by another part of their number.
         let as_high = (1..=SHIFTS).filter(|shift| correlation(lines, *shift, &|slot| slot.given) >= follows).count();
         Some(Self {
             follows,
-            in_proportion: proportion(lines),
-            growth: growth(lines),
+            in_proportion,
+            growth: growth(lines, moved_by),
             presence: share_of(&is_busy) - share_of(&|slot| !is_busy(slot)),
             volume_share: moved[1] / moved[0].max(1.0),
             upload_share,
@@ -193,9 +203,14 @@ fn slots(scene: &Scene<'_>, group: &Group<'_>, one: &Followed, level: u8) -> Opt
             slot.flows = f64::from(tick.flows).max(1.0);
         }
     }
-    let mut before = 0.0;
+    let (mut before, mut gathered) = (0.0, 0.0);
     for slot in &mut slots {
         slot.recent = slot.others + std::mem::replace(&mut before, slot.others);
+        gathered += slot.others;
+        slot.since = gathered;
+        if slot.given > 0.0 {
+            gathered = 0.0;
+        }
     }
     Some(slots)
 }
@@ -214,10 +229,10 @@ fn correlation(lines: &[Vec<Slot>], shift: usize, of: &dyn Fn(&Slot) -> f64) -> 
 /// Rank correlation of what had moved with what a flow gave, over uploads after activity, less two standard errors: over all
 /// subscribers together, as what one program sends is the same part everywhere and few uploads of each are enough, or about
 /// each subscriber's own means, where some add more of their own than others.
-fn proportion(lines: &[Vec<Slot>]) -> f64 {
+fn proportion(lines: &[Vec<Slot>], moved: Moved) -> f64 {
     let told_of: Vec<Vec<&Slot>> = lines.iter().map(|slots| slots.iter().filter(is_told_of).collect()).collect();
     let all = || told_of.iter().flatten();
-    let moved = ranks(all().map(|slot| slot.recent).collect());
+    let moved = ranks(all().map(|slot| moved(slot)).collect());
     let given = ranks(all().map(|slot| slot.given / slot.flows).collect());
     let pairs: Vec<(f64, f64)> = moved.into_iter().zip(given).collect();
     // Fisher's transformation has a standard error of 1/√(n − 3) whatever the correlation is.
@@ -235,13 +250,13 @@ fn proportion(lines: &[Vec<Slot>]) -> f64 {
 
 /// Whether something was given after activity.
 fn is_told_of(slot: &&Slot) -> bool {
-    slot.given > 0.0 && slot.recent >= IDLE_BYTES
+    slot.given > 0.0 && slot.since.max(slot.recent) >= IDLE_BYTES
 }
 
 /// Least-squares slope of the logarithm of what a flow gave over that of what had moved, over uploads after activity.
-fn growth(lines: &[Vec<Slot>]) -> f64 {
+fn growth(lines: &[Vec<Slot>], moved: Moved) -> f64 {
     let told_of = || lines.iter().flatten().filter(is_told_of);
-    let pairs = || told_of().map(|slot| (slot.recent.ln_1p(), (slot.given / slot.flows).ln_1p()));
+    let pairs = || told_of().map(|slot| (moved(slot).ln_1p(), (slot.given / slot.flows).ln_1p()));
     let count = pairs().count().max(1) as f64;
     let mean = pairs().fold((0.0, 0.0), |(x, y), pair| (x + pair.0 / count, y + pair.1 / count));
     let (xy, xx) = pairs().fold((0.0, 0.0), |(xy, xx), (x, y)| {
@@ -389,6 +404,31 @@ mod tests {
     }
 
     #[test]
+    fn a_part_of_what_was_gathered_is_in_proportion_to_that() {
+        // An upload after one to six slots in each of which something moves, a hundredth of all of it.
+        let line = |who: usize| {
+            let (mut gathered, mut left) = (0.0, 1);
+            let slot = |at: usize| {
+                let others = 4e3 * (2.0 * draw(64 * who + at)).exp();
+                gathered += others;
+                left -= 1;
+                let since = gathered;
+                let given = if left == 0 { 0.01 * std::mem::take(&mut gathered) } else { 0.0 };
+                if left == 0 {
+                    left = 1 + (6.0 * draw(7 * who + 3 * at)) as usize;
+                }
+                Slot { others, recent: others, since, given, flows: 1.0 }
+            };
+            (0..56).map(slot).collect::<Vec<_>>()
+        };
+        let lines: Vec<_> = (0..6).map(line).collect();
+        let [of_late, gathered] = MOVED.map(|moved| proportion(&lines, moved));
+        assert!(gathered > 0.9 && of_late < 0.6, "{of_late} {gathered}");
+        let measures = Measures::of_lines(&lines, 0.8, 64).expect("enough to compare");
+        assert_eq!(measures.in_proportion, gathered);
+    }
+
+    #[test]
     fn few_uploads_of_each_of_many_show_their_proportion() {
         // Two dozen subscribers who are busy twice in an hour: a part of what moved, or an advert's size.
         let line = |who: usize, given: &dyn Fn(f64, f64) -> f64| {
@@ -397,8 +437,13 @@ mod tests {
                 let at = 3 + 25 * turn + (20.0 * draw(7 * who + turn)) as usize;
                 let others = 4e3 * (4.0 * draw(11 * who + turn)).exp();
                 slots[at] = Slot { others, recent: others, ..Slot::default() };
-                slots[at + 1] =
-                    Slot { recent: others, given: given(others, draw(13 * who + turn)), flows: 1.0, ..slots[at + 1] };
+                slots[at + 1] = Slot {
+                    recent: others,
+                    since: others,
+                    given: given(others, draw(13 * who + turn)),
+                    flows: 1.0,
+                    ..slots[at + 1]
+                };
             }
             slots
         };
@@ -418,7 +463,7 @@ mod tests {
     fn lines(given: impl Fn(f64, f64) -> f64) -> Vec<Vec<Slot>> {
         let slot = |i: usize| {
             let others = if draw(3 * i) < 0.4 { 0.0 } else { 1e4 * (4.0 * draw(3 * i + 1)).exp() };
-            Slot { others, recent: others, given: given(others, draw(3 * i + 2)), flows: 1.0 }
+            Slot { others, recent: others, since: others, given: given(others, draw(3 * i + 2)), flows: 1.0 }
         };
         (0..6).map(|who| (0..60).map(|at| slot(who * 60 + at)).collect()).collect()
     }
