@@ -78,6 +78,21 @@ pub fn blocks_that_agree(x: &[f64], y: &[f64], blocks: usize, least: f64) -> f64
     agreeing.filter(|agrees| *agrees).count() as f64 / of as f64
 }
 
+/// How many standard deviations a correlation is worth, by Fisher's transformation over what the two series are worth.
+pub fn deviations(x: &[f64], y: &[f64]) -> f64 {
+    correlation(x, y).clamp(-0.999_999, 0.999_999).atanh() * (worth(x, y) - 3.0).sqrt()
+}
+
+/// Two series without that of `blocks` equal parts which says most for their agreement: a burst that both happen to have is
+/// in one part, and what follows follows in the others too.
+pub fn without_best_part(x: &[f64], y: &[f64], blocks: usize) -> [Vec<f64>; 2] {
+    let part = x.len().div_ceil(blocks.max(1)).max(1);
+    let says = |x: &[f64], y: &[f64]| x.iter().zip(y).map(|(a, b)| a * b).sum::<f64>();
+    let parts = x.chunks(part).zip(y.chunks(part)).map(|(x, y)| says(x, y)).enumerate();
+    let best = parts.max_by(|a, b| a.1.total_cmp(&b.1)).map_or(0, |(at, _)| at * part);
+    [x, y].map(|all| all.iter().take(best).chain(all.iter().skip(best + part)).copied().collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,5 +137,19 @@ mod tests {
         (a[50], b[50]) = (100.0, 100.0);
         assert!(correlation(&a, &b) > 0.99 && blocks_that_agree(&a, &b, 6, 0.25) < 0.2);
         assert_eq!(shifted(&[], 3), Vec::<f64>::new());
+    }
+
+    #[test]
+    fn a_burst_that_meets_is_worth_nothing_without_its_part() {
+        let (mut a, mut b): (Vec<f64>, Vec<f64>) =
+            (0..120).map(|t| (noise(t) / 1e7 - 0.8, noise(t + 500) / 1e7 - 0.8)).unzip();
+        (a[50], b[50]) = (40.0, 40.0);
+        assert!(deviations(&a, &b) > 10.0, "{}", deviations(&a, &b));
+        let [a_rest, b_rest] = without_best_part(&a, &b, 6);
+        assert_eq!((a_rest.len(), b_rest.len()), (100, 100));
+        assert!(deviations(&a_rest, &b_rest).abs() < 2.5, "{}", deviations(&a_rest, &b_rest));
+        let [left, same] = without_best_part(&a[..40], &a[..40], 6);
+        assert!(deviations(&left, &same) > 10.0);
+        assert_eq!(without_best_part(&[], &[], 6), [Vec::<f64>::new(), Vec::new()]);
     }
 }

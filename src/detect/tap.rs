@@ -2,10 +2,10 @@
 //! In: paces of a scene: of populations, of their busiest subscribers, of what streams out. Out: a finding for each far end
 //! whose stream follows.
 //! What it weighs: the correlation of what is left once slow change is taken out (a shared daily rhythm is not a tap), at a
-//! few lags; how far it stands out of the same with one series shifted around a circle; whether it holds in every part of the
-//! span (two bursts that meet once are chance); the ratio of volumes, and how constant it is. A stream's own part of the
-//! population's traffic is taken out first, and only what is hardly answered counts: a tunnel that serves people carries
-//! both ways.
+//! few lags; how far it stands out of the same with one series shifted around a circle, and still does without the part of the
+//! span that says most for it; whether it holds in every part (two bursts that meet once are chance); the ratio of volumes (a
+//! copy is no many times larger than what it copies), and how constant it is. A stream's own part of the population's traffic
+//! is taken out first, and only what is hardly answered counts: a tunnel that serves people carries both ways.
 //! Bounds: shifted copies and subsets are looked at only for streams that follow already, or are among the heaviest.
 //! The trivial baseline that it must beat: bytes to one far end.
 
@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::finding::{CollectorIdentity, EvidenceValue, Finding, Severity, Technique};
 use super::scene::Scene;
-use super::series::{High, blocks_that_agree, correlation, high_pass, shifted, worth};
+use super::series::{High, blocks_that_agree, correlation, deviations, high_pass, shifted, without_best_part};
 use super::weigh::{Reason, log_ramp, ramp, severity_of, weigh};
 use super::words;
 use crate::population::conflict::network_of;
@@ -42,6 +42,11 @@ const FOLLOWS_MIN: f64 = 0.2;
 const SHIFTS: usize = 160;
 /// Streams for which subsets of subscribers are tried, the heaviest ones.
 const SUBSETS_MAX: usize = 8;
+/// Equal parts of the span that are looked at one by one.
+const PARTS: usize = 6;
+/// Bytes for each that it follows between which a stream becomes too large to be its copy: padding, headers and chaff make up to
+/// 4 of 1 where little moves (tuning seeds), and a backup beside the one home that moves as it does is 10 to 70 times that.
+const LARGER: (f64, f64) = (3.0, 8.0);
 /// Deviations over the shifted copies that must be left without the other streams.
 const PLAIN_Z_MIN: f64 = 2.5;
 /// Streams that are one collector's.
@@ -275,13 +280,15 @@ fn compare(x: &[f64], y: &[f64], y_high: &[f64], tries: f64) -> Option<Match> {
     let variance = null.iter().map(|r| (r - mean).powi(2)).sum::<f64>() / null.len() as f64;
     let (ratio, ratio_spread) = ratio(x, &shifted(y, lag));
     let y_there = shifted(y_high, lag);
-    // Fisher's transform over what the slots are worth, and the shifted copies themselves: the more doubtful one counts.
-    let by_worth = best.min(0.999_999).atanh() * (worth(&x_high, &y_there) - 3.0).sqrt();
+    // Over what the slots are worth, over what those without the loudest part are, and over the shifted copies themselves: the
+    // most doubtful one counts.
+    let [x_rest, y_rest] = without_best_part(&x_high, &y_there, PARTS);
+    let by_worth = deviations(&x_high, &y_there).min(deviations(&x_rest, &y_rest));
     let by_shifts = (best - mean) / variance.sqrt().max(1.0 / (n as f64).sqrt());
     Some(Match {
         correlation: best,
         z: by_worth.min(by_shifts),
-        agreement: blocks_that_agree(&x_high, &y_there, 6, 0.5 * best),
+        agreement: blocks_that_agree(&x_high, &y_there, PARTS, 0.5 * best),
         lag,
         ratio,
         ratio_spread,
@@ -290,9 +297,9 @@ fn compare(x: &[f64], y: &[f64], y_high: &[f64], tries: f64) -> Option<Match> {
     })
 }
 
-/// Bytes of `y` for each of `x`, and how much that varies over six parts, over its mean.
+/// Bytes of `y` for each of `x`, and how much that varies over the parts, over its mean.
 fn ratio(x: &[f64], y: &[f64]) -> (f64, f64) {
-    let part = (x.len() / 6).max(1);
+    let part = (x.len() / PARTS).max(1);
     let of = |x: &[f64], y: &[f64]| y.iter().sum::<f64>() / x.iter().sum::<f64>().max(1.0);
     let ratios: Vec<f64> =
         x.chunks(part).zip(y.chunks(part)).filter(|(x, _)| x.len() == part).map(|(x, y)| of(x, y)).collect();
@@ -335,7 +342,7 @@ fn judge(
         Reason::number("parts_that_agree", found.agreement, "ratio", ramp(found.agreement, 0.5, 0.95), 0.25),
         Reason::number("volume_ratio_spread", found.ratio_spread, "ratio", ramp(found.ratio_spread, 1.5, 0.5), 0.1),
         Reason::number("sent_share", one_sided, "ratio", ramp(one_sided, 0.8, 0.95), 0.1),
-        Reason::number("volume_ratio", found.ratio, "ratio", is_large_enough(found.ratio, found.correlation), 0.15),
+        Reason::number("volume_ratio", found.ratio, "ratio", is_of_a_copy(found.ratio, found.correlation, of), 0.15),
     ];
     let (score, mut evidence) = weigh(reasons);
     let p_value = (tail(found.z) * found.tries).clamp(1e-9, 1.0);
@@ -367,8 +374,9 @@ fn judge(
             (format!("the population's traffic but that of {few}"), scene.active(population).saturating_sub(left_out))
         }
     };
-    let names = scene.names_of(&candidate.addresses);
-    let who = match candidate.addresses.as_slice() {
+    let addresses = candidate.addresses.clone();
+    let names = scene.names_of(&addresses);
+    let who = match addresses.as_slice() {
         [one] => words::party(*one, &names),
         several => format!(
             "{} addresses ({})",
@@ -381,14 +389,14 @@ fn judge(
         _ if candidate.senders.len() == 1 => "A device inside the population".to_owned(),
         _ => words::counted(candidate.senders.len() as u64, "device"),
     };
-    let place = candidate.addresses.first().map(|a| scene.places.of(*a)).unwrap_or_default();
+    let place = addresses.first().map(|a| scene.places.of(*a)).unwrap_or_default();
     let services = candidate.stream.services.by_count();
     let protocol = services.first().map_or(0, |(service, _)| service >> 16);
-    let prefix = words::prefix(candidate.addresses.first().copied().unwrap_or_default());
-    let one_prefix = candidate.addresses.iter().all(|a| words::prefix(*a) == prefix);
+    let prefix = words::prefix(addresses.first().copied().unwrap_or_default());
+    let one_prefix = addresses.iter().all(|a| words::prefix(*a) == prefix);
     let collector = CollectorIdentity {
         collector_key: candidate.key.clone(),
-        addresses: candidate.addresses.clone(),
+        addresses,
         ports: services.iter().map(|(service, _)| (service & 0xffff) as u16).filter(|port| *port != 0).collect(),
         prefix: one_prefix.then_some(prefix),
         asn: place.asn,
@@ -431,9 +439,12 @@ fn judge(
 }
 
 /// Whether so many bytes for each that it follows can be a copy, 0 to 1: compression leaves a third, headers alone a fifteenth,
-/// and a fiftieth that goes along roughly is a copy of nothing. One that goes along exactly is a log of everything.
-fn is_large_enough(ratio: f64, correlation: f64) -> f64 {
-    log_ramp(ratio, 0.03, 0.2).max(ramp(correlation, 0.8, 0.9))
+/// and a fiftieth that goes along roughly is a copy of nothing. One that goes along exactly is a log of everything. Nor is one
+/// that is many times as large; but of what is sent, where most is received, a copy of both is.
+fn is_of_a_copy(ratio: f64, correlation: f64, of: Of) -> f64 {
+    let small = log_ramp(ratio, 0.03, 0.2).max(ramp(correlation, 0.8, 0.9));
+    let large = if of == Of::Whole("sent") { 1.0 } else { log_ramp(ratio, LARGER.1, LARGER.0) };
+    small.min(large)
 }
 
 /// Upper tail of the normal distribution (Abramowitz and Stegun 7.1.26, error below 1.5e-7; past six deviations its

@@ -129,14 +129,18 @@ fn a_copy_of_all_but_the_heaviest_is_found() {
 
 #[test]
 fn a_copy_is_large_or_exact() {
-    for (name, ratio, correlation, wanted) in [
-        ("a fiftieth, roughly", 0.017, 0.73, 0.0..0.01),
-        ("a twentieth, roughly", 0.043, 0.44, 0.1..0.3),
-        ("headers alone", 0.07, 0.7, 0.4..0.7),
-        ("a log of everything", 0.02, 0.97, 0.99..1.01),
-        ("a copy among much else", 0.5, 0.4, 0.99..1.01),
+    let both = Of::Whole("both ways");
+    for (name, ratio, correlation, of, wanted) in [
+        ("a fiftieth, roughly", 0.017, 0.73, both, 0.0..0.01),
+        ("a twentieth, roughly", 0.043, 0.44, both, 0.1..0.3),
+        ("headers alone", 0.07, 0.7, both, 0.4..0.7),
+        ("a log of everything", 0.02, 0.97, both, 0.99..1.01),
+        ("a copy among much else", 0.5, 0.4, both, 0.99..1.01),
+        ("a copy with padding and chaff, where little moves", 3.8, 0.5, Of::Rest(2), 0.7..0.8),
+        ("a backup beside a home that moves a little then", 44.0, 0.5, Of::Subset(1), 0.0..0.01),
+        ("a copy of both ways, held against the lesser one", 12.0, 0.6, Of::Whole("sent"), 0.99..1.01),
     ] {
-        let found = is_large_enough(ratio, correlation);
+        let found = is_of_a_copy(ratio, correlation, of);
         assert!(wanted.contains(&found), "{name}: {found}");
     }
 }
