@@ -12,10 +12,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::finding::{CollectorIdentity, EvidenceValue, Finding, Severity, Technique};
-use super::scene::Scene;
+use super::scene::{Scene, service_of};
 use super::series::{High, blocks_that_agree, correlation, deviations, high_pass, shifted, without_best_part};
 use super::weigh::{Reason, log_ramp, ramp, severity_of, weigh};
 use super::words;
+use crate::population::collector::ServiceAt;
 use crate::population::conflict::network_of;
 use crate::population::identity::Party;
 use crate::population::pace::{PaceSeries, Stream, StreamKey, slot_length};
@@ -374,7 +375,7 @@ fn judge(
             (format!("the population's traffic but that of {few}"), scene.active(population).saturating_sub(left_out))
         }
     };
-    let addresses = candidate.addresses.clone();
+    let addresses = with_light_ends(scene, candidate);
     let names = scene.names_of(&addresses);
     let who = match addresses.as_slice() {
         [one] => words::party(*one, &names),
@@ -436,6 +437,26 @@ fn judge(
         ),
         ..Finding::blank(Technique::TapCorrelation, collector, share, candidate.stream.seen)
     })
+}
+
+/// The far ends of a stream, with those that carry too little to be followed by second: whom its one sender alone calls, at
+/// the same service.
+fn with_light_ends(scene: &Scene<'_>, candidate: &Candidate<'_>) -> Vec<Address> {
+    let mut ends: BTreeSet<Address> = candidate.addresses.iter().copied().collect();
+    let services = candidate.stream.services.by_count();
+    if let (Some(&(service, _)), [Party::Subscriber(population, sender)]) =
+        (services.first(), Vec::from_iter(&candidate.senders).as_slice())
+    {
+        let is_its_own = |address: Address| {
+            let end = scene.collector(*population, address).filter(|end| end.subscribers.count() == 1);
+            let called = end.and_then(service_of).filter(|called| called.at == ServiceAt::Collector);
+            called.is_some_and(|called| (u32::from(called.protocol) << 16 | u32::from(called.port)) == service)
+        };
+        let called = scene.pairs().iter().map(|(key, _)| key);
+        let called = called.filter(|key| key.population == *population && key.subscriber == *sender);
+        ends.extend(called.map(|key| key.collector).filter(|address| is_its_own(*address)));
+    }
+    ends.into_iter().collect()
 }
 
 /// Whether so many bytes for each that it follows can be a copy, 0 to 1: compression leaves a third, headers alone a fifteenth,

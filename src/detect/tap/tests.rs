@@ -146,6 +146,20 @@ fn a_copy_is_large_or_exact() {
 }
 
 #[test]
+fn ends_that_carry_little_are_told_with_those_that_are_followed() {
+    let (inside, far, light) =
+        (Address::v4([10, 0, 9, 9]), Address::v4([203, 0, 113, 7]), Address::v4([198, 51, 102, 7]));
+    let all = |second: u64| (0..24).map(|home| rate(home, second)).sum::<f64>();
+    let mut stream = rows_of(inside, far, 0.0, |s| all(s) * 1.1);
+    stream.extend((0..4).map(|minute| row(inside, light, 60 * minute, 900, 0)));
+    // A home calls somebody alone, too.
+    stream.push(row(Address::v4([10, 0, 1, 1]), Address::v4([198, 51, 103, 7]), 30, 900, 0));
+    let findings = found(stream);
+    let loud = findings.iter().find(|finding| finding.severity >= super::super::finding::Severity::Medium);
+    assert_eq!(loud.map(|finding| finding.collector.addresses.as_slice()), Some([light, far].as_slice()));
+}
+
+#[test]
 fn the_tail_is_the_normal_one() {
     for (z, wanted) in [(0.0, 0.5), (1.0, 0.158_655), (3.0, 1.349_9e-3), (6.0, 9.866e-10)] {
         assert!((tail(z) / wanted - 1.0).abs() < 0.03, "{z}: {}", tail(z));
