@@ -29,6 +29,8 @@ pub const BUSY_MAX: usize = 128;
 const OPEN_MAX: usize = 8192;
 /// A stream sends at least this many times what comes back: a copy is asked for nothing.
 const ONE_SIDED_MIN: u64 = 3;
+/// Bytes of a light row of a stream: keep-alives are fewer, and would only fill the table.
+const LIVES_ON_BYTES_MIN: u64 = 2 << 10;
 /// Pieces into which a row without a pace of its own is cut: it has few packets, so finer would say more than it knows.
 const PIECES_MAX: u64 = 8;
 
@@ -233,6 +235,9 @@ impl Paces {
             each_slot(rows, i, range, subscriber, |slot, bytes| whole.put(slot, bytes));
         }
         if rows.pace[i].is_none() {
+            if lives_on(rows, i) {
+                self.add_stream((rows, i), ends, range, (populations, identity));
+            }
             return;
         }
         if let Role::Collect { population, subscriber } = role {
@@ -298,6 +303,13 @@ impl Merge for Paces {
         self.streams.merge(streams);
         self.busy.merge(busy);
     }
+}
+
+/// Whether a light row belongs to a stream none the less: a flow that has lasted for a window sends on. Without such rows a slow
+/// stream is silent whenever it is not loud, which is no copy of anything.
+fn lives_on(rows: &FlowColumns, i: usize) -> bool {
+    let sent = rows.sides[0].ip_bytes[i].max(rows.sides[1].ip_bytes[i]);
+    rows.row_number[i] > 0 && sent >= LIVES_ON_BYTES_MIN
 }
 
 /// Gives the row's IP bytes to the slots that they fall in, `[up's, the other side's]`.
@@ -383,6 +395,20 @@ mod tests {
         let (key, stream) = summary.paces.streams.sorted()[0];
         assert_eq!((key.to, stream.bytes, stream.series.total()), (far, [40_160, 260], [40_160, 260]));
         assert_eq!(summary.paces.busy.len(), 1);
+    }
+
+    #[test]
+    fn a_slow_stream_that_lives_on_is_not_silent_between_its_loud_windows() {
+        let far = Address::v4([203, 0, 113, 7]);
+        let mut light = row(Address::v4([10, 0, 0, 1]), far, 70, 3_000, 0);
+        let first = summary_of(&[light.clone()], &SummaryLimits::default());
+        assert_eq!(first.paces.streams.len(), 0, "a short flow is no stream");
+        light.row_number = 1;
+        let on = summary_of(&[light.clone()], &SummaryLimits::default());
+        assert_eq!(on.paces.streams.sorted()[0].1.bytes, [3_160, 160], "{:?}", on.paces.streams);
+        (light.sides[0].ip_bytes, light.sides[0].payload_bytes) = (500, 400);
+        let keepalive = summary_of(&[light], &SummaryLimits::default());
+        assert_eq!(keepalive.paces.streams.len(), 0);
     }
 
     #[test]
