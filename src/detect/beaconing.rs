@@ -52,6 +52,10 @@ const CHANCE_A_DAY_MAX: f64 = 0.05;
 const DAY: DurationNs = DurationNs::from_secs(86_400);
 /// Bytes of an NTP message without extensions (RFC 5905).
 const NTP_BYTES: f64 = 48.0;
+/// SIP's port; the least that its messages come to, for the headers that each must have; how unlike both ways may be.
+const SIP_PORT: u16 = 5060;
+const SIP_BYTES_MIN: f64 = 200.0;
+const SIP_LIKENESS: f64 = 2.5;
 
 /// What is measured of one party.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -156,7 +160,17 @@ pub(super) fn is_clock(whole: &CollectorSummary) -> bool {
         && [&whole.upload_sizes, &whole.download_sizes].into_iter().all(is_message)
 }
 
-/// Look-ups, clocks and echoes repeat by their nature, and carry no orders.
+/// Whether a party is where telephones register: UDP port 5060, and messages of text both ways that are much alike in size
+/// (RFC 3261: a response repeats most of its request). They do so by the clock, and devices that people own do it.
+pub(super) fn is_registrar(whole: &CollectorSummary) -> bool {
+    let middle = |sizes: &LogHistogram<SIZE_BITS>| sizes.quantile(0.5).unwrap_or(0.0);
+    let (up, down) = (middle(&whole.upload_sizes), middle(&whole.download_sizes));
+    service_of(whole).is_some_and(|service| service.protocol == 17 && service.port == SIP_PORT)
+        && up.min(down) >= SIP_BYTES_MIN
+        && up.max(down) <= SIP_LIKENESS * up.min(down)
+}
+
+/// Look-ups, clocks, echoes and telephones repeat by their nature, and carry no orders.
 fn is_plumbing(whole: &CollectorSummary) -> bool {
     let middle = |sizes: &LogHistogram<SIZE_BITS>| sizes.quantile(0.5).unwrap_or(0.0);
     let (up, down) = (middle(&whole.upload_sizes), middle(&whole.download_sizes));
@@ -164,7 +178,7 @@ fn is_plumbing(whole: &CollectorSummary) -> bool {
     let is_dns = whole.apps.by_count().first().is_some_and(|(app, _)| *app == AppProtocol::Dns)
         || service.is_some_and(|service| service.port == 53);
     let is_echo = service.is_none_or(|service| !matches!(service.protocol, 6 | 17 | 132));
-    is_clock(whole) || is_dns || is_echo || up.max(down) > CALL_BYTES_MAX
+    is_clock(whole) || is_registrar(whole) || is_dns || is_echo || up.max(down) > CALL_BYTES_MAX
 }
 
 /// See the file's header.
@@ -299,6 +313,31 @@ mod tests {
         for (name, measures, wanted) in table {
             let (score, _) = weigh(measures.reasons());
             assert_eq!(severity_of(score, 0.01), wanted, "{name}: {score}");
+        }
+    }
+
+    #[test]
+    fn telephones_that_register_are_no_beacons() {
+        use crate::population::limits::SummaryLimits;
+        use crate::population::summary::tests::{row, summary_of};
+        use crate::units::Address;
+        let registrar = Address::v4([203, 0, 113, 7]);
+        // Port, bytes up and down of a call.
+        let table = [
+            ("a registration and its answers", 5060, 840, 790, true),
+            ("what only takes its port", 5060, 900, 40, false),
+            ("a few bytes", 5060, 30, 30, false),
+            ("another port", 5061, 840, 790, false),
+        ];
+        for (name, port, up, down, wanted) in table {
+            let calls = (0..20u64).map(|n| {
+                let mut one = row(Address::v4([10, 0, 0, n as u8]), registrar, n, up, down);
+                (one.key.protocol, one.key.ports[1]) = (17, port);
+                one
+            });
+            let summary = summary_of(&calls.collect::<Vec<_>>(), &SummaryLimits::default());
+            let (_, whole) = summary.collectors.sorted()[0];
+            assert_eq!(is_registrar(whole), wanted, "{name}");
         }
     }
 }
