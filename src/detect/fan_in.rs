@@ -3,8 +3,9 @@
 //! fingerprint or certificate key. Out: a finding for each that speaks up.
 //! What it weighs: how many subscribers; how much more goes up than down once handshakes are left out
 //! (producer-consumer ratio, Bullard and Gerth 2014); how alike the records are over subscribers; how machine-like the time
-//! between them is; who calls. Records padded to all sizes are still a fan-in where they leave by the clock. Answered traffic
-//! only, so that a flood with forged senders is no collection.
+//! between them is, or how even what each sends over time is, where a connection stays open; who calls. Records padded to all
+//! sizes are still a fan-in where they leave by the clock. Unanswered records count where they keep time: a flood with forged
+//! senders is no collection.
 //! The trivial baseline that it must beat: the plain count of distinct sources.
 
 use std::borrow::Cow;
@@ -12,12 +13,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::finding::{Evidence, EvidenceValue, Finding, Severity, Technique};
 use super::levels::{self, Census};
-use super::rhythm::{Rhythm, chance_of_half_near};
+use super::rhythm::{Rhythm, chance_of_half_near, spread_so_far};
 use super::scene::{Group, Scene};
 use super::weigh::{Reason, log_ramp, ramp, severity_of, weigh};
-use super::words;
+use super::{beaconing, steady, words};
 use crate::model::ProfileScore;
 use crate::population::collector::{CollectorSummary, SIZE_BITS};
+use crate::population::facet::DomainKey;
 use crate::population::groups::{CollectorGroup, Level};
 use crate::population::sketch::{LogHistogram, Merge};
 use crate::units::Address;
@@ -46,6 +48,12 @@ const UNTIMED_CLOCKWORK: f64 = 0.5;
 const RECORDS_REPEATED_MIN: f64 = 1.5;
 /// Records a subscriber from which on a clock shows where there is one.
 const RECORDS_TOLD: f64 = 4.0;
+/// Gaps from which on their spread says that people set the pace, and that spread: before any period can be told, the middle half
+/// of the gaps of a clock that strays by half its period lies within half of their median; chance alone has 1.6, people more.
+const EARLY_GAPS_MIN: usize = 6;
+const EARLY_SPREAD: f64 = 1.0;
+/// Unevenness of what each sends between which opinion turns (see [`steady`]).
+const UNEVEN_TURNS: (f64, f64) = (0.75, 0.45);
 /// Gaps a subscriber from which those of all pairs stand for their rhythm.
 const GAPS_A_SUBSCRIBER: u64 = 1;
 /// Share of the followed subscribers whose own period must be told before the times of a few of them stand for all.
@@ -60,6 +68,8 @@ const SPREAD: [Level; 4] = [Level::Prefix, Level::Asn, Level::Fingerprint, Level
 const PADDED: f64 = 0.35;
 /// What timing is worth where people set the pace: a popular sink of alike records is worth a `low`.
 const BY_PEOPLE: f64 = 0.03;
+/// What it is worth that nobody answers, where each sender keeps time.
+const ONE_WAY: f64 = 0.4;
 /// Share of the addresses of a fingerprint that must behave like parts of a collector for it to be one party's.
 const IDENTITY_SHARE_MIN: f64 = 0.6;
 /// Names from which on one fingerprint under many of them is a fleet.
@@ -87,6 +97,10 @@ pub struct Measures {
     pub gap_spread: Option<f64>,
     /// How machine-like the times are, 0 to 1; none where too few repeat.
     pub clockwork: Option<f64>,
+    /// Spread of the gaps so far, where no rhythm can be told yet.
+    pub early_spread: Option<f64>,
+    /// How uneven what each subscriber sends is over time, 1 for chance; none where that cannot be told.
+    pub unevenness: Option<f64>,
     /// Records a subscriber.
     pub records_per_subscriber: f64,
     /// Share of the flows that the collector began, 0 to 1.
@@ -112,22 +126,57 @@ impl Measures {
             gap_s: times.map(|times| times.gap_s),
             gap_spread: times.map(|times| times.spread),
             clockwork: times.map(|times| times.clockwork),
+            early_spread: spread_so_far(&whole.sample, EARLY_GAPS_MIN).filter(|_| times.is_none()),
+            unevenness: steady::unevenness(&whole.sample),
             begun_by_collector: whole.flows_by_collector as f64 / whole.totals.flows.max(1) as f64,
             records_per_subscriber: whole.upload_sizes.total() as f64 / subscribers.max(1) as f64,
         }
     }
 
-    /// Reasons for a fan-in.
-    fn reasons(&self, usual: &Usual) -> Vec<Reason> {
-        let small = log_ramp(self.record_bytes, 1_048_576.0, 65_536.0).min(log_ramp(self.record_bytes, 64.0, 256.0));
-        let timed = match self.clockwork {
+    /// The same of one of the addresses behind a name: the gaps of the whole name say better who sets the pace. People who are
+    /// led to another address each time come back to one of them once or twice, and then look like nobody's.
+    fn as_part(self, scene: &Scene<'_>, group: &Group<'_>) -> Self {
+        let (population, whole) = (group.of.population, &group.whole);
+        if self.clockwork.is_some() || !matches!(group.level, Level::Address | Level::Service) {
+            return self;
+        }
+        let domain =
+            scene.main_domain(whole).and_then(|domain| scene.summary.domains.of(&DomainKey { population, domain }));
+        let spread = domain.and_then(|domain| spread_so_far(&domain.facet.sample, EARLY_GAPS_MIN));
+        Self { early_spread: spread.or(self.early_spread), ..self }
+    }
+
+    /// Whether its times could be measured, whatever they say: a rhythm, or gaps as unlike as people's. An early claim rests on
+    /// gaps that are short because the span is, and falls when they are seen to spread.
+    fn tells_times(&self) -> bool {
+        self.clockwork.is_some() || self.early_spread.is_some_and(|spread| spread > EARLY_SPREAD)
+    }
+
+    /// How strongly its times speak of a machine: a clock, or as much in every stretch of time.
+    fn timed(&self, small: f64) -> f64 {
+        let steady = self.unevenness.map_or(0.0, |uneven| ramp(uneven, UNEVEN_TURNS.0, UNEVEN_TURNS.1));
+        let by_clock = match self.clockwork {
             Some(clockwork) => ramp(clockwork, CLOCKWORK_TURNS.0, CLOCKWORK_TURNS.1).max(BY_PEOPLE),
             // Nothing repeats yet, and being machine-timed is half of what a fan-in is: at most `medium`, and that only
             // for records that are small, of very many, and more than one of each: one call of many is a popular page.
-            // Nor for what repeats often enough for a clock to show, and none shows: people set its pace.
-            None if !(RECORDS_REPEATED_MIN..RECORDS_TOLD).contains(&self.records_per_subscriber) => BY_PEOPLE * small,
+            // Nor for what repeats often enough for a clock to show, and none shows, nor where the few gaps so far are as
+            // unlike as people's: they set its pace.
+            None if !(RECORDS_REPEATED_MIN..RECORDS_TOLD).contains(&self.records_per_subscriber)
+                || self.early_spread.is_some_and(|spread| spread > EARLY_SPREAD) =>
+            {
+                BY_PEOPLE * small
+            }
             None => 0.08 * small,
         };
+        by_clock.max(steady)
+    }
+
+    /// Reasons for a fan-in.
+    fn reasons(&self, usual: &Usual) -> Vec<Reason> {
+        let small = log_ramp(self.record_bytes, 1_048_576.0, 65_536.0).min(log_ramp(self.record_bytes, 64.0, 256.0));
+        let timed = self.timed(small);
+        // What forged senders make of a flood keeps no time: records by the clock may go one way, as log lines do.
+        let answered = ramp(self.answered_share, 0.3, 0.7).max(ONE_WAY * ramp(timed, 0.5, 1.0));
         let padded = PADDED * self.clockwork.unwrap_or(0.0);
         let alike = ramp(self.record_dispersion, 0.55, 0.2).max(padded);
         vec![
@@ -146,8 +195,7 @@ impl Measures {
             Reason::number("gap_spread", self.gap_spread.unwrap_or(f64::NAN), "ratio", timed, 0.2)
                 .beside(usual.gap_spread),
             Reason::number("record_bytes", self.record_bytes, "bytes", small, 0.1).beside(usual.record_bytes),
-            Reason::number("answered_share", self.answered_share, "ratio", ramp(self.answered_share, 0.3, 0.7), 0.05)
-                .beside(usual.answered_share),
+            Reason::number("answered_share", self.answered_share, "ratio", answered, 0.05).beside(usual.answered_share),
             Reason::number(
                 "begun_by_collector_share",
                 self.begun_by_collector,
@@ -358,17 +406,22 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
     if groups.iter().all(|group| group.whole.subscribers.count() < SUBSCRIBERS_MIN) {
         return;
     }
-    let measures: Vec<Measures> =
-        groups.iter().map(|group| Measures::of(&group.whole, scene.active(group.of.population))).collect();
+    let measures: Vec<Measures> = groups
+        .iter()
+        .map(|group| Measures::of(&group.whole, scene.active(group.of.population)).as_part(scene, group))
+        .collect();
     let bulk = Bulk::of(&groups, &measures);
     let mut judged: Vec<(usize, Measures, f64, Vec<Evidence>)> = Vec::new();
     for (at, measures) in measures.into_iter().enumerate().filter(|(_, m)| m.subscribers >= SUBSCRIBERS_MIN) {
+        if beaconing::is_registrar(&groups[at].whole) {
+            continue;
+        }
         let (score, evidence) = weigh(measures.reasons(&bulk.usual));
         // No p-value lifts a score that is too low for any severity.
         let severity = severity_of(score, 0.0);
         // Where no rhythm could be told, a claim that rests on one is neither held nor shaken.
         let group = &groups[at];
-        if severity < Some(Severity::Medium) && (measures.clockwork.is_some() || is_untimed(&group.whole)) {
+        if severity < Some(Severity::Medium) && (measures.tells_times() || is_untimed(&group.whole)) {
             let party = (group.of.population, group.key.as_str());
             scene.doubt(Technique::PopulationFanIn, party, group.whole.totals.packets_both(), score);
         }
@@ -414,6 +467,9 @@ fn finding(scene: &Scene<'_>, group: &Group<'_>, measures: &Measures, mut findin
     let rhythm = match (measures.gap_s, measures.clockwork) {
         (Some(gap), Some(clockwork)) if clockwork > 0.5 => {
             format!("again every {} or so, a rhythm that no person has", words::seconds(gap))
+        }
+        _ if measures.unevenness.is_some_and(|uneven| uneven < UNEVEN_TURNS.1) => {
+            "as much in one stretch of time as in the next, as no person does".to_owned()
         }
         (Some(gap), _) => format!("about every {}, at no fixed time", words::seconds(gap)),
         _ => "too few times in this span to tell a rhythm".to_owned(),
@@ -465,6 +521,53 @@ mod tests {
             }
             let whole = CollectorSummary { sample, ..CollectorSummary::default() };
             assert_eq!(is_untimed(&whole), wanted, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_gaps_of_a_name_speak_for_each_of_its_addresses() {
+        use crate::flow::row::{FlowColumns, FlowRow};
+        use crate::packet::facts::AppFacts;
+        use crate::population::limits::SummaryLimits;
+        use crate::population::places::Places;
+        use crate::population::summary::tests::{TurnedOver, populations, row};
+        use crate::population::{AddContext, Span, Summary};
+        use crate::units::DurationNs;
+        let start = TimestampNs(1_699_977_600_000_000_000);
+        let at = |second: f64| start.after(DurationNs((second * 1e9) as u64));
+        let even = |n: usize| (n as f64 * 0.754_877_666).fract();
+        // When each of thirty homes sends a record to one of four addresses of one name, seconds.
+        let people = |n: usize, i: usize| 50.0 * (1.0 + 60.0 * even(5 * n + i).powi(3) + i as f64);
+        let clock = |n: usize, i: usize| 40.0 * even(n) + 900.0 * (i as f64 + 0.1 * even(31 * n + i));
+        type When<'a> = &'a dyn Fn(usize, usize) -> f64;
+        let table: [(&str, When<'_>, bool); 2] = [("people", &people, true), ("a clock", &clock, false)];
+        for (name, when, is_people) in table {
+            let (populations, places, limits) = (populations(), Places::default(), SummaryLimits::default());
+            let mut rows = FlowColumns::default();
+            for n in 0..120usize {
+                let (home, i) = (n % 30, n / 30);
+                let facts = AppFacts { server_name: Some("b.counter.example".into()), ..AppFacts::default() };
+                let far = Address::v4([203, 0, 113, ((home + i) % 4) as u8]);
+                let mut one = row(Address::v4([10, 0, 0, home as u8]), far, 0, 600, 90);
+                one.sides[0].syn = 1;
+                let ts = at(when(home, i).min(3_500.0));
+                let facts = Some(std::sync::Arc::new(facts));
+                rows.push(FlowRow { ts_first: ts, ts_last: ts, pair_gap: DurationNs::ZERO, facts, ..one });
+            }
+            let mut summary = Summary::new(Span::new(start, at(3_600.0)));
+            let mut cx = AddContext { populations: &populations, identity: &mut TurnedOver(1), limits: &limits };
+            summary.add_rows(&rows, &[], &mut cx);
+            let scene = Scene::new(&summary, &populations, &places, None);
+            for group in scene.alone(|_| true) {
+                let alone = Measures::of(&group.whole, 30);
+                assert_eq!(alone.early_spread, None, "{name}: each home came to each address once");
+                let part = alone.as_part(&scene, &group);
+                let spread = part.early_spread.expect("the name has four of each home");
+                assert_eq!(spread > EARLY_SPREAD, is_people, "{name}: {spread}");
+                assert_eq!(part.tells_times(), is_people, "{name}: what people do takes a claim back");
+                let twice = Measures { records_per_subscriber: 2.0, ..part };
+                assert_eq!(twice.timed(1.0) > BY_PEOPLE, !is_people, "{name}");
+            }
         }
     }
 }

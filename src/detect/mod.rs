@@ -24,6 +24,7 @@ pub mod scene;
 pub mod scraping;
 pub mod series;
 pub mod shadow;
+pub mod steady;
 pub mod tap;
 pub mod unattributed;
 pub mod weigh;

@@ -109,6 +109,26 @@ impl Rhythm {
     }
 }
 
+/// Interquartile range over the median of all gaps between flows of the followed subscribers, whatever their number; none of
+/// fewer than `least`. A clock's are alike before anybody's period can be told; people come back after seconds and after hours.
+pub fn spread_so_far(sample: &Sample, least: usize) -> Option<f64> {
+    let mut gaps = Vec::new();
+    for line in sample.iter().map(|one| &one.line) {
+        let starts = line.ticks().iter().filter(|tick| tick.flows > 0).map(|tick| f64::from(tick.slot));
+        let mut beat = f64::NEG_INFINITY;
+        for start in starts.map(|slot| slot * line.slot_s() as f64) {
+            if beat.is_finite() && start - beat >= WITHIN_BEAT.1 {
+                gaps.push(start - beat);
+            }
+            if start - beat >= WITHIN_BEAT.1 {
+                beat = start;
+            }
+        }
+    }
+    let quartiles = Quartiles::of(gaps.clone()).filter(|_| gaps.len() >= least)?;
+    Some((quartiles.upper - quartiles.lower) / quartiles.median.max(1e-9))
+}
+
 /// Upper bound of the probability that half of so many gaps of a Poisson process lie within this share of their median.
 pub fn chance_of_half_near(gaps: f64, deviation: f64) -> f64 {
     let near = libm::sinh(std::f64::consts::LN_2 * deviation.clamp(0.0, 1.0));
@@ -224,6 +244,18 @@ mod tests {
         let two =
             Rhythm::of(&sample(&[after((0..9).map(|_| 60.0)), after((0..9).map(|_| 61.0))])).expect("two periods");
         assert!(two.agreement.is_some_and(|agreement| agreement > 0.98) && two.subscribers == 2, "{two:?}");
+    }
+
+    #[test]
+    fn few_gaps_show_people_before_they_show_a_clock() {
+        let clock = |n: usize| after(even(3).map(|u| 300.0 * (0.8 + 0.4 * u)).map(|gap| gap + n as f64));
+        let people = |n: usize| after((0..3).map(|i| -300.0 * (1.0 - (0.37 * (3 * n + i) as f64).fract()).ln()));
+        let of = |homes: &dyn Fn(usize) -> Vec<f64>, n: usize| {
+            spread_so_far(&sample(&(0..n).map(homes).collect::<Vec<_>>()), 6)
+        };
+        assert!(of(&clock, 6).is_some_and(|spread| spread < 0.5), "{:?}", of(&clock, 6));
+        assert!(of(&people, 6).is_some_and(|spread| spread > 0.8), "{:?}", of(&people, 6));
+        assert_eq!(of(&clock, 2), None, "four gaps are too few");
     }
 
     #[test]
