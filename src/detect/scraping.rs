@@ -14,6 +14,7 @@ use super::weigh::{Reason, log_ramp, ramp, severity_of, weigh};
 use super::words;
 use crate::population::SpanClass;
 use crate::population::conflict::network_of;
+use crate::population::quartiles::Quartiles;
 use crate::population::served::{Served, ServedKey};
 use crate::population::sketch::Merge;
 use crate::population::texts::TextId;
@@ -39,6 +40,11 @@ const FLEET_MIN: usize = 3;
 
 /// Share of a group's answers from which on one member is judged instead of the group.
 const ALONE_SHARE: f64 = 0.6;
+/// How many times the median asker each member of a fleet of one client's fingerprint must ask, between which opinion turns.
+/// A browser that every third visitor has asks much as well, each of them no more than others do.
+const EACH_OVER_USUAL: (f64, f64) = (1.0, 3.0);
+/// Likeness of the answers that needs no such excess: people do not each read pages of one size.
+const ALIKE_WITHOUT_EXCESS: (f64, f64) = (0.25, 0.12);
 /// Gap from which on a clock is a monitor's; scrapers that wait so long vary it.
 const MONITOR_GAP_MS: f64 = 9_000.0;
 
@@ -155,6 +161,9 @@ struct Measures {
     /// Share of the service's answers.
     of_service: f64,
     askers: usize,
+    /// Addresses that are taken together, and how many answers the median one of them got.
+    members: usize,
+    each: f64,
     /// Whether it asks by the clock, seldom, and always gets the same: is it there?
     is_monitor: bool,
 }
@@ -168,6 +177,8 @@ impl Measures {
             .map(|(_, one)| one.exchanges as f64)
             .collect();
         others.sort_by(f64::total_cmp);
+        let members = all.iter().filter(|(address, _)| pull.addresses.binary_search(address).is_ok());
+        let each = Quartiles::of(members.map(|(_, one)| one.exchanges as f64).collect());
         let at = |q: f64| others[((others.len() - 1) as f64 * q) as usize];
         let usual = (others.len() >= ASKERS_MIN).then(|| (at(0.5), at(0.9)));
         let total: u64 = all.iter().map(|(_, one)| one.exchanges).sum();
@@ -182,6 +193,8 @@ impl Measures {
             answer_share: up / (up + down).max(1.0),
             of_service: whole.exchanges as f64 / total.max(1) as f64,
             askers: all.len(),
+            members: pull.addresses.len(),
+            each: each.map_or(0.0, |each| each.median),
             is_monitor: is_monitor(whole, dispersion),
         }
     }
@@ -191,7 +204,12 @@ impl Measures {
     fn many(&self) -> f64 {
         let alone = log_ramp(self.exchanges, EXCHANGES_MIN as f64, EXCHANGES_MANY);
         match self.usual {
-            Some((_, high)) => alone.min(log_ramp(self.exchanges, high * 1.5, high * 6.0)),
+            Some((median, high)) => {
+                let over_usual = ramp(self.each, EACH_OVER_USUAL.0 * median, EACH_OVER_USUAL.1 * median);
+                let alike = ramp(self.dispersion, ALIKE_WITHOUT_EXCESS.0, ALIKE_WITHOUT_EXCESS.1);
+                let of_members = if self.members > 1 { over_usual.max(alike) } else { 1.0 };
+                alone.min(log_ramp(self.exchanges, high * 1.5, high * 6.0)).min(of_members)
+            }
             // A few askers: its share of what the service gave must say it.
             None if self.askers > 1 => alone * ramp(self.of_service, 0.3, 0.7),
             None => alone * 0.8,

@@ -101,3 +101,30 @@ fn a_monitor_is_no_fleet_with_its_neighbours() {
     let fleets: Vec<_> = found.iter().filter(|pull| pull.addresses.len() > 1).map(|pull| &pull.addresses).collect();
     assert_eq!(fleets, [&vec![other, third]]);
 }
+
+#[test]
+fn a_browser_that_many_visitors_have_is_no_fleet() {
+    // Addresses together, answers of the median one, likeness, whether that is many where others get 6 and nine of ten 19.
+    let table = [
+        ("a fleet", 16, 60.0, 0.3, true),
+        ("a fleet that asks little each, all alike", 60, 9.0, 0.08, true),
+        ("visitors with one browser", 16, 7.0, 0.37, false),
+        ("one address", 1, 960.0, 0.37, true),
+    ];
+    for (name, members, each, dispersion, wanted) in table {
+        let measures = Measures {
+            exchanges: each * members as f64,
+            usual: Some((6.0, 19.0)),
+            answer_bytes: 12_000.0,
+            dispersion,
+            steadiness: 1.0,
+            answer_share: 0.96,
+            of_service: 0.5,
+            askers: 71,
+            members,
+            each,
+            is_monitor: false,
+        };
+        assert_eq!(measures.many() > 0.5, wanted, "{name}: {}", measures.many());
+    }
+}
