@@ -303,6 +303,8 @@ fn outdoes(by: &Finding, finding: &Finding) -> bool {
         (BeaconingImplant, PopulationFanIn) => by.severity >= finding.severity,
         // A stream of copies is an upload too, and one that a device batches goes out by the clock.
         (BulkExfiltration | BeaconingImplant, TrafficMirroring | TapCorrelation) => by.severity >= Severity::Medium,
+        // What can be read is no longer opaque: copies and flow records follow the traffic that they tell of.
+        (TapCorrelation, TrafficMirroring) => by.severity >= finding.severity,
         // Who sends names to a server of his own has turned to no other resolver: all who ask it carry data.
         (Technique::DnsHijack, Technique::DnsTunnel) => {
             by.severity >= Severity::Medium && by.population.subscribers >= finding.population.subscribers

@@ -24,7 +24,9 @@ fn finding(technique: Technique, key: &str, last: &[u8], severity: Severity, sub
 #[test]
 fn one_finding_comes_out_at_the_level_that_explains_most() {
     use Severity::{High, Low, Medium};
-    use Technique::{BeaconingImplant, PopulationFanIn, ShadowUpload, UnattributedCluster};
+    use Technique::{
+        BeaconingImplant, PopulationFanIn, ShadowUpload, TapCorrelation, TrafficMirroring, UnattributedCluster,
+    };
     let fan_in = |key, last: &[u8], severity, n| finding(PopulationFanIn, key, last, severity, n);
     let table = [
         (
@@ -70,6 +72,16 @@ fn one_finding_comes_out_at_the_level_that_explains_most() {
                 finding(UnattributedCluster, "c", &[3], Medium, 40),
             ],
             vec![("c", Medium), ("p", Low)],
+        ),
+        (
+            "flow records are no opaque stream",
+            vec![
+                finding(TapCorrelation, "a", &[1], High, 40),
+                finding(TrafficMirroring, "a", &[1], High, 40),
+                finding(TapCorrelation, "b", &[2], High, 40),
+                finding(TrafficMirroring, "b", &[2], Low, 40),
+            ],
+            vec![("a", High), ("b", High), ("b", Low)],
         ),
     ];
     for (name, found, wanted) in table {
