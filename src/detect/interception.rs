@@ -2,7 +2,7 @@
 //! In: keys and issuers of certificates with the domains, networks and subjects behind each; client hellos. Out: a finding
 //! for each identity that cannot belong to all whom it answers for, and for hellos that interception products are known to send.
 //! What it weighs: a key that stands in certificates of several subjects (one certificate for many names is a CDN's, one key in
-//! many certificates is a mint's); an issuer for domains that other subscribers see under other issuers, of several of them
+//! many certificates is a mint's); an issuer for names that other subscribers see under other issuers, of several of them
 //! (an honest issuer's only rival is the interceptor); names that it shows a certificate for to clients that offer TLS 1.3,
 //! where others who ask for the same name agree on TLS 1.3 (an honest server takes the best that both know); networks of
 //! different operators; certificates made hours ago. Of TLS 1.3, which seals the certificates: see `hellos`.
@@ -38,8 +38,8 @@ const COMPARED_MIN: usize = 3;
 /// Names lowered, and with contested domains together, from which on both kinds speak together.
 const LOWERED_MIN: f64 = 2.0;
 const CONTESTED_MIN: f64 = 4.0;
-/// Domains in common from which on another issuer is a rival. Few are to be had: most servers seal their certificates.
-const RIVAL_DOMAINS_MIN: f64 = 1.0;
+/// Names in common from which on another issuer is a rival. Few are to be had: most servers seal their certificates.
+const RIVAL_NAMES_MIN: f64 = 1.0;
 
 /// JA4 of hellos that interception products send in a browser's place, by product; none is a browser's. Programs built on the
 /// same library with the same settings send the same, so this alone is no more than a hint.
@@ -139,7 +139,7 @@ fn contested(
             Reason::number("young_certificates", young, "ratio", ramp(young, -0.5, 0.5), 0.05),
         ]
     };
-    let rivalry = Rivalry::of(issuers, at);
+    let rivalry = Rivalry::of(scene, issuers, at);
     let lowered = sealed.and_then(|sealed| Lowered::of(server, sealed));
     let contests = [
         rivalry.and_then(|rivalry| by_rivals(rivalry, reach())),
@@ -154,7 +154,15 @@ fn contested(
     Some(Finding { severity, score: best.score, p_value: 0.02, evidence: best.evidence, ..finding })
 }
 
-/// Domains of an issuer that others see under other issuers.
+/// The organisation that an issuer's name says it is: one shows a site's two certificates (RSA and ECDSA) under two names of
+/// its own, and is no rival of itself.
+fn organisation<'a>(scene: &Scene<'a>, issuer: u64) -> Option<&'a str> {
+    let name = scene.summary.texts.of(TextId(issuer))?;
+    name.split(',').find_map(|part| part.strip_prefix("O=").or(part.strip_prefix("o=")))
+}
+
+/// Names for which an issuer answers and others see other issuers. Names, not domains: a site and its pictures are mostly
+/// served by two parties that have their certificates from two issuers.
 #[derive(Clone, Copy)]
 struct Rivalry {
     contest: Containment,
@@ -163,19 +171,21 @@ struct Rivalry {
 }
 
 impl Rivalry {
-    fn of(issuers: &[(u64, &ServerSummary)], at: usize) -> Option<Self> {
+    fn of(scene: &Scene<'_>, issuers: &[(u64, &ServerSummary)], at: usize) -> Option<Self> {
         let (id, server) = issuers[at];
         let mut others = crate::population::sketch::Kmv::default();
         let mut rivals = 0u32;
-        for (_, rival) in issuers.iter().filter(|(other, _)| *other != id) {
-            let shared = server.domains.contained_in(&rival.domains).map_or(0.0, |c| c.share * c.compared as f64);
-            rivals += u32::from(shared >= RIVAL_DOMAINS_MIN);
-            others.merge(rival.domains.clone());
+        let own = organisation(scene, id);
+        let is_other = |other: u64| other != id && (own.is_none() || organisation(scene, other) != own);
+        for (_, rival) in issuers.iter().filter(|(other, _)| is_other(*other)) {
+            let shared = server.names.contained_in(&rival.names).map_or(0.0, |c| c.share * c.compared as f64);
+            rivals += u32::from(shared >= RIVAL_NAMES_MIN);
+            others.merge(rival.names.clone());
         }
-        server.domains.contained_in(&others).map(|contest| Self { contest, rivals })
+        server.names.contained_in(&others).map(|contest| Self { contest, rivals })
     }
 
-    fn domains(&self) -> f64 {
+    fn names(&self) -> f64 {
         (self.contest.share * self.contest.compared as f64).round()
     }
 }
@@ -213,7 +223,7 @@ fn by_rivals(Rivalry { contest, rivals }: Rivalry, reach: Vec<Reason>) -> Option
     ];
     let (score, evidence) = weigh(reasons.into_iter().chain(reach).collect());
     let what = format!(
-        "Of the domains that it answers for, {:.0} % are seen under other issuers too, of {rivals} different ones: their own. ",
+        "Of the names that it answers for, {:.0} % are seen under other issuers too, of {rivals} different ones: their own. ",
         100.0 * contest.share,
     );
     Some(Contest { score, evidence, what })
@@ -242,11 +252,11 @@ fn by_version(lowered: Lowered, reach: Vec<Reason>) -> Option<Contest> {
 /// Few names of each kind, and together most of what it answers for: honest issuers have a site with two certificates, or a
 /// fleet half renewed, and not all their sites are one or the other.
 fn by_both(rivalry: Rivalry, lowered: Lowered, reach: Vec<Reason>) -> Option<Contest> {
-    let (domains, names) = (rivalry.domains(), lowered.names());
-    if domains < 1.0 || names < LOWERED_MIN || domains + names < CONTESTED_MIN {
+    let (contested, names) = (rivalry.names(), lowered.names());
+    if contested < 1.0 || names < LOWERED_MIN || contested + names < CONTESTED_MIN {
         return None;
     }
-    let share = (domains + names) / (rivalry.contest.compared + lowered.0.compared) as f64;
+    let share = (contested + names) / (rivalry.contest.compared + lowered.0.compared) as f64;
     // What seals its certificates is a rival like another.
     let rivals = rivalry.rivals + 1;
     let reasons = vec![
@@ -255,8 +265,8 @@ fn by_both(rivalry: Rivalry, lowered: Lowered, reach: Vec<Reason>) -> Option<Con
     ];
     let (score, evidence) = weigh(reasons.into_iter().chain(reach).collect());
     let what = format!(
-        "Of the domains that it answers for, {domains} are seen under other issuers too, and for {names} names clients that \
-         offer TLS 1.3 get an older version and its certificate, while others get TLS 1.3. ",
+        "Of the names that it answers for, {contested} are seen under other issuers too, and for {names} clients that offer \
+         TLS 1.3 get an older version and its certificate, while others get TLS 1.3. ",
     );
     Some(Contest { score, evidence, what })
 }

@@ -10,6 +10,16 @@ use crate::units::{Address, TimestampNs};
 
 const START_S: u64 = 1_000_000_000;
 
+/// A site from which on it is the pictures of the site 60 lower.
+const PICTURES: u8 = 60;
+
+fn name_of(site: u8) -> String {
+    match site.checked_sub(PICTURES) {
+        Some(site) => format!("img.site{site}.example"),
+        None => format!("www.site{site}.example"),
+    }
+}
+
 /// A subscriber reaches a site (network 100 + n, name `www.siteN.example`) that shows an issuer and a key.
 type Reached = (u8, u8, u64, u64);
 /// In place of an issuer: TLS 1.3, which shows none.
@@ -28,16 +38,17 @@ fn found(reached: &[Reached], subject_of: fn(u8) -> String, ja4: &str) -> Vec<Fi
         let server = Address::v4([198, 100 + site, 7, 9]);
         let mut one = row(Address::v4([10, 0, 0, client]), server, n as u64 % 250, 900, 4_000);
         let certificate = CertificateFacts {
-            issuer: format!("CN=Issuer {issuer}").into(),
+            // 21 to 23 are one organisation's.
+            issuer: format!("CN=Issuer {issuer},O=Maker {},C=NL", if issuer / 10 == 2 { 2 } else { issuer }).into(),
             subject: subject_of(site).into(),
-            names: vec![format!("www.site{site}.example").into()],
+            names: vec![name_of(site).into()],
             key_hash: key,
             issuer_hash: issuer,
             valid_from_s: START_S - 30 * 86_400,
         };
         one.facts = Some(std::sync::Arc::new(AppFacts {
             protocol: Some(AppProtocol::Tls),
-            server_name: Some(format!("www.site{site}.example").into()),
+            server_name: Some(name_of(site).into()),
             ja4: Some(ja4.into()),
             tls_version: Some(if issuer == SEALED { 0x0304 } else { 0x0303 }),
             server_fingerprint: Some(u64::from(issuer != SEALED)),
@@ -62,8 +73,15 @@ fn interceptors_and_what_looks_like_them() {
     };
     let shared = |site: u8| format!("CN=*.cdn{}.example", site / 20);
     type Case = (&'static str, Vec<Reached>, fn(u8) -> String, Option<Severity>);
-    let table: [Case; 5] = [
+    let pictures = (0..30u8).flat_map(|c| (0..20u8).map(move |s| (c, PICTURES + s, u64::from((s + 1) % 3) + 1, 2_000)));
+    let keyed = |(c, s, issuer, key): Reached| (c, s, issuer, key + u64::from(s));
+    // A third each sees a site under one of three names.
+    let twofold =
+        (0..30u8).flat_map(|c| (0..20u8).map(move |s| (c, s, 21 + u64::from(c % 3), 3_000 + 100 * u64::from(c % 3))));
+    let table: [Case; 7] = [
         ("honest issuers", honest().collect(), own, None),
+        ("sites whose pictures another party serves", honest().chain(pictures.map(keyed)).collect(), own, None),
+        ("an organisation that issues under three names", twofold.map(keyed).collect(), own, None),
         ("one issuer, one key", opened(|_| 7), own, Some(Severity::High)),
         ("one issuer, a key each", opened(|s| 7_000 + u64::from(s)), own, Some(Severity::High)),
         ("one certificate for many names", (0..30).map(|n| (n, n % 20, 1, 5)).collect(), shared, None),
