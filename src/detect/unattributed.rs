@@ -17,7 +17,7 @@ use super::weigh::{Reason, log_ramp, ramp, weigh};
 use super::words;
 use crate::model::{Baseline, ProfileScore};
 use crate::packet::facts::AppProtocol;
-use crate::population::collector::CollectorSummary;
+use crate::population::collector::{CollectorSummary, ServiceAt};
 use crate::population::groups::Level;
 use crate::population::profile::{PROFILE_LEN, profile_of};
 use crate::units::{Address, DurationNs};
@@ -93,7 +93,8 @@ fn begun_by_collector(whole: &CollectorSummary) -> f64 {
 /// 1 where the collector begins or the flows go by the clock, 0 where subscribers call when they like.
 fn unasked(whole: &CollectorSummary) -> f64 {
     let clockwork = Rhythm::of(&whole.sample).map_or(0.0, |rhythm| rhythm.clockwork());
-    ramp(begun_by_collector(whole), 0.3, 0.8).max(0.8 * clockwork)
+    let calls = if calls_one_service(whole) { ramp(begun_by_collector(whole), 0.3, 0.8) } else { 0.0 };
+    calls.max(0.8 * clockwork)
 }
 
 fn upload_share(whole: &CollectorSummary) -> f64 {
@@ -112,6 +113,15 @@ fn is_candidate(whole: &CollectorSummary) -> bool {
 fn reaches_many(whole: &CollectorSummary, addresses: usize) -> bool {
     let subscribers = whole.subscribers.count();
     subscribers >= SUBSCRIBERS_MIN && subscribers as f64 >= SUBSCRIBERS_AN_ADDRESS * addresses as f64
+}
+
+/// Whether whoever calls asks for the same everywhere: most of its calls go to one port. Peers call each other at a port that
+/// each chose, and in a day one of them calls as many homes as a stranger does who polls devices.
+fn calls_one_service(whole: &CollectorSummary) -> bool {
+    let services = whole.services.by_count().into_iter();
+    let called = services.filter(|(service, _)| service.at == ServiceAt::Subscriber).map(|(_, rows)| rows);
+    let (most, all) = called.fold((0, 0), |(most, all): (u64, u64), rows| (most.max(rows), all + rows));
+    2 * most >= all
 }
 
 /// Whether most rows are of one service.
@@ -255,7 +265,28 @@ fn finding(scene: &Scene<'_>, group: &Group<'_>, measures: &Measures, severity: 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::population::collector::{Service, ServiceAt};
+    use crate::population::collector::Service;
+
+    #[test]
+    fn a_peer_that_calls_many_homes_polls_no_devices() {
+        // Ports at which the party calls, how often it is called itself.
+        let table: [(&str, &[u16], u64, f64); 4] = [
+            ("one who polls a port of eight devices", &[7_547; 8], 0, 1.0),
+            ("a peer of eight homes", &[20_001, 31_000, 45_120, 6_881, 51_413, 27_001, 33_333, 60_100], 0, 0.0),
+            ("such a peer that is called as well", &[20_001, 31_000, 45_120, 6_881, 51_413, 27_001], 2, 0.0),
+            ("a service that people call", &[], 8, 0.0),
+        ];
+        for (name, calls, called, wanted) in table {
+            let mut whole = CollectorSummary::default();
+            for port in calls {
+                whole.services.add(Service { protocol: 17, port: *port, at: ServiceAt::Subscriber });
+            }
+            (0..called).for_each(|_| whole.services.add(Service { protocol: 6, port: 443, at: ServiceAt::Collector }));
+            whole.flows_by_collector = calls.len() as u64;
+            whole.totals.flows = calls.len() as u64 + called;
+            assert_eq!(unasked(&whole), wanted, "{name}");
+        }
+    }
 
     #[test]
     fn strangers_side_by_side_are_no_fleet() {
