@@ -8,7 +8,7 @@
 //! far out and be as unasked, and this one lies at least twice as far as the median one.
 //! What another technique finds of the same collector, here or at any other time, takes its place (see `ledger`).
 
-use super::beaconing::is_clock;
+use super::beaconing::{is_clock, is_registrar};
 use super::finding::{EvidenceValue, Finding, Severity, Technique};
 use super::levels;
 use super::rhythm::Rhythm;
@@ -106,7 +106,7 @@ fn upload_share(whole: &CollectorSummary) -> f64 {
 fn is_candidate(whole: &CollectorSummary) -> bool {
     let is_dns = whole.apps.by_count().first().is_some_and(|(app, _)| *app == AppProtocol::Dns)
         || service_of(whole).is_some_and(|service| service.port == 53);
-    !is_dns && !is_clock(whole) && upload_share(whole) >= UPLOAD_SHARE_MIN
+    !is_dns && !is_clock(whole) && !is_registrar(whole) && upload_share(whole) >= UPLOAD_SHARE_MIN
 }
 
 /// Whether so many subscribers are reached that the addresses can be one party's.
