@@ -104,6 +104,12 @@ impl Index {
         self.live -= 1;
     }
 
+    /// Bytes of its array.
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> usize {
+        self.buckets.len() * size_of::<u64>()
+    }
+
     fn mask(&self) -> usize {
         self.buckets.len() - 1
     }

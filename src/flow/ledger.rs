@@ -106,6 +106,12 @@ impl Ledger {
         std::array::from_fn(|end| sides[end].row(streams[end]))
     }
 
+    /// Bytes of all that was ever in use at once.
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> usize {
+        self.pages.slab.bytes() + self.sums.slab.bytes()
+    }
+
     /// Starts bringing near what the next packet from an end touches.
     #[inline]
     pub(super) fn prefetch(&self, account: &Account, end: EndIndex) {

@@ -121,6 +121,11 @@ impl HotFlow {
         self.sides = [Endpoint::default(); 2];
     }
 
+    /// Whether it is a flow that is over at this time.
+    pub(super) fn ends_by(&self, now: TimestampNs) -> bool {
+        self.deadline <= now && self.slot == Slot::Live
+    }
+
     /// Starts bringing near what every packet touches.
     pub(super) fn prefetch(&self) {
         prefetch::lines(self, size_of::<Self>() / prefetch::LINE_BYTES);
@@ -129,7 +134,7 @@ impl HotFlow {
     /// Likewise what only some packets from `end` of the key touch of `rest`; looks at what [`Self::prefetch`] has brought near.
     pub(super) fn prefetch_rest(&self, end: EndIndex, rest: &ColdFlow) {
         if self.account.beginnings(end) == Beginnings::Open {
-            prefetch::lines(rest, COLD_LINES);
+            rest.prefetch();
         } else if self.account.is_paced(end) {
             prefetch::lines(&rest.rare, 1);
         }
@@ -196,6 +201,11 @@ impl ColdFlow {
     /// Lets go of what hangs off it: the flow is over.
     pub(super) fn end(&mut self) {
         *self = Self::default();
+    }
+
+    /// Starts bringing all of it near.
+    pub(super) fn prefetch(&self) {
+        prefetch::lines(self, COLD_LINES);
     }
 
     /// A row begins.

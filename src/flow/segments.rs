@@ -275,7 +275,12 @@ impl Evidence {
                 self.overwritten += u64::from(apart(seen.ts, old.ts) < self.bounds.age_max);
                 *old = record;
             }
-            None => self.records.push(record),
+            None => {
+                // All at once: places never used cost no memory, and growing by doubling copied every record twice.
+                let most = self.bounds.records_max - self.records.len();
+                self.records.reserve_exact(most);
+                self.records.push(record);
+            }
         }
         self.records_kept += 1;
         self.records_kept

@@ -27,6 +27,12 @@ impl<T, const BYTES: usize> Slab<T, BYTES> {
         self.len
     }
 
+    /// Bytes of its records.
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> usize {
+        self.len * size_of::<T>()
+    }
+
     /// Appends a record; tells whether that took new memory.
     pub(super) fn push(&mut self, record: T) -> bool {
         let grows = self.len == self.pieces.len() * Self::PIECE;
