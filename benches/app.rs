@@ -90,7 +90,7 @@ fn main() {
     line("HTTP request", 1 << 12, |_| {
         let mut state = AppState::start(6, [40000, 80], request).expect("a request begins a state");
         state.stream(Side::Orig, 0, request, &CTX, &mut lookups);
-        state.facts().http_path.as_deref().map_or(0, |path| path.len() as u64)
+        state.facts().seldom().http_path.as_deref().map_or(0, |path| path.len() as u64)
     });
 
     // Protected by nobody: the keys are derived and the tag is refused, which is all the work but the reading of frames.

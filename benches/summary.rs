@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use trawlwatch::flow::row::{ConnState, FlowColumns, FlowRow, SideRow};
 use trawlwatch::packet::columns::FlowKey;
-use trawlwatch::packet::facts::{AppFacts, AppProtocol};
+use trawlwatch::packet::facts::{AppFacts, AppProtocol, Ja4};
 use trawlwatch::population::{
     AddContext, Level, Populations, ProfileContext, Span, SpanClass, Summary, SummaryLimits, profile_of, roll_up,
 };
@@ -35,7 +35,7 @@ fn rows(collectors: u64, seed: u64) -> FlowColumns {
             Arc::new(AppFacts {
                 protocol: Some(AppProtocol::Tls),
                 server_name: Some(format!("host{}.site{}.example.com", n, n % 60).into()),
-                ja4: Some(format!("t13d1516h2_8daaf6152771_{:012x}", n % 9).into()),
+                ja4: Ja4::of(format!("t13d1516h2_8daaf6152771_{:012x}", n % 9)),
                 ..AppFacts::default()
             })
         })

@@ -46,7 +46,7 @@ fn ja4_equals_its_authors_results() {
                 let wanted = exception.map_or(theirs, |e| e.3);
                 let found: Vec<_> = facts
                     .iter()
-                    .filter_map(|f| if ours == 0 { f.ja4.as_deref() } else { f.ja4_retry.as_deref() })
+                    .filter_map(|f| if ours == 0 { f.ja4.as_deref() } else { f.seldom().ja4_retry.as_deref() })
                     .collect();
                 if found != [wanted] {
                     wrong.push(format!("{name} port {}: wanted {wanted}, found {found:?}", port("srcport")));
@@ -282,8 +282,8 @@ fn tunnelled_and_proxied_hellos_are_found() {
     assert!(connect.iter().any(|f| {
         f.protocol == Some(AppProtocol::Tls)
             && f.server_name.as_deref() == Some("ts01-b.cloudsink.net")
-            && f.http_method.as_deref() == Some("CONNECT")
-            && f.http_status == Some(200)
+            && f.seldom().http_method.as_deref() == Some("CONNECT")
+            && f.seldom().http_status == Some(200)
             && f.ja4.is_some()
             && f.certificate.is_some()
     }));

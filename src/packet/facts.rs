@@ -62,16 +62,14 @@ pub struct AppFacts {
     pub server_name: Option<Box<str>>,
     /// First ALPN that the client offers, or the one the server chose once known.
     pub alpn: Option<Box<str>>,
-    /// JA4 of the client hello (FoxIO, BSD-3-Clause), 36 characters.
-    pub ja4: Option<Box<str>>,
+    /// JA4 of the client hello.
+    pub ja4: Option<Ja4>,
     /// Hash of what the client hello lets a TLS 1.3 server choose from that shows in its answer: the suites of TLS 1.3 in the
     /// client's order, and the transport. JA4 sorts the suites, and a telephone without AES in its silicon is answered
     /// otherwise than one with it. None where TLS 1.3 is not offered.
     pub hello_offer: Option<u64>,
     /// As `server_fingerprint`, but the same whether a session was resumed or not; none below TLS 1.3.
     pub server_choice: Option<u64>,
-    /// JA4 of the second client hello, where the server asked for one (HelloRetryRequest, RFC 8446 section 4.1.4).
-    pub ja4_retry: Option<Box<str>>,
     /// TLS version as negotiated (0x0303 is TLS 1.2, 0x0304 TLS 1.3); as offered until the server answers.
     pub tls_version: Option<u16>,
     /// Cipher suite that the server chose.
@@ -80,6 +78,68 @@ pub struct AppFacts {
     pub server_fingerprint: Option<u64>,
     /// The server's certificate, where TLS 1.2 or older shows it.
     pub certificate: Option<Box<CertificateFacts>>,
+    /// What few flows say, in a place of its own: facts are kept of every living flow that says anything.
+    pub seldom: Option<Box<SeldomFacts>>,
+    /// Whether the flow's DNS messages are look-ups.
+    pub dns_kind: DnsKind,
+    /// DNS queries seen in the flow.
+    pub dns_queries: u32,
+    /// DNS responses seen in the flow.
+    pub dns_answers: u32,
+}
+
+impl AppFacts {
+    /// What few flows say; nothing where this one says none of it.
+    pub fn seldom(&self) -> &SeldomFacts {
+        static NOTHING: SeldomFacts = SeldomFacts {
+            ja4_retry: None,
+            http_method: None,
+            http_path: None,
+            http_status: None,
+            ssh_banners: [None, None],
+        };
+        self.seldom.as_deref().unwrap_or(&NOTHING)
+    }
+
+    /// The same, to be changed.
+    pub fn seldom_mut(&mut self) -> &mut SeldomFacts {
+        self.seldom.get_or_insert_default()
+    }
+}
+
+/// JA4 of a client hello (FoxIO, BSD-3-Clause): 36 ASCII characters, in place, since every client of TLS has one.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Ja4([u8; Self::BYTES]);
+
+impl Ja4 {
+    /// Characters of a fingerprint.
+    pub const BYTES: usize = 36;
+
+    /// From its text; none where that is no fingerprint by its length.
+    pub fn of(text: impl AsRef<[u8]>) -> Option<Self> {
+        text.as_ref().try_into().ok().filter(|bytes: &[u8; Self::BYTES]| bytes.is_ascii()).map(Self)
+    }
+}
+
+impl std::ops::Deref for Ja4 {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl std::fmt::Debug for Ja4 {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Debug::fmt(&**self, f)
+    }
+}
+
+/// What the application says in few flows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SeldomFacts {
+    /// JA4 of the second client hello, where the server asked for one (HelloRetryRequest, RFC 8446 section 4.1.4).
+    pub ja4_retry: Option<Ja4>,
     /// HTTP method of the first request.
     pub http_method: Option<Box<str>>,
     /// HTTP path of the first request, at most 255 bytes: cut off before its query, fragment or parameters (`?`, `#`,
@@ -89,12 +149,6 @@ pub struct AppFacts {
     pub http_status: Option<u16>,
     /// SSH identification strings, client's and server's (RFC 4253 section 4.2).
     pub ssh_banners: [Option<Box<str>>; 2],
-    /// Whether the flow's DNS messages are look-ups.
-    pub dns_kind: DnsKind,
-    /// DNS queries seen in the flow.
-    pub dns_queries: u32,
-    /// DNS responses seen in the flow.
-    pub dns_answers: u32,
 }
 
 /// What a leaf certificate says.
@@ -144,4 +198,22 @@ pub struct NameLookup {
     /// Bytes of answers whose content the zone's owner is free to choose: TXT, NULL, CNAME, MX, SRV and what is unknown.
     /// Addresses, signatures and service bindings are none.
     pub free_bytes: u16,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn facts_of_a_flow_are_few_bytes() {
+        // With the two counts of a shared place they fill 168 of the 192 bytes that an allocator gives for them.
+        assert_eq!(size_of::<AppFacts>(), 152);
+    }
+
+    #[test]
+    fn a_fingerprint_has_its_length() {
+        let text = "t13d1516h2_8daaf6152771_02713d6af862";
+        assert_eq!(Ja4::of(text).as_deref(), Some(text));
+        assert_eq!((Ja4::of(&text[1..]), Ja4::of("é".repeat(18))), (None, None));
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::flow::row::FlowColumns;
-use crate::packet::facts::{AppFacts, AppProtocol, CertificateFacts};
+use crate::packet::facts::{AppFacts, AppProtocol, CertificateFacts, Ja4};
 use crate::population::places::Places;
 use crate::population::summary::tests::{TurnedOver, populations, row};
 use crate::population::{AddContext, Span, Summary, SummaryLimits};
@@ -49,7 +49,7 @@ fn found(reached: &[Reached], subject_of: fn(u8) -> String, ja4: &str) -> Vec<Fi
         one.facts = Some(std::sync::Arc::new(AppFacts {
             protocol: Some(AppProtocol::Tls),
             server_name: Some(name_of(site).into()),
-            ja4: Some(ja4.into()),
+            ja4: Ja4::of(ja4),
             tls_version: Some(if issuer == SEALED { 0x0304 } else { 0x0303 }),
             server_fingerprint: Some(u64::from(issuer != SEALED)),
             certificate: (issuer != SEALED).then(|| Box::new(certificate)),

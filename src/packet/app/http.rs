@@ -175,7 +175,7 @@ fn note_request(method: &str, target: &str, host: Option<&[u8]>, extent: AppEven
     notes.prove(AppProtocol::Http);
     notes.count(Some(AppProtocol::Http), extent);
     let connect = method == "CONNECT";
-    let facts = notes.edit();
+    let facts = notes.edit().seldom_mut();
     facts.http_method = Some(names::token(method.as_bytes()));
     facts.http_path = Some(names::token(if connect { target.as_bytes() } else { path(target) }));
     notes.name(NameRank::Host, host.and_then(host_name));
@@ -207,7 +207,7 @@ fn read_response(head: &[u8], extent: AppEvent, notes: &mut Notes) -> (Option<u1
     };
     notes.prove(AppProtocol::Http);
     notes.count(Some(AppProtocol::Http), extent);
-    notes.edit().http_status = Some(status);
+    notes.edit().seldom_mut().http_status = Some(status);
     // A 2xx answer to CONNECT has no body (RFC 9110 section 9.3.6).
     let tunnel = (200..300).contains(&status) && !has_body;
     (Some(status), if tunnel { After::Tunnel } else { After::Body })
@@ -295,8 +295,8 @@ mod tests {
             let read = Request::default().advance(text.as_bytes(), &mut notes);
             assert!(matches!(read, Head::Read(length, _) if length == text.len()), "{name}");
             let facts = notes.facts();
-            assert_eq!(facts.http_method.as_deref(), *method, "{name}: method");
-            assert_eq!(facts.http_path.as_deref(), *path, "{name}: path");
+            assert_eq!(facts.seldom().http_method.as_deref(), *method, "{name}: method");
+            assert_eq!(facts.seldom().http_path.as_deref(), *path, "{name}: path");
             assert_eq!(facts.server_name.as_deref(), *host, "{name}: host");
         }
     }
@@ -306,11 +306,11 @@ mod tests {
         let mut notes = Notes::default();
         Request::default().finish(b"GET /x HTTP/1.1\r\nHost: h.example\r\nCookie: abc", &mut notes);
         assert_eq!(notes.facts().server_name.as_deref(), Some("h.example"));
-        assert_eq!(notes.facts().http_path.as_deref(), Some("/x"));
+        assert_eq!(notes.facts().seldom().http_path.as_deref(), Some("/x"));
         for (text, path) in [("GET /a/b HTT", Some("/a/b")), ("GET /a/b", None), ("GET /a/b ", None)] {
             let mut notes = Notes::default();
             Request::default().finish(text.as_bytes(), &mut notes);
-            assert_eq!(notes.facts().http_path.as_deref(), path, "{text}");
+            assert_eq!(notes.facts().seldom().http_path.as_deref(), path, "{text}");
         }
     }
 
@@ -320,6 +320,6 @@ mod tests {
         let text = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n";
         let (read, step, after) = Response::default().advance(text, &mut notes);
         assert_eq!((read, step, after), (text.len(), Step::Done, After::Tunnel));
-        assert_eq!(notes.facts().http_status, Some(204));
+        assert_eq!(notes.facts().seldom().http_status, Some(204));
     }
 }

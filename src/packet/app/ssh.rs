@@ -25,6 +25,6 @@ pub(super) fn advance(ready: &[u8], side: Side, notes: &mut Notes) -> Step {
     notes.prove(AppProtocol::Ssh);
     notes.count(ssh, AppEvent::Parsed);
     let line = within[..end].strip_suffix(b"\r").unwrap_or(&within[..end]);
-    notes.edit().ssh_banners[side.index()] = Some(names::line(line));
+    notes.edit().seldom_mut().ssh_banners[side.index()] = Some(names::line(line));
     Step::Done
 }

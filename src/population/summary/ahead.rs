@@ -45,7 +45,7 @@ pub(super) fn fetch_facts(rows: &FlowColumns, some: std::ops::Range<usize>) {
 pub(super) fn fetch_texts(rows: &FlowColumns, some: std::ops::Range<usize>) {
     let some = &rows.facts[some.start.min(rows.len())..some.end.min(rows.len())];
     for facts in some.iter().flatten() {
-        [&facts.server_name, &facts.ja4].into_iter().flatten().for_each(|text| prefetch::line(text.as_bytes(), 0));
+        facts.server_name.iter().for_each(|name| prefetch::line(name.as_bytes(), 0));
         if let Some(certificate) = &facts.certificate {
             prefetch::lines(&**certificate, 2);
         }

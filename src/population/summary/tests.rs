@@ -9,7 +9,7 @@ use crate::flow::observation::{Forgery, ForgeryKind, ForgeryVersion, Observation
 use crate::flow::pace::Pace;
 use crate::flow::row::{CarrierRow, ConnState, FlowColumns, FlowRow, SideRow};
 use crate::packet::columns::{ExportDatagram, ExportKind, FlowKey, TunnelKind};
-use crate::packet::facts::{AppFacts, AppProtocol, CertificateFacts, NameLookup};
+use crate::packet::facts::{AppFacts, AppProtocol, CertificateFacts, Ja4, NameLookup};
 use crate::population::collector::CODEWORDS_MAX;
 use crate::population::populations::PopulationSpec;
 use crate::population::sketch::SketchKey;
@@ -97,7 +97,7 @@ fn any_facts() -> impl Strategy<Value = AppFacts> {
         prop_oneof!["[a-c]\\.[a-z]\\.example\\.(com|org)", "[a-z]{1,8}", Just("10.20.30.40".to_owned()), ".{0,300}"];
     (name, 0u8..4, any::<bool>(), any::<u64>()).prop_map(|(name, kind, certified, choice)| AppFacts {
         protocol: [None, Some(AppProtocol::Tls), Some(AppProtocol::Dns), Some(AppProtocol::Http)][usize::from(kind)],
-        ja4: Some(format!("t13d1516h2_8daaf6152771_{:012x}", name.len()).into()),
+        ja4: Ja4::of(format!("t13d1516h2_8daaf6152771_{:012x}", name.len())),
         server_name: Some(name.into()),
         hello_offer: certified.then_some(u64::from(kind) / 2),
         server_choice: (kind == 2).then_some(choice % 11),

@@ -209,7 +209,7 @@ pub const FIELDS: &[FlowField] = &[
     field!("ja4", Text, "JA4 of the client hello", |row| row
         .wire_of(row.facts().and_then(|facts| facts.ja4.as_deref()))),
     field!("ja4_retry", Text, "JA4 of the second client hello, where the server asked for one", |row| {
-        row.wire_of(row.facts().and_then(|facts| facts.ja4_retry.as_deref()))
+        row.wire_of(row.facts().and_then(|facts| facts.seldom().ja4_retry.as_deref()))
     }),
     field!("tls_version", Text, "negotiated, or offered until the server answers", |row| {
         row.facts().and_then(|facts| facts.tls_version).map_or(Cell::None, tls_version)
@@ -231,19 +231,19 @@ pub const FIELDS: &[FlowField] = &[
         row.certificate().map_or(Cell::None, |certificate| hash(certificate.key_hash))
     }),
     field!("http_method", Text, "method of the first request", |row| {
-        row.wire_of(row.facts().and_then(|facts| facts.http_method.as_deref()))
+        row.wire_of(row.facts().and_then(|facts| facts.seldom().http_method.as_deref()))
     }),
     field!("http_path", Text, "path of the first request without its query", |row| {
-        row.wire_of(row.facts().and_then(|facts| facts.http_path.as_deref()))
+        row.wire_of(row.facts().and_then(|facts| facts.seldom().http_path.as_deref()))
     }),
     field!("http_status", Count, "status of the first answer", |row| count_of(
-        row.facts().and_then(|facts| facts.http_status)
+        row.facts().and_then(|facts| facts.seldom().http_status)
     )),
     field!("ssh_client", Text, "the client's identification", |row| {
-        row.wire_of(row.facts().and_then(|facts| facts.ssh_banners[0].as_deref()))
+        row.wire_of(row.facts().and_then(|facts| facts.seldom().ssh_banners[0].as_deref()))
     }),
     field!("ssh_server", Text, "the server's identification", |row| {
-        row.wire_of(row.facts().and_then(|facts| facts.ssh_banners[1].as_deref()))
+        row.wire_of(row.facts().and_then(|facts| facts.seldom().ssh_banners[1].as_deref()))
     }),
     field!("dns_kind", Text, "whether DNS messages ask a resolver or neighbours", |row| {
         match row.facts().filter(|facts| facts.protocol == Some(AppProtocol::Dns)) {

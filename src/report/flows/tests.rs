@@ -8,7 +8,7 @@ use ::parquet::record::RowAccessor;
 use super::*;
 use crate::flow::row::{CarrierRow, ConnState, FlowRow, RowEnd, SideRow};
 use crate::packet::columns::{FlowKey, TunnelKind};
-use crate::packet::facts::{AppFacts, AppProtocol, CertificateFacts};
+use crate::packet::facts::{AppFacts, AppProtocol, CertificateFacts, Ja4, SeldomFacts};
 use crate::privacy::{Key, PseudonymCache, Pseudonymiser};
 use crate::report::samples::NOON;
 use crate::units::DurationNs;
@@ -52,15 +52,18 @@ fn rows() -> FlowColumns {
         protocol: Some(AppProtocol::Tls),
         server_name: Some("=4.3.20.10.in-addr.arpa".into()),
         alpn: Some("h2".into()),
-        ja4: Some("t13d1516h2_8daaf6152771_e5627efa2ab1".into()),
+        ja4: Ja4::of("t13d1516h2_8daaf6152771_e5627efa2ab1"),
         tls_version: Some(0x0304),
         tls_cipher: Some(0x1301),
         server_fingerprint: Some(1),
         certificate: Some(Box::new(certificate)),
-        http_method: Some("GET".into()),
-        http_path: Some("/a,\"b\"".into()),
-        http_status: Some(200),
-        ssh_banners: [Some("SSH-2.0-x".into()), None],
+        seldom: Some(Box::new(SeldomFacts {
+            ja4_retry: None,
+            http_method: Some("GET".into()),
+            http_path: Some("/a,\"b\"".into()),
+            http_status: Some(200),
+            ssh_banners: [Some("SSH-2.0-x".into()), None],
+        })),
         dns_queries: 2,
         dns_answers: 1,
         ..AppFacts::default()

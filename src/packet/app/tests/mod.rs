@@ -5,7 +5,7 @@ pub(super) mod samples;
 use proptest::prelude::*;
 
 use super::*;
-use crate::packet::facts::AppProtocol;
+use crate::packet::facts::{AppProtocol, SeldomFacts};
 use samples::*;
 
 const CTX: AppContext = AppContext { ts: TimestampNs(7), orig: Address([1; 16]), resp: Address([2; 16]) };
@@ -60,7 +60,10 @@ fn samples() -> Vec<Sample> {
             &[&hello(), &tail(20), &hello(), &tail(23)],
             &[&records(&hello_retry_request(), 999), &tail(20), &records(&server_hello_tls13(), 999), &tail(23)],
             |f| {
-                f.tls_version == Some(0x0304) && f.tls_cipher == Some(0x1301) && f.ja4.is_some() && f.ja4 == f.ja4_retry
+                f.tls_version == Some(0x0304)
+                    && f.tls_cipher == Some(0x1301)
+                    && f.ja4.is_some()
+                    && f.ja4 == f.seldom().ja4_retry
             },
         ),
         sample(
@@ -68,7 +71,11 @@ fn samples() -> Vec<Sample> {
             [50000, 8080],
             &[text("CONNECT proxied.example:443 HTTP/1.1\r\nHost: proxied.example:443\r\n\r\n"), &hello(), &tail(23)],
             &[text("HTTP/1.1 200 Connection established\r\n\r\n"), &flight(), &tail(23)],
-            |f| is_tls12(f) && f.http_status == Some(200) && f.http_path.as_deref() == Some("proxied.example:443"),
+            |f| {
+                is_tls12(f)
+                    && f.seldom().http_status == Some(200)
+                    && f.seldom().http_path.as_deref() == Some("proxied.example:443")
+            },
         ),
         sample(
             "SOCKS 5 with a password",
@@ -105,10 +112,10 @@ fn samples() -> Vec<Sample> {
             &[text("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 404 Not Found\r\nContent-Length: 3\r\n\r\nabc")],
             |f| {
                 f.protocol == Some(AppProtocol::Http)
-                    && f.http_method.as_deref() == Some("POST")
-                    && f.http_path.as_deref() == Some("/a/b")
+                    && f.seldom().http_method.as_deref() == Some("POST")
+                    && f.seldom().http_path.as_deref() == Some("/a/b")
                     && f.server_name.as_deref() == Some("h.example")
-                    && f.http_status == Some(404)
+                    && f.seldom().http_status == Some(404)
             },
         ),
         sample(
@@ -118,7 +125,7 @@ fn samples() -> Vec<Sample> {
             &[text("SSH-2.0-Server\n"), &[0, 0, 1, 2]],
             |f| {
                 f.protocol == Some(AppProtocol::Ssh)
-                    && f.ssh_banners == [Some("SSH-2.0-Client_1 x".into()), Some("SSH-2.0-Server".into())]
+                    && f.seldom().ssh_banners == [Some("SSH-2.0-Client_1 x".into()), Some("SSH-2.0-Server".into())]
             },
         ),
         sample(
@@ -201,10 +208,10 @@ fn one_side_is_enough() {
         assert_eq!(client.protocol, both.protocol, "{}", sample.name);
         assert_eq!(server.protocol, both.protocol, "{}", sample.name);
         assert_eq!(client.server_name, both.server_name, "{}", sample.name);
-        assert_eq!((client.ja4, client.ja4_retry), (both.ja4, both.ja4_retry), "{}", sample.name);
+        assert_eq!((client.ja4, client.seldom().ja4_retry), (both.ja4, both.seldom().ja4_retry), "{}", sample.name);
         assert_eq!(server.certificate, both.certificate, "{}", sample.name);
         assert_eq!(server.tls_cipher, both.tls_cipher, "{}", sample.name);
-        assert_eq!(server.http_status, both.http_status, "{}", sample.name);
+        assert_eq!(server.seldom().http_status, both.seldom().http_status, "{}", sample.name);
     }
 }
 
@@ -305,7 +312,7 @@ fn a_client_that_was_answered_is_waited_for_no_longer() {
         }
         let facts = state.take_facts();
         assert!(facts.ja4.is_some() && facts.tls_cipher == Some(0x1301), "{name}");
-        assert_eq!(facts.ja4_retry.is_some(), steps.len() > 2, "{name}");
+        assert_eq!(facts.seldom().ja4_retry.is_some(), steps.len() > 2, "{name}");
     }
 }
 
@@ -386,7 +393,8 @@ proptest! {
                     }
                 }
                 let facts = state.take_facts();
-                for text in [&facts.server_name, &facts.alpn, &facts.http_path, &facts.ssh_banners[0]].into_iter().flatten() {
+                let SeldomFacts { http_path, ssh_banners, .. } = facts.seldom();
+                for text in [&facts.server_name, &facts.alpn, http_path, &ssh_banners[0]].into_iter().flatten() {
                     prop_assert!(text.bytes().all(|b| (0x20..0x7f).contains(&b)));
                 }
             }

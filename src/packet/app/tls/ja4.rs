@@ -9,39 +9,40 @@ use smallvec::SmallVec;
 
 use super::client_hello::{ClientHello, EXT_ALPN, EXT_SERVER_NAME};
 use super::{Transport, is_grease};
+use crate::packet::facts::Ja4;
 
-/// Characters of a fingerprint.
-const JA4_BYTES: usize = 36;
 /// What stands for the hash of an empty list.
-const NO_HASH: &str = "000000000000";
+const NO_HASH: &[u8] = b"000000000000";
 
 /// Numbers of a list that need no memory of their own: real hellos have some twenty.
 type Numbers = SmallVec<[u16; 64]>;
 /// The text of such a list.
 type ListText = SmallVec<[u8; 512]>;
+/// The text of a fingerprint while it is put together.
+type Text = SmallVec<[u8; Ja4::BYTES]>;
 
 /// The fingerprint of a hello.
-pub(super) fn ja4(hello: &ClientHello<'_>, transport: Transport) -> Box<str> {
+pub(super) fn ja4(hello: &ClientHello<'_>, transport: Transport) -> Option<Ja4> {
     let mut ciphers: Numbers = hello.ciphers().filter(|c| !is_grease(*c)).collect();
     let mut extensions: Numbers = hello.extension_types().filter(|e| !is_grease(*e)).collect();
     let letter = match transport {
-        Transport::Tls => 't',
-        Transport::Quic => 'q',
-        Transport::Dtls => 'd',
+        Transport::Tls => b't',
+        Transport::Quic => b'q',
+        Transport::Dtls => b'd',
     };
-    let mut text = String::with_capacity(JA4_BYTES);
+    let mut text = Text::new();
     text.push(letter);
-    text.push_str(version_code(hello.version(transport)));
-    text.push(if extensions.contains(&EXT_SERVER_NAME) { 'd' } else { 'i' });
+    text.extend_from_slice(version_code(hello.version(transport)));
+    text.push(if extensions.contains(&EXT_SERVER_NAME) { b'd' } else { b'i' });
     for count in [ciphers.len(), extensions.len()] {
         let count = count.min(99) as u8;
-        text.extend([b'0' + count / 10, b'0' + count % 10].map(char::from));
+        text.extend_from_slice(&[b'0' + count / 10, b'0' + count % 10]);
     }
-    text.extend(alpn_characters(hello.alpn_first()));
+    text.extend_from_slice(&alpn_characters(hello.alpn_first()).map(|character| character as u8));
     ciphers.sort_unstable();
     let mut list = ListText::new();
     push_list(&mut list, ciphers.into_iter());
-    text.push('_');
+    text.push(b'_');
     push_hash(&mut text, &list);
     extensions.retain(|e| !matches!(*e, EXT_SERVER_NAME | EXT_ALPN));
     extensions.sort_unstable();
@@ -52,23 +53,23 @@ pub(super) fn ja4(hello: &ClientHello<'_>, transport: Transport) -> Box<str> {
         list.push(b'_');
         push_list(&mut list, algorithms);
     }
-    text.push('_');
+    text.push(b'_');
     push_hash(&mut text, &list);
-    text.into_boxed_str()
+    Ja4::of(text)
 }
 
-fn version_code(version: u16) -> &'static str {
+fn version_code(version: u16) -> &'static [u8; 2] {
     match version {
-        0x0304 => "13",
-        0x0303 => "12",
-        0x0302 => "11",
-        0x0301 => "10",
-        0x0300 => "s3",
-        0x0002 => "s2",
-        0xfeff => "d1",
-        0xfefd => "d2",
-        0xfefc => "d3",
-        _ => "00",
+        0x0304 => b"13",
+        0x0303 => b"12",
+        0x0302 => b"11",
+        0x0301 => b"10",
+        0x0300 => b"s3",
+        0x0002 => b"s2",
+        0xfeff => b"d1",
+        0xfefd => b"d2",
+        0xfefc => b"d3",
+        _ => b"00",
     }
 }
 
@@ -94,11 +95,11 @@ fn push_list(list: &mut ListText, numbers: impl Iterator<Item = u16>) {
 }
 
 /// The first twelve hexadecimal digits of SHA-256.
-fn push_hash(text: &mut String, list: &[u8]) {
+fn push_hash(text: &mut Text, list: &[u8]) {
     if list.is_empty() {
-        return text.push_str(NO_HASH);
+        return text.extend_from_slice(NO_HASH);
     }
-    text.extend(Sha256::digest(list)[..6].iter().flat_map(|byte| hex(*byte)).map(char::from));
+    text.extend(Sha256::digest(list)[..6].iter().flat_map(|byte| hex(*byte)));
 }
 
 /// Two lower-case digits. By table: formatting was half of what a hello cost.
@@ -133,10 +134,10 @@ mod tests {
 
     #[test]
     fn the_lists_of_the_specification_hash_as_it_says() {
-        let mut text = String::new();
+        let mut text = Text::new();
         push_hash(&mut text, b"002f,0035,009c,009d,1301,1302,1303,c013,c014,c02b,c02c,c02f,c030,cca8,cca9");
         push_hash(&mut text, b"0005,000a,000b,000d,0012,0015,0017,001b,0023,002b,002d,0033,4469,ff01");
         push_hash(&mut text, b"");
-        assert_eq!(text, "8daaf61527716d807ffa2a79000000000000");
+        assert_eq!(text.as_slice(), b"8daaf61527716d807ffa2a79000000000000");
     }
 }

@@ -217,9 +217,9 @@ impl Handshake {
             return Message::Last;
         }
         notes.count(Some(protocol), AppEvent::Parsed);
-        let ja4 = Some(ja4::ja4(&hello, self.transport));
+        let ja4 = ja4::ja4(&hello, self.transport);
         if self.stage == Stage::ClientHello {
-            notes.edit().ja4_retry = ja4;
+            notes.edit().seldom_mut().ja4_retry = ja4;
             return Message::Last;
         }
         let facts = notes.edit();
