@@ -178,11 +178,11 @@ impl Rivalry {
         let own = organisation(scene, id);
         let is_other = |other: u64| other != id && (own.is_none() || organisation(scene, other) != own);
         for (_, rival) in issuers.iter().filter(|(other, _)| is_other(*other)) {
-            let shared = server.names.contained_in(&rival.names).map_or(0.0, |c| c.share * c.compared as f64);
+            let shared = server.shown.contained_in(&rival.shown).map_or(0.0, |c| c.share * c.compared as f64);
             rivals += u32::from(shared >= RIVAL_NAMES_MIN);
-            others.merge(rival.names.clone());
+            others.merge(rival.shown.clone());
         }
-        server.names.contained_in(&others).map(|contest| Self { contest, rivals })
+        server.shown.contained_in(&others).map(|contest| Self { contest, rivals })
     }
 
     fn names(&self) -> f64 {

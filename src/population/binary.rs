@@ -13,7 +13,7 @@ use super::summary::Summary;
 /// What every summary begins with.
 pub const MAGIC: [u8; 8] = *b"TRAWLSUM";
 /// Version of the body; raised whenever its layout changes.
-pub const VERSION: u16 = 5;
+pub const VERSION: u16 = 6;
 
 /// Magic, version, body length, checksum.
 const HEADER_BYTES: usize = 8 + 2 + 8 + 8;
@@ -189,7 +189,7 @@ pub(super) mod form {
         + SHORT
         + SET
         + SEEN;
-    /// Two samples of 64 hashes and two of names, members and addresses.
+    /// Two samples of 64 hashes and three of names, members and addresses.
     pub const SERVER_BYTES: usize = SHORT
         + 1
         + LONG
@@ -197,7 +197,7 @@ pub(super) mod form {
         + DISTINCT
         + (SHORT + MEMBERS_KEPT * (ADDRESS + LONG))
         + 2 * (SHORT + 64 * LONG)
-        + 2 * (SHORT + NAMES_COUNTED * LONG)
+        + 3 * (SHORT + NAMES_COUNTED * LONG)
         + 2 * SHORT
         + ADDRESSES_KEPT * ADDRESS
         + SEEN;

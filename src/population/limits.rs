@@ -63,7 +63,7 @@ impl Default for SummaryLimits {
 impl SummaryLimits {
     /// Greatest size of [`Summary::to_bytes`](super::Summary::to_bytes) after [`Summary::bound`](super::Summary::bound),
     /// in bytes, whatever the traffic: each table's limit times the greatest form of its entry, and what is there once.
-    /// With the defaults 6.2 GB, which only traffic reaches that fills every bin and slot of 32,768 collectors with four
+    /// With the defaults 6.3 GB, which only traffic reaches that fills every bin and slot of 32,768 collectors with four
     /// services each and sixteen followed subscribers a service.
     pub fn bytes_max(&self, populations: usize) -> usize {
         use super::binary::form;

@@ -19,7 +19,7 @@ pub const ADDRESSES_KEPT: usize = 64;
 pub const MEMBERS_KEPT: usize = 8;
 /// Hashes by which networks and subjects are counted.
 const COUNTED: usize = 64;
-/// Hashes of names that are compared between what is sealed and what is open, and of domains between issuers. With 64 of them a
+/// Hashes of names that are compared between what is sealed and what is open, and between issuers. With 64 of them a
 /// CDN's hundred domains left three of an interceptor's five to compare.
 pub const NAMES_COUNTED: usize = 256;
 
@@ -69,6 +69,8 @@ pub struct ServerSummary {
     /// Names that were asked for by clients that offer TLS 1.3: of [`ServerMark::Sealed`] those that agreed to it, of an issuer
     /// those that did not.
     pub names: Kmv<NAMES_COUNTED>,
+    /// Names that were asked for, whatever the client offers; of [`ServerMark::Issuer`] only.
+    pub shown: Kmv<NAMES_COUNTED>,
     /// Some addresses that it was seen at.
     pub addresses: Least<Address, ADDRESSES_KEPT>,
     /// First and last packet.
@@ -97,6 +99,7 @@ impl Merge for ServerSummary {
             networks,
             subjects,
             names,
+            shown,
             addresses,
             seen,
         } = other;
@@ -109,6 +112,7 @@ impl Merge for ServerSummary {
         self.networks.merge(networks);
         self.subjects.merge(subjects);
         self.names.merge(names);
+        self.shown.merge(shown);
         self.addresses.merge(addresses);
         self.seen.merge(seen);
     }

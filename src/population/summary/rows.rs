@@ -257,6 +257,9 @@ impl Summary {
                 if matches!(mark, ServerMark::Sealed | ServerMark::Issuer) && offers_13 {
                     server.names.add(name.0);
                 }
+                if mark == ServerMark::Issuer {
+                    server.shown.add(name.0);
+                }
             }
             if let Some(subject) = subject {
                 server.subjects.add(subject);
