@@ -4,8 +4,8 @@
 //! always the capture's own bulk as well, so that a model from elsewhere cannot make everything strange); that data leaves many
 //! subscribers; that none of them asked for it: the collector calls, or the flows begin by the clock. The last is what tells a
 //! stranger from a popular service that merely is unusual: people use that.
-//! A promise about rates: never above `medium`, and that only where no more than one in twenty ordinary collectors would lie as
-//! far out and be as unasked, and this one lies at least twice as far as the median one.
+//! A promise about rates: never above `medium`, and that only where people do not ask for it as well, no more than one in twenty
+//! ordinary collectors would lie as far out and be as unasked, and this one lies at least twice as far as the median one.
 //! What another technique finds of the same collector, here or at any other time, takes its place (see `ledger`).
 
 use super::beaconing::{is_clock, is_registrar};
@@ -35,6 +35,11 @@ const UPLOAD_SHARE_MIN: f64 = 0.55;
 /// Most that may lie as far out, and how far that must be, for a `medium`.
 const P_VALUE_MAX: f64 = 0.05;
 const OUTLIER_MIN: f64 = 2.0;
+/// How unasked for a `medium`: a mail server that half of its callers poll is people's, and a peer that calls them as often as
+/// they call it is one of theirs.
+const UNASKED_MIN: f64 = 0.6;
+/// Share of its flows from which on a collector is the one who calls, and nobody else.
+const CALLER_SHARE_MIN: f64 = 0.8;
 /// Subscribers to each address of several from which on they can be one party's: who polls a fleet from some addresses has more
 /// devices than these. Strangers who stand side by side and each call somebody have not.
 const SUBSCRIBERS_AN_ADDRESS: f64 = 1.5;
@@ -56,6 +61,18 @@ struct Measures {
 }
 
 impl Measures {
+    /// How loud a score is told.
+    fn severity(&self, score: f64) -> Option<Severity> {
+        let is_far = self.p_value <= P_VALUE_MAX && self.outlier >= OUTLIER_MIN;
+        // Who begins nearly all of it is not asked, however seldom it calls.
+        let is_unasked = self.unasked >= UNASKED_MIN || self.begun_by_collector >= CALLER_SHARE_MIN;
+        match score {
+            score if score >= 0.6 && is_far && is_unasked => Some(Severity::Medium),
+            score if score >= 0.45 => Some(Severity::Low),
+            _ => None,
+        }
+    }
+
     fn of(whole: &CollectorSummary, scores: [Option<ProfileScore>; 2]) -> Self {
         let known = || scores.iter().flatten();
         Self {
@@ -167,16 +184,12 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
         let by_bulk = bulk.score(scene, group);
         let measures = Measures::of(&group.whole, [Some(by_bulk), by_model]);
         let (score, _) = weigh(measures.reasons());
-        let is_far = measures.p_value <= P_VALUE_MAX && measures.outlier >= OUTLIER_MIN;
-        if score < 0.6 || !is_far {
+        let severity = measures.severity(score);
+        if severity < Some(Severity::Medium) {
             let party = (group.of.population, group.key.as_str());
             scene.doubt(Technique::UnattributedCluster, party, group.whole.totals.packets_both(), score);
         }
-        let severity = match score {
-            score if score >= 0.6 && is_far => Severity::Medium,
-            score if score >= 0.45 => Severity::Low,
-            _ => continue,
-        };
+        let Some(severity) = severity else { continue };
         findings.push(finding(scene, group, &measures, severity, score));
     }
 }
@@ -300,6 +313,29 @@ mod tests {
             let mut whole = CollectorSummary::default();
             (0..subscribers).for_each(|n: u64| whole.subscribers.add(n.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
             assert_eq!(reaches_many(&whole, addresses), wanted, "{name}");
+        }
+    }
+
+    #[test]
+    fn who_is_asked_as_often_as_not_is_no_stranger() {
+        let table = [
+            ("calls all of them", 1.0, 1.0, 0.9, Some(Severity::Medium)),
+            ("calls all of them now and then", 0.39, 1.0, 0.79, Some(Severity::Medium)),
+            ("is called by the clock", 0.8, 0.0, 0.79, Some(Severity::Medium)),
+            ("a mail server that half of its callers poll", 0.49, 0.54, 0.83, Some(Severity::Low)),
+            ("unasked and ordinary", 1.0, 1.0, 0.3, None),
+        ];
+        for (name, unasked, begun_by_collector, score, wanted) in table {
+            let measures = Measures {
+                subscribers: 17,
+                upload_share: 0.95,
+                answered_share: 1.0,
+                unasked,
+                begun_by_collector,
+                outlier: 3.4,
+                p_value: 0.015,
+            };
+            assert_eq!(measures.severity(score), wanted, "{name}");
         }
     }
 
