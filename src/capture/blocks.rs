@@ -1,9 +1,9 @@
 //! Blocks: a plain file read in pieces that the batches share, so that no frame is copied and no page is mapped.
 //! In: an open file and its length. Out: windows of bytes, and the block and place in it of every frame.
 //! Bounds: [`BLOCK_BYTES`] a block unless one record is longer, [`BLOCKS_BYTES_MAX`] over all files of a run; as many blocks as
-//! batches in flight refer to. A block is written before its first frame is lent and not again until no batch refers to it.
-//! Walking a map instead costs a page fault every few frames and the worker's misses to memory: 230 ns a frame of an IMIX on
-//! the reader alone, where reading costs 75.
+//! batches in flight refer to, and two. A block is written before its first frame is lent and not again until no batch refers to it.
+//! Walking a map instead takes as much processor time (page faults where reading copies), but its pages count as the process'
+//! own: 2,353 MB at the most for a file of 1.9 GB that takes 450 in blocks.
 //! Not here: compressed files and pipes (`input`), which file comes next (`captures`).
 
 use std::collections::VecDeque;
@@ -135,10 +135,10 @@ impl Input for Blocks {
         match step <= held {
             true => self.start += step as usize,
             false => {
-                // Over bytes that were not read: the next window begins behind them.
-                self.base = self.offset() + step;
-                self.start = 0;
-                self.lent.push_back(std::mem::take(&mut self.current));
+                // Over bytes that were not read: the block is used up, and the next begins behind them.
+                let held = self.current.bytes.len();
+                self.base = self.offset() + step - held as u64;
+                self.start = held;
             }
         }
         step
@@ -207,6 +207,18 @@ mod tests {
         assert_eq!(blocks.window(3)[..3], bytes[5 * BLOCK_BYTES + 5..][..3]);
         assert_eq!(blocks.skip(u64::MAX), BLOCK_BYTES as u64 - 5);
         assert!(blocks.window(1).is_empty());
+    }
+
+    #[test]
+    fn skips_leave_no_blocks_behind() {
+        // Blocks of a pcapng file that nobody reads, each longer than a block of ours.
+        let mut blocks = file(&numbered(40 * BLOCK_BYTES));
+        for n in 0..20u64 {
+            assert_eq!(blocks.window(1)[0], (n * 2 * BLOCK_BYTES as u64 % 251) as u8);
+            assert_eq!(blocks.skip(2 * BLOCK_BYTES as u64), 2 * BLOCK_BYTES as u64);
+        }
+        assert_eq!(blocks.offset(), 40 * BLOCK_BYTES as u64);
+        assert!(blocks.lent.len() <= 1, "{} blocks", blocks.lent.len());
     }
 
     #[test]

@@ -362,7 +362,12 @@ impl Source {
     fn stopped(&mut self) {
         self.state = State::Ended;
         match &mut self.input {
-            SourceInput::Blocks(blocks, _) => self.tally.bytes_skipped += blocks.skip(u64::MAX),
+            SourceInput::Blocks(blocks, _) => {
+                if let Some(error) = blocks.failure() {
+                    self.tally.fault(FaultKind::ReadFailed, blocks.offset(), || format!("reading stops ({error})"));
+                }
+                self.tally.bytes_skipped += blocks.skip(u64::MAX);
+            }
             SourceInput::Mapped(mapped) => self.tally.bytes_skipped += mapped.skip(u64::MAX),
             SourceInput::Stream(stream) => {
                 if let Some((kind, error)) = stream.failure() {

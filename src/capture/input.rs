@@ -1,4 +1,4 @@
-//! Inputs: bytes of a capture, mapped or streamed, behind one small trait that the savefile readers are generic over.
+//! Inputs: bytes of a capture, mapped, streamed or in blocks (`blocks`), behind one small trait that the savefile readers are generic over.
 //! In: paths, standard input. Out: windows of bytes at a position that only moves forward.
 //! Bounds: a stream's buffer never exceeds [`WINDOW_BYTES_MAX`], whatever the compression promises.
 //! Not here: what the bytes mean (`savefile`), which file comes first (`captures`).
