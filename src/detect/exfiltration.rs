@@ -14,7 +14,10 @@ mod scattered;
 
 use std::borrow::Cow;
 use std::cell::LazyCell;
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
+
+use earlier::Earlier;
 
 use super::finding::{CollectorIdentity, Finding, Severity, Technique};
 use super::scene::{Group, Scene, app_of, proto_of};
@@ -176,19 +179,25 @@ fn senders(scene: &Scene<'_>, group: &Group<'_>) -> BTreeMap<Address, Sent> {
 }
 
 /// What subscribers send one party, over all pairs of the span.
-struct Bulk {
+struct Bulk<'a> {
     uploads: Vec<f64>,
+    /// What went before the span, sorted out when the first host is held against it.
+    earlier: OnceCell<Vec<Earlier<'a>>>,
 }
 
-impl Bulk {
+impl<'a> Bulk<'a> {
     fn of(scene: &Scene<'_>) -> Self {
         Self::of_pairs(scene.pairs().iter().map(|(_, pair)| *pair))
     }
 
-    fn of_pairs<'a>(pairs: impl Iterator<Item = &'a PairSummary>) -> Self {
+    fn earlier(&self, scene: &Scene<'a>) -> &[Earlier<'a>] {
+        self.earlier.get_or_init(|| scene.before().map(Earlier::of).collect())
+    }
+
+    fn of_pairs<'p>(pairs: impl Iterator<Item = &'p PairSummary>) -> Self {
         let mut uploads: Vec<f64> = pairs.map(|pair| pair.totals.data_bytes[0] as f64).filter(|up| *up > 0.0).collect();
         uploads.sort_by(f64::total_cmp);
-        Self { uploads }
+        Self { uploads, earlier: OnceCell::new() }
     }
 
     fn quantile(&self, q: f64) -> Option<f64> {
@@ -204,11 +213,19 @@ impl Bulk {
     }
 }
 
-fn judge(scene: &Scene<'_>, group: &Group<'_>, subscriber: Address, sent: Sent, bulk: &Bulk) -> Option<Finding> {
+fn judge<'a>(
+    scene: &Scene<'a>,
+    group: &Group<'_>,
+    subscriber: Address,
+    sent: Sent,
+    bulk: &Bulk<'a>,
+) -> Option<Finding> {
     let mut case = Case::of(scene, group, subscriber, sent, bulk);
     let (mut score, mut evidence) = weigh(case.reasons(bulk));
     // Before it is said aloud: who sent there before the span began.
-    if severity_of(score, 1.0) >= Some(Severity::Medium) && case.hold_against_earlier(scene, group, subscriber) {
+    if severity_of(score, 1.0) >= Some(Severity::Medium)
+        && case.hold_against(bulk.earlier(scene), scene, group, subscriber)
+    {
         (score, evidence) = weigh(case.reasons(bulk));
     }
     let is_standing = is_standing(scene, group, subscriber, sent);
@@ -239,7 +256,7 @@ struct Case {
 }
 
 impl Case {
-    fn of(scene: &Scene<'_>, group: &Group<'_>, subscriber: Address, sent: Sent, bulk: &Bulk) -> Self {
+    fn of(scene: &Scene<'_>, group: &Group<'_>, subscriber: Address, sent: Sent, bulk: &Bulk<'_>) -> Self {
         let population = group.of.population;
         let all = |of: &Summary| {
             let one = of.subscribers.of(&SubscriberKey { population, subscriber });
@@ -269,20 +286,23 @@ impl Case {
     }
 
     /// Takes in who dealt with the party before the span, and what was usual then; whether there was any such time.
-    fn hold_against_earlier(&mut self, scene: &Scene<'_>, group: &Group<'_>, subscriber: Address) -> bool {
+    fn hold_against(
+        &mut self,
+        earlier: &[Earlier<'_>],
+        scene: &Scene<'_>,
+        group: &Group<'_>,
+        subscriber: Address,
+    ) -> bool {
         let mut there = sent_there(scene, group, subscriber);
-        let mut is_known = false;
-        for before in scene.before() {
-            is_known = true;
-            earlier::add_others(before, scene, group, subscriber, &mut there);
-            let usual = Bulk::of_pairs(before.pairs.sorted_by_key().into_iter().map(|(_, pair)| pair)).quantile(0.98);
-            self.usual = usual.filter(|usual| *usual < self.sent.up as f64).unwrap_or(0.0).max(self.usual);
+        for before in earlier {
+            before.add_others(scene, group, subscriber, &mut there);
+            self.usual = before.usual.filter(|usual| *usual < self.sent.up as f64).unwrap_or(0.0).max(self.usual);
         }
         self.peers = Peers::of(&there);
-        is_known
+        !earlier.is_empty()
     }
 
-    fn reasons(&self, bulk: &Bulk) -> Vec<Reason> {
+    fn reasons(&self, bulk: &Bulk<'_>) -> Vec<Reason> {
         let (up, down) = (self.sent.up as f64, self.sent.down as f64);
         // Where others upload as well it is a service: then the host must stand out of what they send there.
         let usual = self.usual.max(OVER_PEERS * self.peers.largest_up as f64);
