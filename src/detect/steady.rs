@@ -35,6 +35,10 @@ fn of_one(line: &Timeline<FOLLOWED_SLOTS>) -> Option<f64> {
     if (to.saturating_sub(from) as usize) < STRETCHES_MIN {
         return None;
     }
+    // Fewer ticks than stretches: it is not there in all of them. So no more are made than ticks are kept.
+    if (line.ticks().len() as f64) < PRESENT_MIN * f64::from(to - from) {
+        return None;
+    }
     let mut sent = vec![0.0; (to - from) as usize];
     let mut calls = 0.0;
     for tick in line.ticks() {

@@ -239,7 +239,7 @@ impl Slots {
         let own = own.line.at_level(self.slot_s.ilog2() as u8 + 1);
         let slot_ns = DurationNs::from_secs(own.slot_s()).0;
         let ticks = own.ticks();
-        let before = ticks.iter().filter(|tick| (u64::from(tick.slot) + 1) * slot_ns <= began.0).count();
+        let before = ticks.iter().filter(|tick| (u64::from(tick.slot) + 1).saturating_mul(slot_ns) <= began.0).count();
         none_before(ticks.len() as u32, before as u32, picked)
     }
 
