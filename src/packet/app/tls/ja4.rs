@@ -2,8 +2,13 @@
 //! In: a whole client hello. Out: `a_b_c` as FoxIO's public specification of JA4 has it (technical_details/JA4.md,
 //! BSD-3-Clause): transport, version, SNI, counts, ALPN; a hash of the sorted cipher suites; a hash of the sorted
 //! extensions and the signature algorithms in their order. GREASE (RFC 8701) is left out everywhere.
-//! Bounds: the hello's own. Not here: the other fingerprints of that family, whose licence is another.
+//! Bounds: the hello's own; a thread remembers the hashes of [`REMEMBERED`] lists. Not here: the other fingerprints of that
+//! family, whose licence is another.
 
+use std::cell::RefCell;
+use std::hash::BuildHasher;
+
+use foldhash::fast::FixedState;
 use sha2::{Digest, Sha256};
 use smallvec::SmallVec;
 
@@ -12,12 +17,19 @@ use super::{Transport, is_grease};
 use crate::packet::facts::Ja4;
 
 /// What stands for the hash of an empty list.
-const NO_HASH: &[u8] = b"000000000000";
+const NO_HASH: &Digits = b"000000000000";
+/// Lists whose hash a thread remembers. A population has few kinds of clients, and once sorted even those that shuffle their
+/// extensions show the same lists; writing one down and hashing it is half of what a hello costs.
+const REMEMBERED: usize = 64;
+/// Stands between extensions and algorithms in a remembered list: no number of either, as GREASE is left out.
+const BETWEEN: u16 = 0x0a0a;
 
 /// Numbers of a list that need no memory of their own: real hellos have some twenty.
 type Numbers = SmallVec<[u16; 64]>;
 /// The text of such a list.
 type ListText = SmallVec<[u8; 512]>;
+/// The first twelve digits of a hash.
+type Digits = [u8; 12];
 /// The text of a fingerprint while it is put together.
 type Text = SmallVec<[u8; Ja4::BYTES]>;
 
@@ -40,21 +52,17 @@ pub(super) fn ja4(hello: &ClientHello<'_>, transport: Transport) -> Option<Ja4> 
     }
     text.extend_from_slice(&alpn_characters(hello.alpn_first()).map(|character| character as u8));
     ciphers.sort_unstable();
-    let mut list = ListText::new();
-    push_list(&mut list, ciphers.into_iter());
     text.push(b'_');
-    push_hash(&mut text, &list);
+    text.extend_from_slice(&digits_of(&ciphers));
     extensions.retain(|e| !matches!(*e, EXT_SERVER_NAME | EXT_ALPN));
     extensions.sort_unstable();
-    list.clear();
-    push_list(&mut list, extensions.into_iter());
     let mut algorithms = hello.signature_algorithms().filter(|a| !is_grease(*a)).peekable();
-    if !list.is_empty() && algorithms.peek().is_some() {
-        list.push(b'_');
-        push_list(&mut list, algorithms);
+    if !extensions.is_empty() && algorithms.peek().is_some() {
+        extensions.push(BETWEEN);
+        extensions.extend(algorithms);
     }
     text.push(b'_');
-    push_hash(&mut text, &list);
+    text.extend_from_slice(&digits_of(&extensions));
     Ja4::of(text)
 }
 
@@ -83,23 +91,52 @@ fn alpn_characters(id: Option<&[u8]>) -> [char; 2] {
     [digit(first >> 4), digit(last & 15)]
 }
 
-/// Four lower-case hexadecimal digits each, commas between.
-fn push_list(list: &mut ListText, numbers: impl Iterator<Item = u16>) {
-    for (n, number) in numbers.enumerate() {
-        if n > 0 {
-            list.push(b',');
-        }
-        let [high, low] = number.to_be_bytes();
-        list.extend(hex(high).into_iter().chain(hex(low)));
+/// The hash of a list, remembered from the last time.
+fn digits_of(numbers: &Numbers) -> Digits {
+    type Known = [Option<Box<(Numbers, Digits)>>; REMEMBERED];
+    thread_local! {
+        static KNOWN: RefCell<Known> = const { RefCell::new([const { None }; REMEMBERED]) };
     }
+    // Longer lists than real hellos have are nobody's habit, and would take memory.
+    if numbers.spilled() {
+        return hash(numbers);
+    }
+    let place = FixedState::default().hash_one(numbers.as_slice()) as usize % REMEMBERED;
+    KNOWN.with_borrow_mut(|known| match &known[place] {
+        Some(entry) if entry.0 == *numbers => entry.1,
+        _ => {
+            let digits = hash(numbers);
+            known[place] = Some(Box::new((numbers.clone(), digits)));
+            digits
+        }
+    })
 }
 
-/// The first twelve hexadecimal digits of SHA-256.
-fn push_hash(text: &mut Text, list: &[u8]) {
+/// The first twelve hexadecimal digits of SHA-256 of a list written down.
+fn hash(numbers: &[u16]) -> Digits {
+    let mut list = ListText::new();
+    push_list(&mut list, numbers);
     if list.is_empty() {
-        return text.extend_from_slice(NO_HASH);
+        return *NO_HASH;
     }
-    text.extend(Sha256::digest(list)[..6].iter().flat_map(|byte| hex(*byte)));
+    let digest = Sha256::digest(&list);
+    std::array::from_fn(|i| hex(digest[i / 2])[i % 2])
+}
+
+/// Four lower-case hexadecimal digits each, commas between, and an underscore before the algorithms.
+fn push_list(list: &mut ListText, numbers: &[u16]) {
+    let mut separator = None;
+    for number in numbers {
+        if *number == BETWEEN {
+            separator = Some(b'_');
+            continue;
+        }
+        list.extend(separator);
+        let [high, low] = number.to_be_bytes();
+        list.extend_from_slice(&hex(high));
+        list.extend_from_slice(&hex(low));
+        separator = Some(b',');
+    }
 }
 
 /// Two lower-case digits. By table: formatting was half of what a hello cost.
@@ -110,6 +147,8 @@ fn hex(byte: u8) -> [u8; 2] {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -134,10 +173,32 @@ mod tests {
 
     #[test]
     fn the_lists_of_the_specification_hash_as_it_says() {
-        let mut text = Text::new();
-        push_hash(&mut text, b"002f,0035,009c,009d,1301,1302,1303,c013,c014,c02b,c02c,c02f,c030,cca8,cca9");
-        push_hash(&mut text, b"0005,000a,000b,000d,0012,0015,0017,001b,0023,002b,002d,0033,4469,ff01");
-        push_hash(&mut text, b"");
-        assert_eq!(text.as_slice(), b"8daaf61527716d807ffa2a79000000000000");
+        let ciphers = [
+            0x002f, 0x0035, 0x009c, 0x009d, 0x1301, 0x1302, 0x1303, 0xc013, 0xc014, 0xc02b, 0xc02c, 0xc02f, 0xc030,
+            0xcca8, 0xcca9,
+        ];
+        let extensions = [
+            0x0005, 0x000a, 0x000b, 0x000d, 0x0012, 0x0015, 0x0017, 0x001b, 0x0023, 0x002b, 0x002d, 0x0033, 0x4469,
+            0xff01,
+        ];
+        let algorithms = [0x0403, 0x0804, 0x0401, 0x0503, 0x0805, 0x0501, 0x0806, 0x0601];
+        assert_eq!(hash(&ciphers), *b"8daaf6152771");
+        assert_eq!(hash(&extensions), *b"6d807ffa2a79");
+        assert_eq!(hash(&[extensions.as_slice(), &[BETWEEN], &algorithms].concat()), *b"e5627efa2ab1");
+        assert_eq!(hash(&[]), *NO_HASH);
+    }
+
+    proptest! {
+        /// More lists than are remembered, some longer than is remembered, each of them again and again.
+        #[test]
+        fn a_remembered_hash_is_the_hash_of_that_list(
+            lists in prop::collection::vec(prop::collection::vec(0u16..9, 0..80), 1..200),
+            asked in prop::collection::vec(any::<prop::sample::Index>(), 1..400),
+        ) {
+            for index in asked {
+                let list = index.get(&lists);
+                prop_assert_eq!(digits_of(&Numbers::from_slice(list)), hash(list));
+            }
+        }
     }
 }
