@@ -55,12 +55,15 @@ pub(super) struct Ends {
     pub(super) protocol: u8,
 }
 
-/// The first answer to a question.
+/// The first answer to a question. Of its addresses 32 bits of a keyed hash each are kept, a quarter of them: two that differ
+/// look alike once in four thousand million times, and then a forgery is not told.
 #[derive(Clone, Copy, Debug)]
 struct First {
     sight: Sight,
+    /// Hash of all addresses together.
+    hash: u64,
+    addresses: [u32; ADDRESSES_MAX],
     rcode: u8,
-    addresses: [Address; ADDRESSES_MAX],
     count: u8,
 }
 
@@ -81,6 +84,8 @@ pub(super) struct Questions {
     hash: FixedState,
 }
 
+const _: () = assert!(size_of::<(u64, Question)>() <= 96, "two generations take six megabytes");
+
 impl Questions {
     pub(super) fn new(seed: u64) -> Self {
         let hash = || FixedState::with_seed(seed);
@@ -90,6 +95,7 @@ impl Questions {
     /// Takes a DNS message; tells when its question now has two answers of which at most one is the resolver's.
     pub(super) fn take(&mut self, key: &FlowKey, lookup: &NameLookup, sight: Sight, ends: Ends) -> Option<Forgery> {
         let id = self.hash.hash_one((key, lookup.id, lookup.qtype, &*lookup.name));
+        let hash = self.hash.clone();
         let question = self.question(id);
         let Some(rcode) = lookup.rcode else {
             question.queries = question.queries.saturating_add(1);
@@ -97,14 +103,14 @@ impl Questions {
         };
         question.answers = question.answers.saturating_add(1);
         let Some(first) = question.first.filter(|first| sight.ts.since(first.sight.ts) <= RACE_MAX) else {
-            question.first = First::of(lookup, rcode, sight);
+            question.first = First::of(lookup, rcode, sight, &hash);
             question.told = false;
             return None;
         };
         // As many answers as questions: a question asked again is answered again, from a list that may have moved on.
         let is_explained = question.answers <= question.queries;
         let is_elsewhere = sight.ttl.abs_diff(first.sight.ttl) > TTL_DRIFT_MAX;
-        if question.told || is_explained && !is_elsewhere || !first.contradicts(lookup, rcode) {
+        if question.told || is_explained && !is_elsewhere || !first.contradicts(lookup, rcode, &hash) {
             return None;
         }
         question.told = true;
@@ -115,10 +121,7 @@ impl Questions {
             sender_port: ends.sender_port,
             receiver: ends.receiver,
             protocol: ends.protocol,
-            versions: [
-                first.sight.version(self.hash_of(&first.addresses[..usize::from(first.count)])),
-                sight.version(self.hash_of(&lookup.answers)),
-            ],
+            versions: [first.sight.version(first.hash), sight.version(hash_of(&lookup.answers))],
             delta: sight.ts.since(first.sight.ts),
             sender_ttl_usual: None,
             copies: 1,
@@ -136,33 +139,39 @@ impl Questions {
             Entry::Vacant(entry) => entry.insert(self.old.remove(&id).unwrap_or_default()),
         }
     }
+}
 
-    /// A hash of a set of addresses, the same in every run.
-    fn hash_of(&self, addresses: &[Address]) -> u64 {
-        let each = |address: &Address| FixedState::with_seed(0x7472_6177_6c64_6e73).hash_one(address.0);
-        addresses.iter().map(each).fold(0, u64::wrapping_add)
-    }
+/// A hash of a set of addresses, the same in every run.
+fn hash_of(addresses: &[Address]) -> u64 {
+    let each = |address: &Address| FixedState::with_seed(0x7472_6177_6c64_6e73).hash_one(address.0);
+    addresses.iter().map(each).fold(0, u64::wrapping_add)
+}
+
+/// What is kept of an address, by a hash that whoever answers does not know.
+fn brief(address: Address, hash: &FixedState) -> u32 {
+    hash.hash_one(address.0) as u32
 }
 
 impl First {
     /// What can be compared: a name error, or a few addresses.
-    fn of(lookup: &NameLookup, rcode: u8, sight: Sight) -> Option<Self> {
+    fn of(lookup: &NameLookup, rcode: u8, sight: Sight, hash: &FixedState) -> Option<Self> {
         let count = lookup.answers.len();
         let is_comparable = rcode == NAME_ERROR || rcode == 0 && (1..=ADDRESSES_MAX).contains(&count);
         is_comparable.then(|| {
-            let mut addresses = [Address::default(); ADDRESSES_MAX];
-            addresses.iter_mut().zip(&lookup.answers).for_each(|(to, from)| *to = *from);
-            Self { sight, rcode, addresses, count: count.min(ADDRESSES_MAX) as u8 }
+            let mut addresses = [0; ADDRESSES_MAX];
+            addresses.iter_mut().zip(&lookup.answers).for_each(|(to, from)| *to = brief(*from, hash));
+            let all = hash_of(&lookup.answers[..count.min(ADDRESSES_MAX)]);
+            Self { sight, hash: all, addresses, rcode, count: count.min(ADDRESSES_MAX) as u8 }
         })
     }
 
     /// Whether another answer has nothing in common with this one.
-    fn contradicts(&self, lookup: &NameLookup, rcode: u8) -> bool {
+    fn contradicts(&self, lookup: &NameLookup, rcode: u8, hash: &FixedState) -> bool {
         let mine = &self.addresses[..usize::from(self.count)];
         match (self.rcode, rcode) {
             (0, 0) => {
                 let is_comparable = (1..=ADDRESSES_MAX).contains(&lookup.answers.len());
-                is_comparable && !lookup.answers.iter().any(|address| mine.contains(address))
+                is_comparable && !lookup.answers.iter().any(|address| mine.contains(&brief(*address, hash)))
             }
             (NAME_ERROR, 0) => !lookup.answers.is_empty(),
             (0, NAME_ERROR) => !mine.is_empty(),
