@@ -12,7 +12,6 @@
 mod earlier;
 mod scattered;
 
-use std::borrow::Cow;
 use std::cell::LazyCell;
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -164,7 +163,7 @@ fn receivers<'a>(scene: &Scene<'a>, group: &Group<'a>, subscriber: Address, up: 
     let mut whole = CollectorSummary::default();
     addresses.iter().filter_map(|a| scene.collector(population, *a)).for_each(|one| whole.merge(one.clone()));
     let of = CollectorGroup { addresses, ..group.of.clone() };
-    Some(Group { key: group.key.clone(), level: group.level, of, whole: Cow::Owned(whole) })
+    Some(Group { key: group.key.clone(), level: group.level, of, whole: whole.into() })
 }
 
 /// Who sent how much to the group.

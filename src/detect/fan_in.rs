@@ -8,7 +8,6 @@
 //! senders is no collection.
 //! The trivial baseline that it must beat: the plain count of distinct sources.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::finding::{Evidence, EvidenceValue, Finding, Severity, Technique};
@@ -301,7 +300,7 @@ fn coherent<'a>(scene: &Scene<'a>, group: Group<'a>, census: &Census) -> Option<
         return None;
     }
     let of = CollectorGroup { addresses, ..group.of };
-    (of.addresses.len() > 1).then_some(Group { of, whole: Cow::Owned(whole), ..group })
+    (of.addresses.len() > 1).then_some(Group { of, whole: whole.into(), ..group })
 }
 
 /// A fingerprint that many ordinary services show is nobody's, and a domain that is large enough is judged by its name: what

@@ -3,7 +3,6 @@
 //! like addresses of one prefix, system, server fingerprint or certificate key.
 //! Bounds: at most one group an address and level.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::finding::Technique;
@@ -146,7 +145,7 @@ fn of_one_domain<'a>(scene: &Scene<'a>, members: Members<'a>) -> Members<'a> {
 }
 
 fn group<'a>(scene: &Scene<'a>, level: Level, of: CollectorGroup, whole: CollectorSummary) -> Group<'a> {
-    Group { key: of.label(scene.summary), level, of, whole: Cow::Owned(whole) }
+    Group { key: of.label(scene.summary), level, of, whole: whole.into() }
 }
 
 #[cfg(test)]

@@ -2,7 +2,6 @@
 //! In: a summary of a window, an hour or a day. Out: collectors judged alone and together, their pairs, names, places.
 //! Bounds: those of the summary; groups are made of its collectors, so there are never more than three times as many.
 
-use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -50,6 +49,32 @@ pub struct Scene<'a> {
     profiles: ProfileContext<'a>,
 }
 
+/// What is known of a group's addresses together.
+#[derive(Debug)]
+pub enum Whole<'a> {
+    /// One address, as the summary has it.
+    Lent(&'a CollectorSummary),
+    /// Put together. Apart from the group: a list of thousands would else hold two kilobytes for each that is only lent.
+    Made(Box<CollectorSummary>),
+}
+
+impl std::ops::Deref for Whole<'_> {
+    type Target = CollectorSummary;
+
+    fn deref(&self) -> &CollectorSummary {
+        match self {
+            Self::Lent(one) => one,
+            Self::Made(whole) => whole,
+        }
+    }
+}
+
+impl From<CollectorSummary> for Whole<'_> {
+    fn from(whole: CollectorSummary) -> Self {
+        Self::Made(Box::new(whole))
+    }
+}
+
 /// One collector, at one level.
 pub struct Group<'a> {
     /// What stays the same when it is found again.
@@ -59,7 +84,7 @@ pub struct Group<'a> {
     /// Whose data, and which addresses.
     pub of: CollectorGroup,
     /// All of them as one.
-    pub whole: Cow<'a, CollectorSummary>,
+    pub whole: Whole<'a>,
 }
 
 impl Group<'_> {
@@ -194,7 +219,7 @@ impl<'a> Scene<'a> {
             key: key.address.to_string(),
             level: Level::Address,
             of: CollectorGroup::of(*key),
-            whole: Cow::Borrowed(one),
+            whole: Whole::Lent(one),
         });
         alone.collect()
     }
@@ -218,7 +243,7 @@ impl<'a> Scene<'a> {
                 key: of.label(self.summary),
                 level,
                 of,
-                whole: Cow::Owned(whole),
+                whole: whole.into(),
             }));
         }
         groups

@@ -108,5 +108,5 @@ fn together<'a>(
     addresses.sort_unstable();
     let key = format!("{first} and others at port {}", service.port);
     let of = CollectorGroup { population, name: GroupName::Service(first, service), addresses };
-    (Group { key, level: Level::Prefix, of, whole: std::borrow::Cow::Owned(whole) }, host, sent)
+    (Group { key, level: Level::Prefix, of, whole: whole.into() }, host, sent)
 }
