@@ -19,7 +19,7 @@ mod wandering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use error_pages::rewritten;
-use onset::{Onset, Profile, Turned, Usual};
+use onset::{Onset, Profile, Turned, UsualAskers};
 use public::is_public;
 use wandering::wandering;
 
@@ -71,6 +71,8 @@ struct Answers<'a> {
     names: Vec<(&'a str, &'a Answered)>,
     /// Who places a name at an address, whichever name: one resolver, or none alone where several do.
     placed: BTreeMap<Address, Option<Party>>,
+    /// The names that each resolver gave addresses for, by their place above.
+    by_resolver: BTreeMap<Party, Vec<usize>>,
 }
 
 impl<'a> Answers<'a> {
@@ -83,7 +85,16 @@ impl<'a> Answers<'a> {
             let by = placed.entry(Party::shown(&given.address)).or_insert(Some(given.resolver));
             *by = by.filter(|by| *by == given.resolver);
         }
-        Self { names, placed }
+        let mut by_resolver: BTreeMap<Party, Vec<usize>> = BTreeMap::new();
+        for (at, (_, answered)) in names.iter().enumerate() {
+            for given in answered.given.iter() {
+                let mine = by_resolver.entry(given.resolver).or_default();
+                if mine.last() != Some(&at) {
+                    mine.push(at);
+                }
+            }
+        }
+        Self { names, placed, by_resolver }
     }
 
     /// Domains about which a resolver lies, by the address that it gives for them: bare, in a network in which nobody else
@@ -92,7 +103,8 @@ impl<'a> Answers<'a> {
         let is_it = |party: &Party| party.outside() == Some(resolver);
         let by_others = |address: &Address| self.placed.get(address).is_some_and(|by| by.is_none_or(|by| !is_it(&by)));
         let mut lies: BTreeMap<Address, BTreeSet<&str>> = BTreeMap::new();
-        for (name, answered) in &self.names {
+        let mine = self.by_resolver.get(&Party::Outside(resolver)).into_iter().flatten();
+        for (name, answered) in mine.map(|at| &self.names[*at]) {
             let mut elsewhere = answered.given.iter().filter(|given| !is_it(&given.resolver)).peekable();
             if elsewhere.peek().is_none() {
                 continue;
@@ -161,8 +173,9 @@ fn turned(scene: &Scene<'_>, population: PopulationIndex, answers: &Answers<'_>,
         askers.get(askers.len() / 2).copied().unwrap_or(0) as f64
     };
     let strange = all.iter().filter(|r| !usual.contains(&r.address) && !r.address.is_special());
-    let profile = Profile::of(scene, population, &usual);
-    let parties = strange.map(|r| Party53::of(scene, population, r, (&usual, &profile), answers));
+    let askers = UsualAskers::of(scene, population, &usual);
+    let profile = Profile::of(scene, &askers);
+    let parties = strange.map(|r| Party53::of(scene, population, r, (&askers, &profile), answers));
     for party in together(parties.collect()) {
         let askers = party.askers;
         let share = scene.coverage(population, askers);
@@ -213,7 +226,7 @@ impl<'a> Party53<'a> {
         scene: &Scene<'_>,
         population: PopulationIndex,
         resolver: &'a Resolver<'a>,
-        (usual, profile): (&BTreeSet<Address>, &Profile),
+        (usual, profile): (&UsualAskers<'_>, &Profile),
         answers: &'a Answers<'_>,
     ) -> Self {
         let mut party = Self {
@@ -221,12 +234,12 @@ impl<'a> Party53<'a> {
             askers: resolver.one.subscribers.count(),
             turned: Turned::default(),
             only_it: 0,
-            onset: Onset::of(scene, population, resolver.address, usual, profile),
+            onset: Onset::of(scene, population, resolver.address, (usual, profile)),
             lies: answers.lies(resolver.address),
             is_public: is_public(resolver.address),
         };
         for (key, pair) in scene.pairs_of(population, resolver.address) {
-            match Usual::of(scene, population, usual, key.subscriber) {
+            match usual.asked_by(key.subscriber) {
                 Some(usual) => party.turned = party.turned.and(Turned::of(scene, pair, &usual)),
                 None => party.only_it += u64::from(pair.totals.flows >= FLOWS_MIN),
             }

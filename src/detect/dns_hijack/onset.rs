@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 
 use crate::detect::scene::Scene;
 use crate::population::span::Seen;
-use crate::population::{PairSummary, PopulationIndex, SpanClass, SubscriberKey};
+use crate::population::{PairKey, PairSummary, PopulationIndex, SpanClass, SubscriberKey};
 use crate::units::{Address, DurationNs, TimestampNs};
 
 /// Slots with a question to the resolver that count of one asker: of the minutes of an hour a few are as good as independent;
@@ -49,6 +49,32 @@ pub(super) struct Onset {
     pub chance: f64,
 }
 
+/// Who asked the usual resolvers: the pairs of each, ascending by subscriber. Looked for once a scene, not for each asker.
+#[derive(Debug)]
+pub(super) struct UsualAskers<'a>(Vec<&'a [(PairKey, &'a PairSummary)]>);
+
+impl<'a> UsualAskers<'a> {
+    pub(super) fn of(scene: &'a Scene<'_>, population: PopulationIndex, usual: &BTreeSet<Address>) -> Self {
+        Self(usual.iter().map(|address| scene.pairs_of(population, *address)).collect())
+    }
+
+    /// What one subscriber asked them; none where it never did.
+    pub(super) fn asked_by(&self, subscriber: Address) -> Option<Usual> {
+        let mut all: Option<Usual> = None;
+        for pairs in &self.0 {
+            let Ok(at) = pairs.binary_search_by(|(other, _)| other.subscriber.cmp(&subscriber)) else { continue };
+            let PairSummary { seen, totals, active_minutes, active_half_hours, .. } = *pairs[at].1;
+            let all = all.get_or_insert(Usual { seen, flows: 0, minutes: 0, half_hours: 0 });
+            all.seen.first = all.seen.first.min(seen.first);
+            all.seen.last = all.seen.last.max(seen.last);
+            all.flows += totals.flows;
+            all.minutes |= active_minutes;
+            all.half_hours |= active_half_hours;
+        }
+        all
+    }
+}
+
 /// What one subscriber asked the usual resolvers.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Usual {
@@ -60,38 +86,13 @@ pub(super) struct Usual {
     half_hours: u64,
 }
 
-impl Usual {
-    /// Of one subscriber; none where it never asked them.
-    pub(super) fn of(
-        scene: &Scene<'_>,
-        population: PopulationIndex,
-        usual: &BTreeSet<Address>,
-        subscriber: Address,
-    ) -> Option<Self> {
-        let mut all: Option<Self> = None;
-        for address in usual {
-            let pairs = scene.pairs_of(population, *address);
-            let Ok(at) = pairs.binary_search_by(|(other, _)| other.subscriber.cmp(&subscriber)) else { continue };
-            let PairSummary { seen, totals, active_minutes, active_half_hours, .. } = *pairs[at].1;
-            let all = all.get_or_insert(Self { seen, flows: 0, minutes: 0, half_hours: 0 });
-            all.seen.first = all.seen.first.min(seen.first);
-            all.seen.last = all.seen.last.max(seen.last);
-            all.flows += totals.flows;
-            all.minutes |= active_minutes;
-            all.half_hours |= active_half_hours;
-        }
-        all
-    }
-}
-
 impl Onset {
     /// Of one resolver; none where the span has no slots, or nobody asked anything before.
     pub(super) fn of(
         scene: &Scene<'_>,
         population: PopulationIndex,
         resolver: Address,
-        usual: &BTreeSet<Address>,
-        profile: &Profile,
+        (usual, profile): (&UsualAskers<'_>, &Profile),
     ) -> Option<Self> {
         let pairs = scene.pairs_of(population, resolver);
         let began = pairs.iter().map(|(_, pair)| pair.seen.first).min()?;
@@ -106,7 +107,7 @@ impl Onset {
         }
         let (mut askers_before, mut askers_there, mut chance) = (0, 0, 1.0);
         for (key, pair) in pairs {
-            let usual = Usual::of(scene, population, usual, key.subscriber);
+            let usual = usual.asked_by(key.subscriber);
             let [here, there] = slots.of_both(pair, usual.as_ref());
             let (before, picked) = ((there & earlier).count_ones(), here.count_ones().min(counted_max));
             let of_asker = match before {
@@ -190,10 +191,10 @@ pub(super) struct Profile {
 
 impl Profile {
     /// Of a population.
-    pub(super) fn of(scene: &Scene<'_>, population: PopulationIndex, usual: &BTreeSet<Address>) -> Self {
+    pub(super) fn of(scene: &Scene<'_>, usual: &UsualAskers<'_>) -> Self {
         let Some(slots) = Slots::of_span(scene) else { return Self { askers: Vec::new() } };
         let mut askers = vec![0; slots.number as usize];
-        for (_, pair) in usual.iter().flat_map(|address| scene.pairs_of(population, *address)) {
+        for (_, pair) in usual.0.iter().copied().flatten() {
             let asked = slots.of(pair);
             (0..slots.number).filter(|at| asked >> at & 1 == 1).for_each(|at| askers[at as usize] += 1);
         }
