@@ -3,16 +3,16 @@
 //! Bounds: [`Bounded::entry`] takes the limit; [`Bounded::bound`] enforces it after merging. Merging never drops.
 //! The hash is seeded anew in each process, so that no one can choose colliding keys; its order is never seen outside.
 
-use foldhash::fast::RandomState;
-use hashbrown::HashMap;
-use hashbrown::hash_map::Entry;
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 use serde::{Serialize, Serializer};
 use smallvec::SmallVec;
 
+use self::entries::Entries;
 use super::sketch::Merge;
 use super::totals::count;
 use crate::simd::prefetch;
+
+mod entries;
 
 /// Lines of a value that are brought near: more do not fit into what a core may wait for at once.
 const LINES_FETCHED: usize = 16;
@@ -81,7 +81,7 @@ impl<T: Weighed> Weighed for Box<T> {
 /// A map, the total of what it does not hold, and how many entries were moved there.
 #[derive(Debug)]
 pub struct Bounded<K, V: Weighed> {
-    map: HashMap<K, V, RandomState>,
+    map: Entries<K, V>,
     others: V::Others,
     moved: u64,
     /// Empty values for the next new keys: memory that went out of use. A record of a kilobyte that goes back to the allocator
@@ -91,7 +91,7 @@ pub struct Bounded<K, V: Weighed> {
 
 impl<K, V: Weighed> Default for Bounded<K, V> {
     fn default() -> Self {
-        Self { map: HashMap::default(), others: V::Others::default(), moved: 0, spare: Vec::new() }
+        Self { map: Entries::default(), others: V::Others::default(), moved: 0, spare: Vec::new() }
     }
 }
 
@@ -109,13 +109,11 @@ impl<K: Ord + Copy + std::hash::Hash, V: Weighed> Bounded<K, V> {
     /// floods it with new keys cannot keep a heavy one out, and the cost is spread over the next quarter.
     #[inline]
     pub fn entry(&mut self, key: K, most: usize) -> &mut V {
-        if self.map.len() >= most && !self.map.contains_key(&key) {
+        if self.map.len() >= most && self.map.of(&key).is_none() {
             self.keep_heaviest(most.saturating_sub(most / 4 + 1));
         }
-        match self.map.entry(key) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(free) => free.insert(self.spare.pop().unwrap_or_default()),
-        }
+        let spare = &mut self.spare;
+        self.map.entry(key, || spare.pop().unwrap_or_default())
     }
 
     /// Takes another's entries and total in, and leaves it empty but for its memory.
@@ -136,22 +134,17 @@ impl<K: Ord + Copy + std::hash::Hash, V: Weighed> Bounded<K, V> {
             }
             // Each is somewhere else in the larger map: looked up in a row, they wait for memory together.
             ahead.iter().for_each(|(key, _)| self.fetch(key));
-            for (key, value) in ahead.drain(..) {
-                match self.map.entry(key) {
-                    Entry::Occupied(mut known) => other.spare.extend(known.get_mut().take_in(value)),
-                    Entry::Vacant(free) => {
-                        free.insert(value);
-                    }
-                }
+            for entry in ahead.drain(..) {
+                self.map.join(entry, |known, value| other.spare.extend(known.take_in(value)));
             }
         }
         drop(leaving);
         other.keep_room_for(used);
     }
 
-    /// Makes room for so many entries at once, so that the table does not move its values again and again while it grows.
+    /// Makes room for so many entries at once, so that the index does not grow again and again.
     pub(super) fn make_room(&mut self, entries: usize) {
-        self.map.reserve(entries.saturating_sub(self.map.len()));
+        self.map.make_room(entries);
     }
 
     /// The same table, empty but for its memory.
@@ -167,8 +160,8 @@ impl<K: Ord + Copy + std::hash::Hash, V: Weighed> Bounded<K, V> {
     /// Gives back the memory that so many entries would not need: one busy hour is not kept all day.
     fn keep_room_for(&mut self, entries: usize) {
         self.spare.truncate(entries);
-        if self.map.capacity() / ROOM_KEPT > entries {
-            self.map.shrink_to(entries);
+        self.map.keep_room_for(entries);
+        if self.spare.capacity() / ROOM_KEPT > entries {
             self.spare.shrink_to(entries);
         }
     }
@@ -176,14 +169,14 @@ impl<K: Ord + Copy + std::hash::Hash, V: Weighed> Bounded<K, V> {
     /// Starts bringing near what [`Self::entry`] will want. Looked up for several keys in a row, they wait for memory together.
     #[inline]
     pub(super) fn fetch(&self, key: &K) {
-        if let Some(value) = self.map.get(key) {
+        if let Some(value) = self.map.likely(key) {
             value.fetch();
         }
     }
 
     /// The value of a key.
     pub fn of(&self, key: &K) -> Option<&V> {
-        self.map.get(key)
+        self.map.of(key)
     }
 
     /// How many entries there are.
@@ -193,13 +186,13 @@ impl<K: Ord + Copy + std::hash::Hash, V: Weighed> Bounded<K, V> {
 
     /// Whether there is no entry.
     pub fn is_empty(&self) -> bool {
-        self.map.is_empty()
+        self.map.len() == 0
     }
 
     /// All entries in ascending order of their keys: the only order in which they are seen.
     pub fn sorted(&self) -> Vec<(&K, &V)> {
         // Keys stand in the list while it is sorted: to follow a pointer for each comparison misses the cache each time.
-        let mut list: Vec<(K, (&K, &V))> = self.map.iter().map(|entry| (*entry.0, entry)).collect();
+        let mut list: Vec<(K, (&K, &V))> = self.map.iter().map(|(key, value)| (*key, (key, value))).collect();
         list.sort_unstable_by_key(|(key, _)| *key);
         list.into_iter().map(|(_, entry)| entry).collect()
     }
@@ -240,42 +233,48 @@ impl<K: Ord + Copy + std::hash::Hash, V: Weighed> Bounded<K, V> {
 
     /// Takes out the entries that `keep` refuses; nothing of them stays behind in the others' total.
     pub(super) fn retain(&mut self, mut keep: impl FnMut(&K) -> bool) {
-        self.map.retain(|key, _| keep(key));
+        self.map.retain(|key| keep(key), drop);
     }
 
     /// The value of a key, where there is one.
     pub(super) fn of_mut(&mut self, key: &K) -> Option<&mut V> {
-        self.map.get_mut(key)
+        self.map.of_mut(key)
+    }
+
+    /// What each entry weighs, in the order of the map, which stays the same between two walks.
+    fn weights(&self) -> Vec<u64> {
+        let values = || self.map.iter().map(|(_, value)| value);
+        // What is heavy to look up is asked for ahead.
+        values().take(WEIGHTS_AHEAD).for_each(V::fetch_weight);
+        let mut ahead = values().skip(WEIGHTS_AHEAD);
+        let weigh = |value: &V| {
+            ahead.next().inspect(|next| next.fetch_weight());
+            value.weight()
+        };
+        values().map(weigh).collect()
     }
 
     #[cold]
     fn keep_heaviest(&mut self, most: usize) {
         let Some(leaving) = self.map.len().checked_sub(most).filter(|leaving| *leaving > 0) else { return };
-        // In the order of the map, which stays the same between two walks; what is heavy to look up is asked for ahead.
-        let mut ahead = self.map.values();
-        ahead.by_ref().take(WEIGHTS_AHEAD).for_each(V::fetch_weight);
-        let weigh = |value: &V| {
-            ahead.next().inspect(|next| next.fetch_weight());
-            value.weight()
-        };
-        let weights: Vec<u64> = self.map.values().map(weigh).collect();
+        let weights = self.weights();
         let border = *weights.clone().select_nth_unstable(leaving - 1).1;
         // Of those as light as the border, the ones with the greatest keys leave.
         let lighter = weights.iter().filter(|weight| **weight < border).count();
-        let as_light = self.map.keys().zip(&weights).filter(|(_, weight)| **weight == border);
+        let as_light = self.map.iter().map(|(key, _)| key).zip(&weights).filter(|(_, weight)| **weight == border);
         let mut as_light: Vec<K> = as_light.map(|(key, _)| *key).collect();
         let stay = as_light.len() - (leaving - lighter);
         let first_to_leave = *as_light.select_nth_unstable(stay).1;
         let mut weights = weights.into_iter();
-        let leaves = |key: &K, _: &mut V| {
+        let stays = |key: &K| {
             let weight = weights.next().unwrap_or(u64::MAX);
-            weight < border || weight == border && *key >= first_to_leave
+            weight > border || weight == border && *key < first_to_leave
         };
-        for (_, value) in self.map.extract_if(leaves) {
+        self.map.retain(stays, |value| {
             self.others.merge(value.to_others());
             count(&mut self.moved, 1);
             self.spare.extend(value.emptied());
-        }
+        });
     }
 }
 
@@ -309,7 +308,7 @@ where
 }
 
 /// A map read from an ascending list.
-struct Ascending<K, V>(HashMap<K, V, RandomState>);
+struct Ascending<K, V>(Entries<K, V>);
 
 impl<'de, K, V> Deserialize<'de> for Ascending<K, V>
 where
@@ -323,21 +322,21 @@ where
             K: Ord + Copy + std::hash::Hash + Deserialize<'de>,
             V: Deserialize<'de>,
         {
-            type Value = HashMap<K, V, RandomState>;
+            type Value = Entries<K, V>;
 
             fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str("entries in ascending order")
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
-                let mut map = HashMap::default();
+                let mut map = Entries::default();
                 let mut last: Option<K> = None;
                 while let Some((key, value)) = list.next_element::<(K, V)>()? {
                     if last.is_some_and(|last| last >= key) {
                         return Err(A::Error::custom("entries do not ascend"));
                     }
                     last = Some(key);
-                    map.insert(key, value);
+                    map.join((key, value), |_, _| {});
                 }
                 Ok(map)
             }

@@ -1,0 +1,248 @@
+//! Entries: keys with values, found by hash, in pieces that never move.
+//! In: keys with values. Out: the same, in no order that is seen outside.
+//! A hash table that keeps its entries in place has up to twice the room that they take, holds the old one and the new one
+//! while it grows, and grows although nothing was added where entries leave and others come. Here the table holds eight bytes
+//! an entry; entries lie close together beside it, and their room grows a piece at a time.
+//! Bounds: the caller's; [`PIECE_BYTES`] a piece, of which the last may be empty in part.
+
+use std::hash::{BuildHasher, Hash};
+
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
+
+/// Bytes of a piece, at most: little enough that what is left empty does not count, enough that few are asked for.
+const PIECE_BYTES: usize = 64 << 10;
+
+/// Where an entry lies, and the part of its hash by which the table grows without looking at keys.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    at: u32,
+    hash: u32,
+}
+
+impl Place {
+    /// Both halves of the table's hash: one chooses the group, the other tells entries within it apart.
+    fn spread(hash: u32) -> u64 {
+        u64::from(hash) << 32 | u64::from(hash)
+    }
+}
+
+/// The entries of one table.
+#[derive(Clone, Debug)]
+pub(super) struct Entries<K, V> {
+    index: HashTable<Place>,
+    pieces: Vec<Vec<(K, V)>>,
+    len: usize,
+    hashing: RandomState,
+}
+
+impl<K, V> Default for Entries<K, V> {
+    fn default() -> Self {
+        Self { index: HashTable::new(), pieces: Vec::new(), len: 0, hashing: RandomState::default() }
+    }
+}
+
+impl<K, V> Entries<K, V> {
+    /// Entries of one piece: a power of two, so that finding one takes no division.
+    const PIECE: usize = match PIECE_BYTES / size_of::<(K, V)>() {
+        0 => 1,
+        entries => 1 << entries.ilog2(),
+    };
+
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// All entries; twice in a row in the same order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &(K, V)> {
+        self.pieces.iter().flatten()
+    }
+
+    pub(super) fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
+        self.pieces.iter_mut().flatten().map(|(_, value)| value)
+    }
+
+    fn at(&self, at: u32) -> &(K, V) {
+        &self.pieces[at as usize / Self::PIECE][at as usize % Self::PIECE]
+    }
+
+    fn at_mut(&mut self, at: u32) -> &mut (K, V) {
+        &mut self.pieces[at as usize / Self::PIECE][at as usize % Self::PIECE]
+    }
+
+    /// Appends an entry, which the index does not know of yet.
+    fn push(&mut self, entry: (K, V)) -> u32 {
+        let (piece, at) = (self.len / Self::PIECE, self.len as u32);
+        if piece == self.pieces.len() {
+            // The first grows as it must, since most tables stay small.
+            self.pieces.push(if piece == 0 { Vec::new() } else { Vec::with_capacity(Self::PIECE) });
+        }
+        self.pieces[piece].push(entry);
+        self.len += 1;
+        at
+    }
+
+    /// Takes all entries out; the room that they had stays.
+    pub(super) fn drain(&mut self) -> impl Iterator<Item = (K, V)> {
+        self.index.clear();
+        self.len = 0;
+        self.pieces.iter_mut().flat_map(|piece| piece.drain(..))
+    }
+
+    /// Gives back the room that more than so many entries would need; of an empty table only.
+    pub(super) fn keep_room_for(&mut self, entries: usize) {
+        self.pieces.truncate(entries.div_ceil(Self::PIECE).max(1));
+        if self.index.capacity() / 2 > entries {
+            self.index.shrink_to(entries, |place| Place::spread(place.hash));
+        }
+    }
+}
+
+impl<K: Copy + Eq + Hash, V> Entries<K, V> {
+    /// Half a hash is enough: of a quarter of a million entries one in sixty thousand shares it with another.
+    fn hash(&self, key: &K) -> u32 {
+        (self.hashing.hash_one(key) >> 32) as u32
+    }
+
+    fn find(&self, key: &K) -> Option<u32> {
+        let hash = self.hash(key);
+        let is_it = |place: &Place| place.hash == hash && self.at(place.at).0 == *key;
+        self.index.find(Place::spread(hash), is_it).map(|place| place.at)
+    }
+
+    pub(super) fn of(&self, key: &K) -> Option<&V> {
+        self.find(key).map(|at| &self.at(at).1)
+    }
+
+    pub(super) fn of_mut(&mut self, key: &K) -> Option<&mut V> {
+        self.find(key).map(|at| &mut self.at_mut(at).1)
+    }
+
+    /// The value that most likely is the key's: told without looking at the entry, for whoever asks for it ahead.
+    pub(super) fn likely(&self, key: &K) -> Option<&V> {
+        let hash = self.hash(key);
+        self.index.find(Place::spread(hash), |place| place.hash == hash).map(|place| &self.at(place.at).1)
+    }
+
+    /// The value of a key, made where there is none.
+    #[inline]
+    pub(super) fn entry(&mut self, key: K, make: impl FnOnce() -> V) -> &mut V {
+        let at = match self.find(&key) {
+            Some(at) => at,
+            None => self.insert_new(key, make()),
+        };
+        &mut self.at_mut(at).1
+    }
+
+    /// Gives the value of a key that is there to `join`, or adds the entry.
+    pub(super) fn join(&mut self, (key, value): (K, V), join: impl FnOnce(&mut V, V)) {
+        match self.find(&key) {
+            Some(at) => join(&mut self.at_mut(at).1, value),
+            None => {
+                self.insert_new(key, value);
+            }
+        }
+    }
+
+    fn insert_new(&mut self, key: K, value: V) -> u32 {
+        let hash = self.hash(&key);
+        let at = self.push((key, value));
+        self.index.insert_unique(Place::spread(hash), Place { at, hash }, |place| Place::spread(place.hash));
+        at
+    }
+
+    /// Makes room in the index for so many entries; that of the entries themselves grows by pieces.
+    pub(super) fn make_room(&mut self, entries: usize) {
+        self.index.reserve(entries.saturating_sub(self.len), |place| Place::spread(place.hash));
+    }
+
+    /// Keeps what `keep` says, in one walk in the order of [`Self::iter`]; what leaves goes to `leave`.
+    pub(super) fn retain(&mut self, mut keep: impl FnMut(&K) -> bool, mut leave: impl FnMut(V)) {
+        let pieces = std::mem::take(&mut self.pieces);
+        (self.len, self.pieces) = (0, Vec::with_capacity(pieces.len()));
+        self.index.clear();
+        // Whole pieces are handed back as soon as they were walked over, so that what stays takes their room.
+        for (key, value) in pieces.into_iter().flatten() {
+            match keep(&key) {
+                true => {
+                    self.insert_new(key, value);
+                }
+                false => leave(value),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// So large that a piece holds four of them.
+    type Wide = [u64; 1 << 11];
+
+    fn wide(number: u64) -> Wide {
+        [number; 1 << 11]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn entries_are_a_map(steps in prop::collection::vec((0u32..24, 0u64..4), 1..60)) {
+            let mut entries = Entries::<u32, Wide>::default();
+            let mut map = BTreeMap::<u32, u64>::new();
+            for (key, step) in steps {
+                match step {
+                    0 => {
+                        entries.retain(|known| *known % 5 != key % 5, drop);
+                        map.retain(|known, _| *known % 5 != key % 5);
+                    }
+                    1 if key < 3 => {
+                        let taken: BTreeMap<u32, u64> = entries.drain().map(|(key, value)| (key, value[9])).collect();
+                        prop_assert_eq!(taken, std::mem::take(&mut map));
+                        entries.keep_room_for(key as usize);
+                    }
+                    1 => entries.join((key, wide(1)), |known, value| known[9] += value[9]),
+                    _ => entries.entry(key, || wide(0))[9] += 1,
+                }
+                match step {
+                    0 => {}
+                    1 if key < 3 => {}
+                    _ => *map.entry(key).or_default() += 1,
+                }
+                prop_assert_eq!(entries.len(), map.len());
+                let all: BTreeMap<u32, u64> = entries.iter().map(|(key, value)| (*key, value[9])).collect();
+                prop_assert_eq!(&all, &map);
+                prop_assert_eq!(entries.of(&key).map(|value| value[9]), map.get(&key).copied());
+                prop_assert_eq!(entries.likely(&key).map(|value| value[9]), map.get(&key).copied());
+            }
+        }
+    }
+
+    #[test]
+    fn a_table_kept_at_its_limit_takes_no_more_room_than_at_first() {
+        let mut entries = Entries::<u64, [u64; 18]>::default();
+        let bytes = |entries: &Entries<u64, [u64; 18]>| {
+            let of_pieces = entries.pieces.iter().map(|piece| piece.capacity() * size_of::<(u64, [u64; 18])>());
+            of_pieces.sum::<usize>() + entries.index.allocation_size()
+        };
+        const MOST: u64 = 7 << 13;
+        for key in 0..MOST {
+            entries.entry(key, || [key; 18]);
+        }
+        let full = bytes(&entries);
+        assert!(full < MOST as usize * (19 * 8 + 12), "{full} bytes for {MOST} entries");
+        for round in 1..20 {
+            // The oldest quarter leaves and as many come: a hash table in place would have taken twice its room.
+            entries.retain(|key| *key >= round * MOST / 4, drop);
+            for key in 0..MOST / 4 {
+                entries.entry(MOST + (round - 1) * MOST / 4 + key, || [key; 18]);
+            }
+            assert_eq!(entries.len(), MOST as usize);
+            assert!(bytes(&entries) <= full + PIECE_BYTES, "{} bytes, at first {full}", bytes(&entries));
+        }
+    }
+}
