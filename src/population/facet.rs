@@ -12,7 +12,6 @@ use super::collector::{CollectorSummary, SIZE_BITS, Service, ServiceAt};
 use super::populations::PopulationIndex;
 use super::sketch::{
     CountedSet, Distinct, LogHistogram, Merge, SketchKey, Timeline, ascending, ascending_few, merge_ascending,
-    merge_few,
 };
 use super::span::Seen;
 use super::table::Weighed;
@@ -25,6 +24,8 @@ use crate::units::{Address, TimestampNs};
 pub const SERVICES_MAX: usize = 4;
 /// Subscribers of a collector that are followed in time: those with the smallest keyed hashes.
 pub const FOLLOWED_MAX: usize = 16;
+/// Subscribers by which the room of a sample grows.
+const FOLLOWED_STEP: usize = 4;
 /// Slots of a followed subscriber's timeline.
 pub const FOLLOWED_SLOTS: usize = 64;
 /// Addresses of a domain that are remembered.
@@ -55,13 +56,22 @@ impl Sample {
         let at = match self.followed.binary_search_by_key(&moment.hash, |(hash, _)| *hash) {
             Ok(at) => at,
             Err(at) => {
-                let one = Followed { subscriber: moment.subscriber, line: Timeline::default() };
-                self.followed.insert(at, (moment.hash, one));
-                self.followed.truncate(FOLLOWED_MAX);
+                self.seat(at, moment.hash, Followed { subscriber: moment.subscriber, line: Timeline::default() });
                 at
             }
         };
         self.followed[at].1.line.add(moment.ts, moment.flows, moment.data_bytes);
+    }
+
+    /// Follows one more, at its place; of a full sample the last leaves first, lest there be room for twice as many.
+    fn seat(&mut self, at: usize, hash: u64, one: Followed) {
+        if self.followed.len() >= FOLLOWED_MAX {
+            self.followed.pop();
+        } else if self.followed.len() == self.followed.capacity() {
+            // By fours: most facets of an address have a few subscribers, 56 bytes each.
+            self.followed.reserve_exact(FOLLOWED_STEP.min(FOLLOWED_MAX - self.followed.len()));
+        }
+        self.followed.insert(at, (hash, one));
     }
 
     /// Starts bringing near where a row is noted.
@@ -94,8 +104,18 @@ impl Sample {
 
 impl Merge for Sample {
     fn merge(&mut self, other: Self) {
-        merge_few(&mut self.followed, other.followed, |mine, theirs| mine.line.merge(theirs.line));
-        self.followed.truncate(FOLLOWED_MAX);
+        if self.followed.is_empty() {
+            *self = other;
+            return;
+        }
+        for (hash, one) in other.followed {
+            match self.followed.binary_search_by_key(&hash, |(hash, _)| *hash) {
+                Ok(at) => self.followed[at].1.line.merge(one.line),
+                // They ascend: whoever follows lies further behind still.
+                Err(FOLLOWED_MAX) => break,
+                Err(at) => self.seat(at, hash, one),
+            }
+        }
     }
 }
 
@@ -285,6 +305,8 @@ impl Services {
         let at = match parts.binary_search_by_key(&service, |(known, _)| *known) {
             Ok(at) => at,
             Err(at) => {
+                // To the number: a facet takes 280 bytes, most addresses have two or three, and a list would make room for four.
+                parts.reserve_exact(1);
                 parts.insert(at, (service, Facet::default()));
                 at
             }
@@ -348,9 +370,11 @@ impl DomainSummary {
         self.facet.add(row);
         self.services.add(service);
         let rank = rank_of(address);
-        if let Err(at) = self.addresses.binary_search_by_key(&rank, |(rank, _)| *rank) {
+        if let Err(at) = self.addresses.binary_search_by_key(&rank, |(rank, _)| *rank)
+            && at < ADDRESSES_MAX
+        {
+            self.addresses.truncate(ADDRESSES_MAX - 1);
             self.addresses.insert(at, (rank, address));
-            self.addresses.truncate(ADDRESSES_MAX);
         }
     }
 
@@ -403,6 +427,27 @@ mod tests {
     use crate::population::collector::CollectorKey;
     use crate::population::limits::SummaryLimits;
     use crate::population::summary::tests::{row, summary_of};
+
+    #[test]
+    fn a_full_sample_has_room_for_no_more_than_it_may_follow() {
+        let moment = |hash: u64| Moment {
+            hash: hash.wrapping_mul(0x9e37_79b9_7f4a_7c15),
+            subscriber: Address::v4([10, 0, 0, hash as u8]),
+            ts: TimestampNs(hash),
+            flows: 1,
+            data_bytes: [1, 2],
+        };
+        let (mut one, mut other) = (Sample::default(), Sample::default());
+        (0..100).for_each(|hash| one.add(&moment(hash)));
+        (50..200).for_each(|hash| other.add(&moment(hash)));
+        let mut whole = Sample::default();
+        (0..200).for_each(|hash| whole.add(&moment(hash)));
+        assert_eq!((one.len(), one.followed.capacity()), (FOLLOWED_MAX, FOLLOWED_MAX));
+        one.merge(other);
+        assert_eq!(one.followed.capacity(), FOLLOWED_MAX);
+        let who = |sample: &Sample| sample.iter().map(|one| one.subscriber).collect::<Vec<_>>();
+        assert_eq!(who(&one), who(&whole));
+    }
 
     #[test]
     fn services_of_one_address_are_apart_and_cost_nothing_while_there_is_one() {

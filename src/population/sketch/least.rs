@@ -24,8 +24,8 @@ impl<T: Ord + Copy, const N: usize> Least<T, N> {
         if let Err(at) = self.0.binary_search(&value)
             && at < N
         {
+            self.0.truncate(N - 1);
             self.0.insert(at, value);
-            self.0.truncate(N);
         }
     }
 

@@ -49,7 +49,6 @@ impl<const N: usize> Timeline<N> {
         let second = u32::try_from(ts.0 / 1_000_000_000).unwrap_or(u32::MAX);
         let bytes = bytes.map(|n| u32::try_from(n).unwrap_or(u32::MAX));
         self.put(Tick { slot: second >> self.level, flows, bytes });
-        self.fit();
     }
 
     /// Length of a slot, seconds.
@@ -74,21 +73,23 @@ impl<const N: usize> Timeline<N> {
         coarse
     }
 
-    fn put(&mut self, tick: Tick) {
-        match self.ticks.last_mut() {
-            // Rows mostly come in order of time.
-            Some(last) if last.slot == tick.slot => last.join(tick),
-            Some(last) if last.slot > tick.slot => match self.ticks.binary_search_by_key(&tick.slot, |t| t.slot) {
-                Ok(at) => self.ticks[at].join(tick),
-                Err(at) => self.ticks.insert(at, tick),
-            },
-            _ => self.ticks.push(tick),
-        }
-    }
-
-    fn fit(&mut self) {
-        while self.ticks.len() > N && self.level < LEVEL_MAX {
-            self.coarsen(self.level + 1);
+    fn put(&mut self, mut tick: Tick) {
+        loop {
+            let at = match self.ticks.last() {
+                // Rows mostly come in order of time.
+                Some(last) if last.slot == tick.slot => Ok(self.ticks.len() - 1),
+                Some(last) if last.slot < tick.slot => Err(self.ticks.len()),
+                _ => self.ticks.binary_search_by_key(&tick.slot, |t| t.slot),
+            };
+            match at {
+                Ok(at) => return self.ticks[at].join(tick),
+                // Coarser first and one more then, not the other way: there would be room for twice as many.
+                Err(_) if self.ticks.len() >= N && self.level < LEVEL_MAX => {
+                    self.coarsen(self.level + 1);
+                    tick.slot >>= 1;
+                }
+                Err(at) => return self.ticks.insert(at, tick),
+            }
         }
     }
 
@@ -118,8 +119,10 @@ impl<const N: usize> Merge for Timeline<N> {
         }
         self.coarsen(other.level);
         other.coarsen(self.level);
-        other.ticks.into_iter().for_each(|tick| self.put(tick));
-        self.fit();
+        for tick in other.ticks {
+            // It may have become coarser on the way.
+            self.put(Tick { slot: tick.slot >> (self.level - other.level), ..tick });
+        }
     }
 }
 
