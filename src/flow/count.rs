@@ -60,7 +60,7 @@ impl FlowTable {
     fn enter(&mut self, slot: u32, side: Side, row: &PacketRow, counted: &Counted) {
         let packets = self.ledger.add(&mut self.hot.at_mut(slot).account, row.from, counted);
         if packets > PACED_FROM {
-            let rare = self.cold.at_mut(slot).rare.get_or_insert_default();
+            let rare = self.cold.at_mut(slot).history.rare_mut();
             // One allocation a heavy row, none a packet.
             rare.pace.get_or_insert_with(|| Box::new(Pace::new(row.ts))).add(side, row.ts, row.ip_bytes);
         }
@@ -174,14 +174,14 @@ impl FlowTable {
     /// Remembers a reset of a connection on which something was said: it may be forged.
     fn note_reset(&mut self, slot: u32, side: Side, arrival: &Arrival<'_>, step: &Step, ttl_usual: Option<u8>) {
         if self.hot.at(slot).talker.is_some() && arrival.row.payload_bytes == 0 && !arrival.row.checksum_wrong {
-            let resets = self.cold.at_mut(slot).rare.get_or_insert_default().resets.get_or_insert_default();
+            let resets = self.cold.at_mut(slot).history.rare_mut().resets.get_or_insert_default();
             resets.take(side.index(), step.payload_at, sight_of(arrival), ttl_usual);
         }
     }
 
     /// What a side sends after its own reset shows that the reset was somebody else's.
     fn after_reset(&mut self, slot: u32, side: Side, arrival: &Arrival<'_>, step: &Step, sink: &mut Sink<'_>) {
-        let rare = self.cold.at_mut(slot).rare.as_deref_mut();
+        let rare = self.cold.at_mut(slot).history.rare.as_deref_mut();
         let Some(resets) = rare.and_then(|rare| rare.resets.as_deref_mut()) else { return };
         let forgery = resets.segment(side.index(), step.payload_at, sight_of(arrival), ends_of(&arrival.row));
         if let Some(forgery) = forgery {
@@ -291,10 +291,10 @@ fn count_time(hot: &mut HotFlow, side: Side, ts: TimestampNs) -> Option<Duration
 }
 
 fn count_carrier(cold: &mut ColdFlow, side: Side, row: &PacketRow, tunnel: &TunnelRef) {
-    let carrier = cold.rare.get_or_insert_default().carrier.get_or_insert_with(|| {
+    let carrier = cold.history.rare_mut().carrier.get_or_insert_with(|| {
         let mut outer = [tunnel.outer_source, tunnel.outer_destination];
         outer.sort_unstable();
-        CarrierRow {
+        Box::new(CarrierRow {
             kind: tunnel.kind,
             outer,
             port: tunnel.outer_port,
@@ -302,7 +302,7 @@ fn count_carrier(cold: &mut ColdFlow, side: Side, row: &PacketRow, tunnel: &Tunn
             depth: tunnel.depth,
             packets: [[0; 2]; 2],
             bytes: [[0; 2]; 2],
-        }
+        })
     });
     let outer_sender = usize::from(tunnel.outer_source == carrier.outer[1]);
     let packets = &mut carrier.packets[side.index()][outer_sender];

@@ -33,8 +33,12 @@ pub(super) fn take_row(ledger: &mut Ledger, hot: &mut HotFlow, cold: &mut ColdFl
     let mut streams = Side::BOTH.map(|side| {
         let s = side.index();
         (hot.key.protocol == TCP).then(|| {
-            let told = std::mem::replace(&mut cold.stream_told[s], hot.sides[s].stream_bytes);
-            hot.sides[s].stream_bytes.saturating_sub(told)
+            let (told, now) = (cold.stream_told(side), hot.sides[s].stream_bytes);
+            // Of a flow that is over nobody asks again.
+            if matches!(end, RowEnd::Window | RowEnd::Active) {
+                cold.tell_stream(side, now);
+            }
+            now.saturating_sub(told)
         })
     });
     // The ledger goes by ends of the key, rows by sides.
@@ -58,7 +62,7 @@ pub(super) fn take_row(ledger: &mut Ledger, hot: &mut HotFlow, cold: &mut ColdFl
         row_number: hot.row_number,
         end,
         state,
-        history: cold.history.letters,
+        history: cold.history.letters(),
         pair_gap: std::mem::take(&mut cold.pair_gap),
         rtt_syn_ack: cold.handshake.took(),
         turns: std::mem::take(&mut hot.turns),

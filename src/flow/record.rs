@@ -6,7 +6,7 @@ use super::app::{Appetite, Reading};
 use super::emit::NO_ROW;
 use super::forgery::Resets;
 use super::handshake::Handshake;
-use super::history::History;
+use super::history::{Further, History};
 use super::ledger::Account;
 use super::orient::Orientation;
 use super::pace::Pace;
@@ -133,10 +133,8 @@ impl HotFlow {
 
     /// Likewise what only some packets from `end` of the key touch of `rest`; looks at what [`Self::prefetch`] has brought near.
     pub(super) fn prefetch_rest(&self, end: EndIndex, rest: &ColdFlow) {
-        if self.account.beginnings(end) == Beginnings::Open {
+        if self.account.beginnings(end) == Beginnings::Open || self.account.is_paced(end) {
             rest.prefetch();
-        } else if self.account.is_paced(end) {
-            prefetch::lines(&rest.rare, 1);
         }
     }
 
@@ -158,27 +156,28 @@ impl HotFlow {
 
 const _: () = assert!(size_of::<HotFlow>() == 256);
 
-/// The rest of a flow: two cache lines.
+/// The rest of a flow: one cache line.
 #[derive(Debug, Default)]
 #[repr(align(64))]
 pub(super) struct ColdFlow {
+    /// The letters, and beside them what few flows have.
     pub(super) history: History,
     pub(super) handshake: Handshake,
-    /// Stream bytes told in earlier rows.
-    pub(super) stream_told: [u64; 2],
     pub(super) pair_gap: DurationNs,
     pub(super) row_start: TimestampNs,
     first_frame: u64,
     pub(super) reading: Reading,
-    /// What few flows have.
-    pub(super) rare: Option<Box<Rare>>,
 }
 
 /// What few flows have.
 #[derive(Debug, Default)]
 pub(super) struct Rare {
+    /// Letters past the first, and what thins them out.
+    pub(super) history: Further,
+    /// Stream bytes told in earlier rows, by side.
+    pub(super) stream_told: [u64; 2],
     /// The tunnel that carries it.
-    pub(super) carrier: Option<CarrierRow>,
+    pub(super) carrier: Option<Box<CarrierRow>>,
     /// Where a side sends much within the row.
     pub(super) pace: Option<Box<Pace>>,
     /// Resets, where there were any.
@@ -187,7 +186,7 @@ pub(super) struct Rare {
 
 /// Lines of [`ColdFlow`].
 const COLD_LINES: usize = size_of::<ColdFlow>() / prefetch::LINE_BYTES;
-const _: () = assert!(COLD_LINES == 2);
+const _: () = assert!(COLD_LINES == 1);
 
 /// Bits of a frame's number: at a hundred million frames a second, a month of one file.
 const FRAME_BITS: u32 = 48;
@@ -221,14 +220,26 @@ impl ColdFlow {
 
     /// The carrier as the row has it; its counts begin anew.
     pub(super) fn take_carrier(&mut self) -> Option<CarrierRow> {
-        let carrier = self.rare.as_mut()?.carrier.as_mut()?;
-        let row = *carrier;
+        let carrier = self.history.rare.as_mut()?.carrier.as_mut()?;
+        let row = **carrier;
         (carrier.packets, carrier.bytes) = ([[0; 2]; 2], [[0; 2]; 2]);
         Some(row)
     }
 
+    /// How far a side's stream had come when it was last told.
+    pub(super) fn stream_told(&self, side: Side) -> u64 {
+        self.history.rare.as_ref().map_or(0, |rare| rare.stream_told[side.index()])
+    }
+
+    /// Notes how far a side's stream had come in the row that is handed on.
+    pub(super) fn tell_stream(&mut self, side: Side, bytes: u64) {
+        if self.stream_told(side) != bytes {
+            self.history.rare_mut().stream_told[side.index()] = bytes;
+        }
+    }
+
     /// The pace as the row has it.
     pub(super) fn take_pace(&mut self) -> Option<Box<Pace>> {
-        self.rare.as_mut()?.pace.take()
+        self.history.rare.as_mut()?.pace.take()
     }
 }
