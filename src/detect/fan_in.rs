@@ -18,7 +18,7 @@ use super::weigh::{Reason, log_ramp, ramp, severity_of, weigh};
 use super::{beaconing, steady, words};
 use crate::model::ProfileScore;
 use crate::population::collector::{CollectorSummary, SIZE_BITS};
-use crate::population::facet::DomainKey;
+use crate::population::facet::{DomainKey, Facet};
 use crate::population::groups::{CollectorGroup, Level};
 use crate::population::sketch::{LogHistogram, Merge};
 use crate::units::Address;
@@ -396,36 +396,30 @@ impl Bulk {
 /// See the file's header.
 pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
     let mut groups: Vec<Group<'_>> = scene.alone(|(_, one)| one.subscribers.count() >= BULK_SUBSCRIBERS_MIN);
-    groups.extend(levels::facets(scene, Technique::PopulationFanIn, |facet| {
-        facet.subscribers.count() >= SUBSCRIBERS_MIN
-    }));
+    let is_enough = |facet: &Facet| facet.subscribers.count() >= SUBSCRIBERS_MIN;
+    let mut facets = levels::facets(scene, Technique::PopulationFanIn, is_enough).peekable();
     let spread = levels::together(scene, Technique::PopulationFanIn, &SPREAD, SUBSCRIBERS_MIN, is_member_like);
     let census = levels::census(scene, &[Level::Fingerprint, Level::CertificateKey]);
-    groups.extend(spread.into_iter().filter_map(|group| coherent(scene, group, &census)));
-    if groups.iter().all(|group| group.whole.subscribers.count() < SUBSCRIBERS_MIN) {
+    let spread: Vec<Group<'_>> = spread.into_iter().filter_map(|group| coherent(scene, group, &census)).collect();
+    let is_few = |group: &Group<'_>| group.whole.subscribers.count() < SUBSCRIBERS_MIN;
+    if facets.peek().is_none() && groups.iter().chain(&spread).all(is_few) {
         return;
     }
-    let measures: Vec<Measures> = groups
-        .iter()
-        .map(|group| Measures::of(&group.whole, scene.active(group.of.population)).as_part(scene, group))
-        .collect();
+    let measured =
+        |group: &Group<'_>| Measures::of(&group.whole, scene.active(group.of.population)).as_part(scene, group);
+    let measures: Vec<Measures> = groups.iter().map(measured).collect();
     let bulk = Bulk::of(&groups, &measures);
     let mut judged: Vec<(usize, Measures, f64, Vec<Evidence>)> = Vec::new();
-    for (at, measures) in measures.into_iter().enumerate().filter(|(_, m)| m.subscribers >= SUBSCRIBERS_MIN) {
-        if beaconing::is_registrar(&groups[at].whole) {
-            continue;
-        }
-        let (score, evidence) = weigh(measures.reasons(&bulk.usual));
-        // No p-value lifts a score that is too low for any severity.
-        let severity = severity_of(score, 0.0);
-        // Where no rhythm could be told, a claim that rests on one is neither held nor shaken.
-        let group = &groups[at];
-        if severity < Some(Severity::Medium) && (measures.tells_times() || is_untimed(&group.whole)) {
-            let party = (group.of.population, group.key.as_str());
-            scene.doubt(Technique::PopulationFanIn, party, group.whole.totals.packets_both(), score);
-        }
-        if severity.is_some() {
-            judged.push((at, measures, score, evidence));
+    for (at, measures) in measures.into_iter().enumerate() {
+        let weighed = judge(scene, &groups[at], &measures, &bulk);
+        judged.extend(weighed.map(|(score, evidence)| (at, measures, score, evidence)));
+    }
+    // Of parts, and of what was put together, only those are kept that come to anything.
+    for group in facets.chain(spread) {
+        let measures = measured(&group);
+        if let Some((score, evidence)) = judge(scene, &group, &measures, &bulk) {
+            judged.push((groups.len(), measures, score, evidence));
+            groups.push(group);
         }
     }
     if judged.is_empty() {
@@ -448,6 +442,22 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
             ));
         }
     }
+}
+
+/// The score of a group and what it rests on, where that comes to any severity; what comes to less than `medium` is noted.
+fn judge(scene: &Scene<'_>, group: &Group<'_>, measures: &Measures, bulk: &Bulk) -> Option<(f64, Vec<Evidence>)> {
+    if measures.subscribers < SUBSCRIBERS_MIN || beaconing::is_registrar(&group.whole) {
+        return None;
+    }
+    let (score, evidence) = weigh(measures.reasons(&bulk.usual));
+    // No p-value lifts a score that is too low for any severity.
+    let severity = severity_of(score, 0.0);
+    // Where no rhythm could be told, a claim that rests on one is neither held nor shaken.
+    if severity < Some(Severity::Medium) && (measures.tells_times() || is_untimed(&group.whole)) {
+        let party = (group.of.population, group.key.as_str());
+        scene.doubt(Technique::PopulationFanIn, party, group.whole.totals.packets_both(), score);
+    }
+    severity.map(|_| (score, evidence))
 }
 
 /// By the trained model's calibration where there is one, else by how many of the capture's own popular collectors score

@@ -9,7 +9,7 @@ use super::finding::Technique;
 use super::scene::{Group, Scene};
 use crate::population::PopulationIndex;
 use crate::population::collector::{CollectorSummary, Service};
-use crate::population::facet::Facet;
+use crate::population::facet::{DomainKey, DomainSummary, Facet};
 use crate::population::groups::{CollectorGroup, GroupName, Level, name_of};
 use crate::population::sketch::Merge;
 use crate::units::Address;
@@ -22,53 +22,52 @@ const ALONE_SHARE: f64 = 0.9;
 const REGISTERED_SHARE: f64 = 0.5;
 
 /// Of the wanted: each service of addresses that have several, and each domain that is not one address alone, nor mainly
-/// addresses that may do this by the register.
-pub fn facets<'a>(scene: &Scene<'a>, technique: Technique, is_wanted: impl Fn(&Facet) -> bool) -> Vec<Group<'a>> {
-    let mut groups = Vec::new();
-    for &(key, one) in scene.collectors() {
-        for (service, facet) in one.services_apart.apart() {
-            if is_wanted(facet) {
-                let of = CollectorGroup {
-                    population: key.population,
-                    name: GroupName::Service(key.address, *service),
-                    addresses: vec![key.address],
-                };
-                let mut whole = facet.as_collector();
-                note(&mut whole, *service);
-                whole.ja4 = one.ja4.clone();
-                groups.push(group(scene, Level::Service, of, whole));
-            }
+/// addresses that may do this by the register. Each is made when it is asked for: together they are a second copy of most
+/// of the summary.
+pub fn facets<'s, 'a>(
+    scene: &'s Scene<'a>,
+    technique: Technique,
+    is_wanted: impl Fn(&Facet) -> bool + Copy + 's,
+) -> impl Iterator<Item = Group<'a>> + 's {
+    let services = scene.collectors().iter().flat_map(move |&(key, one)| {
+        let apart = one.services_apart.apart().iter();
+        apart.filter(move |(_, facet)| is_wanted(facet)).map(move |(service, facet)| {
+            let name = GroupName::Service(key.address, *service);
+            let of = CollectorGroup { population: key.population, name, addresses: vec![key.address] };
+            let mut whole = facet.as_collector();
+            note(&mut whole, *service);
+            whole.ja4 = one.ja4.clone();
+            group(scene, Level::Service, of, whole)
+        })
+    });
+    let domains = scene.summary.domains.sorted().into_iter().filter(move |(_, domain)| is_wanted(&domain.facet));
+    services.chain(domains.filter_map(move |(key, domain)| of_domain(scene, technique, *key, domain)))
+}
+
+fn of_domain<'a>(scene: &Scene<'a>, technique: Technique, key: DomainKey, domain: &DomainSummary) -> Option<Group<'a>> {
+    let mut addresses = domain.addresses();
+    let may = |address: &Address| scene.is_registered(technique, key.population, *address);
+    let (registered, others): (Vec<_>, Vec<_>) = addresses.iter().copied().partition(may);
+    if !registered.is_empty() {
+        let theirs = registered.iter().filter_map(|address| scene.collector(key.population, *address));
+        let rows: u64 = theirs.map(|one| one.totals.rows).sum();
+        if others.is_empty() || rows as f64 >= REGISTERED_SHARE * domain.facet.totals.rows as f64 {
+            return None;
         }
+        addresses = others;
     }
-    for (key, domain) in scene.summary.domains.sorted() {
-        if !is_wanted(&domain.facet) {
-            continue;
-        }
-        let mut addresses = domain.addresses();
-        let may = |address: &Address| scene.is_registered(technique, key.population, *address);
-        let (registered, others): (Vec<_>, Vec<_>) = addresses.iter().copied().partition(may);
-        if !registered.is_empty() {
-            let theirs = registered.iter().filter_map(|address| scene.collector(key.population, *address));
-            let rows: u64 = theirs.map(|one| one.totals.rows).sum();
-            if others.is_empty() || rows as f64 >= REGISTERED_SHARE * domain.facet.totals.rows as f64 {
-                continue;
-            }
-            addresses = others;
-        }
-        let alone = addresses.len() == 1
-            && scene
-                .collector(key.population, addresses[0])
-                .is_some_and(|whole| domain.facet.totals.rows as f64 >= ALONE_SHARE * whole.totals.rows as f64);
-        if alone {
-            continue;
-        }
-        let of = CollectorGroup { population: key.population, name: GroupName::Domain(key.domain), addresses };
-        let mut whole = domain.facet.as_collector();
-        domain.services.by_count().into_iter().for_each(|(service, _)| note(&mut whole, service));
-        whole.domains.add(key.domain);
-        groups.push(group(scene, Level::Name, of, whole));
+    let alone = addresses.len() == 1
+        && scene
+            .collector(key.population, addresses[0])
+            .is_some_and(|whole| domain.facet.totals.rows as f64 >= ALONE_SHARE * whole.totals.rows as f64);
+    if alone {
+        return None;
     }
-    groups
+    let of = CollectorGroup { population: key.population, name: GroupName::Domain(key.domain), addresses };
+    let mut whole = domain.facet.as_collector();
+    domain.services.by_count().into_iter().for_each(|(service, _)| note(&mut whole, service));
+    whole.domains.add(key.domain);
+    Some(group(scene, Level::Name, of, whole))
 }
 
 /// What a facet knows of ports and protocols.
@@ -218,7 +217,7 @@ mod tests {
             let summary = summary_of(&rows, &SummaryLimits::default());
             let (populations, places) = (populations(), Places::default());
             let scene = Scene::new(&summary, &populations, &places, None).under(register);
-            let groups = facets(&scene, Technique::UnattributedCluster, |_| true).into_iter();
+            let groups = facets(&scene, Technique::UnattributedCluster, |_| true);
             let domains = groups.filter(|group| group.level == Level::Name);
             assert_eq!(domains.map(|group| group.of.addresses).collect::<Vec<_>>(), wanted, "{name}");
         }

@@ -325,7 +325,7 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
     let is_fed_alone = |one: &CollectorSummary| is_fed(one, upload_share_unanswered(one));
     let mut groups = scene.alone(|(_, one)| one.subscribers.count() >= SUBSCRIBERS_MIN && is_fed_alone(one));
     let facets = levels::facets(scene, Technique::ShadowUpload, |facet| facet.subscribers.count() >= SUBSCRIBERS_MIN);
-    groups.extend(facets.into_iter().filter(|group| is_fed_alone(&group.whole)));
+    groups.extend(facets.filter(|group| is_fed_alone(&group.whole)));
     let is_fed_together = |one: &CollectorSummary| is_fed(one, upload_share(one));
     let together = levels::together(scene, Technique::ShadowUpload, &SPREAD, SUBSCRIBERS_MIN, is_fed_together);
     // Peers side by side serve each at a port of its own, and share their few partners.
