@@ -105,19 +105,17 @@ impl<'a> Answers<'a> {
         let mut lies: BTreeMap<Address, BTreeSet<&str>> = BTreeMap::new();
         let mine = self.by_resolver.get(&Party::Outside(resolver)).into_iter().flatten();
         for (name, answered) in mine.map(|at| &self.names[*at]) {
-            let mut elsewhere = answered.given.iter().filter(|given| !is_it(&given.resolver)).peekable();
-            if elsewhere.peek().is_none() {
-                continue;
-            }
-            let networks: BTreeSet<Address> =
-                elsewhere.map(|given| wide_network_of(Party::shown(&given.address))).collect();
-            for given in answered.given.iter().filter(|given| is_it(&given.resolver)) {
+            for given in answered.given.iter().filter(|given| is_it(&given.resolver) && given.bearing == Bearing::Bare)
+            {
                 let address = Party::shown(&given.address);
-                let is_placed = networks.contains(&wide_network_of(address)) || by_others(&address);
-                if given.bearing == Bearing::Bare
-                    && !is_placed
-                    && let Zone::Domain(domain, _) = Zone::of(name)
-                {
+                // Of the same kind: who was only asked for an IPv6 address contradicts nobody who was asked for an IPv4 one.
+                let others = answered.given.iter().filter(|given| !is_it(&given.resolver));
+                let elsewhere =
+                    others.map(|given| Party::shown(&given.address)).filter(|a| a.is_v4() == address.is_v4());
+                let networks: BTreeSet<Address> = elsewhere.map(wide_network_of).collect();
+                let is_placed =
+                    networks.is_empty() || networks.contains(&wide_network_of(address)) || by_others(&address);
+                if !is_placed && let Zone::Domain(domain, _) = Zone::of(name) {
                     lies.entry(address).or_default().insert(domain);
                 }
             }

@@ -7,13 +7,15 @@ use crate::packet::facts::{AppFacts, NameLookup};
 use crate::population::places::Places;
 use crate::population::populations::PopulationSpec;
 use crate::population::summary::tests::{TurnedOver, row};
-use crate::population::{AddContext, Populations, Span, Summary, SummaryLimits};
+use crate::population::{AddContext, Populations, Span, SpanClass, Summary, SummaryLimits};
 use crate::units::TimestampNs;
 
 const START_S: u64 = 1_000_000_000;
 const THEIRS: [u8; 4] = [192, 0, 2, 53];
 const STRANGER: [u8; 4] = [203, 0, 113, 66];
 const SECOND: [u8; 4] = [198, 51, 100, 66];
+/// Stands for an IPv6 address.
+const SIX: [u8; 4] = [6; 4];
 
 /// A subscriber asks a resolver for a name at a second and is given an address.
 type Asked = (u8, [u8; 4], u64, &'static str, [u8; 4]);
@@ -24,20 +26,34 @@ fn found(asked: &[Asked]) -> Vec<Finding> {
 
 /// The same, where subscribers were served at some addresses too, each at a second.
 fn found_beside(asked: &[Asked], served: &[(u8, u64, [u8; 4])]) -> Vec<Finding> {
+    let mut summary = summed(asked, served, [0, 3_600]);
+    summary.rollup(SpanClass::Hour);
+    let (populations, places) = (residents(), Places::default());
+    let mut findings = Vec::new();
+    detect(&Scene::new(&summary, &populations, &places, None), &mut findings);
+    findings
+}
+
+fn residents() -> Populations {
     let spec = PopulationSpec {
         name: "residents".to_owned(),
         prefixes: vec!["10.0.0.0/8".parse().expect("a prefix")],
         jurisdiction: None,
         resolvers: vec![std::net::IpAddr::from(THEIRS)],
     };
-    let populations = Populations::new(vec![spec]).expect("sound");
-    let limits = SummaryLimits::default();
+    Populations::new(vec![spec]).expect("sound")
+}
+
+/// What a stretch saw of it, from one second to another.
+fn summed(asked: &[Asked], served: &[(u8, u64, [u8; 4])], [from, to]: [u64; 2]) -> Summary {
+    let (populations, limits) = (residents(), SummaryLimits::default());
     let mut cx = AddContext { populations: &populations, identity: &mut TurnedOver(1), limits: &limits };
     let at = |second: u64| TimestampNs((START_S + second) * 1_000_000_000);
-    let mut summary = Summary::new(Span::new(at(0), at(3_600)));
+    let mut summary = Summary::new(Span::new(at(from), at(to)));
     let mut rows = FlowColumns::default();
     let mut observations = Vec::new();
-    for (n, &(client, resolver, second, name, answer)) in asked.iter().enumerate() {
+    let asked = asked.iter().filter(|one| (from..to).contains(&one.2));
+    for (n, &(client, resolver, second, name, answer)) in asked.enumerate() {
         let (client, resolver) = (Address::v4([10, 0, 0, client]), Address::v4(resolver));
         let mut one = row(client, resolver, second, 60, 90);
         one.ts_last = one.ts_first;
@@ -51,23 +67,19 @@ fn found_beside(asked: &[Asked], served: &[(u8, u64, [u8; 4])]) -> Vec<Finding> 
             qtype: 1,
             rcode: Some(0),
             id: n as u16,
-            answers: vec![Address::v4(answer)],
+            answers: vec![if answer == SIX { Address([0x20; 16]) } else { Address::v4(answer) }],
             ttl_s: 60,
             message_bytes: 90,
             aliases: 0,
             free_bytes: 0,
         })));
     }
-    for &(client, second, address) in served {
+    for &(client, second, address) in served.iter().filter(|one| (from..to).contains(&one.1)) {
         rows.push(row(Address::v4([10, 0, 0, client]), Address::v4(address), second, 700, 40_000));
     }
     summary.add_rows(&rows, &[], &mut cx);
     summary.add_observations(&observations, &mut cx);
-    summary.rollup(crate::population::SpanClass::Hour);
-    let places = Places::default();
-    let mut findings = Vec::new();
-    detect(&Scene::new(&summary, &populations, &places, None), &mut findings);
-    findings
+    summary
 }
 
 #[test]
@@ -110,7 +122,13 @@ fn resolvers_that_are_not_theirs() {
     // A CDN by where one asks from: what the stranger gives for some names, the usual one gives for others.
     let mut placed = lying.clone();
     placed.push((31, THEIRS, 90, "www.z.example", LURE));
+    // One asks them for the IPv6 addresses of the same names, and nobody else does.
+    let mut other_kind = chosen(4, STRANGER);
+    for (name, second) in [("www.b.example", 50), ("www.c.example", 60), ("www.d.example", 70)] {
+        other_kind.extend([(30, THEIRS, second, name, HERE), (1, STRANGER, second, name, SIX)]);
+    }
     let table = [
+        ("it was asked for another kind of address", other_kind, None),
         ("it stands where others lead as well", placed, None),
         ("all ask theirs", usual(0, &[10, 900]), None),
         ("turned at once", turned(8, &[STRANGER]), Some(Severity::High)),
