@@ -3,8 +3,8 @@
 //! each resolver that many turned to or that lies, and for names whose answers wander through networks that have nothing in
 //! common.
 //! What it weighs: how many ask it, and what share of the active; whether it came into use while somebody was looking
-//! (`onset`) or its askers asked the usual resolver before and no more: a hijacked router turns, and many turn at once; a
-//! person's own choice was made long ago, for some devices of a home; and lies: a bare address for a name that the usual
+//! (`onset`) or, over a day, its askers asked the usual resolver before and no more: a hijacked router turns, and many turn at
+//! once; a person's own choice was made long ago, for some devices of a home; and lies: a bare address for a name that the usual
 //! resolver leads elsewhere, given for unrelated names. A stranger that was always there tells no lies and is asked by homes
 //! that ask the usual one as well is said at `low`, however many chose it.
 //! Well-known public resolvers are named and left alone unless they lie: people choose them. Answers with an alias are left
@@ -12,15 +12,17 @@
 //! The trivial baseline that it must beat: subscribers of any resolver that is not listed.
 
 mod error_pages;
+mod known;
 mod onset;
+mod party;
 mod public;
 mod wandering;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use error_pages::rewritten;
-use onset::{Onset, Profile, Turned, UsualAskers};
-use public::is_public;
+use known::Known;
+use party::{Party53, SURELY_CHANCE, together};
 use wandering::wandering;
 
 use super::finding::{CollectorIdentity, Evidence, EvidenceValue, Finding, PopulationShare, Severity, Technique};
@@ -30,31 +32,22 @@ use super::words;
 use crate::packet::facts::AppProtocol;
 use crate::population::PopulationIndex;
 use crate::population::answered::{Answered, Bearing};
-use crate::population::collector::CollectorSummary;
+use crate::population::collector::{CollectorKey, CollectorSummary};
 use crate::population::conflict::{network_of, wide_network_of};
 use crate::population::identity::Party;
 use crate::population::sketch::Merge;
 use crate::population::span::Seen;
 use crate::population::zones::Zone;
-use crate::units::{Address, DurationNs};
+use crate::units::Address;
 
 /// A resolver is usual beside the most asked one when it has this share of that one's askers: the second of a pair.
 const USUAL_SHARE: f64 = 0.3;
 /// Askers of the most asked resolver from which on it stands for the usual one where no policy says.
 const USUAL_ASKERS_MIN: u64 = 5;
-/// Share of the askers of a resolver that somebody chose who look as if they had turned to it: those of their devices that ask
-/// the usual one fell silent, or that one woke late. One in ten on tuning seeds.
-const LOOKS_TURNED: f64 = 0.15;
-/// Orders of magnitude of chance between which opinion turns. Of some resolvers that people chose in each capture, one looks
-/// like one in ten.
-const CHANCE_TURNS: (f64, f64) = (0.8, 2.8);
-/// The same for one of several resolvers that are judged together, and how far apart these may have come into use.
-const PART_CHANCE_MAX: f64 = 0.3;
-const BEGAN_TOGETHER: DurationNs = DurationNs::from_secs(900);
-/// What speaks for a stranger that the policy does not list, or that merely is not the most asked one.
-const STRANGE: [f64; 2] = [0.3, 0.2];
-/// Flows to a resolver before a subscriber counts as one that asks it alone.
-const FLOWS_MIN: u64 = 2;
+/// Askers, and their share of the active, from which on no more are needed to believe that they turned to it, or to care that
+/// it is not theirs.
+const SURE_OF_CHANGE: [f64; 2] = [4.0, 0.03];
+const SURE_OF_CHOICE: [f64; 2] = [10.0, 0.08];
 
 /// See the file's header.
 pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
@@ -148,7 +141,12 @@ fn usual(scene: &Scene<'_>, population: PopulationIndex, all: &[Resolver<'_>]) -
     if !listed.is_empty() {
         return (listed, true);
     }
-    let askers = |resolver: &Resolver<'_>| resolver.one.subscribers.count();
+    // A window shows few of them: the hour before it knows more.
+    let askers = |resolver: &Resolver<'_>| {
+        let key = CollectorKey { population, address: resolver.address };
+        let earlier = scene.before().filter_map(|one| one.collectors.of(&key)).map(|one| one.subscribers.count());
+        earlier.max().unwrap_or(0).max(resolver.one.subscribers.count())
+    };
     let most = all.iter().map(askers).max().unwrap_or(0);
     if most < USUAL_ASKERS_MIN {
         return (BTreeSet::new(), false);
@@ -171,28 +169,10 @@ fn turned(scene: &Scene<'_>, population: PopulationIndex, answers: &Answers<'_>,
         askers.get(askers.len() / 2).copied().unwrap_or(0) as f64
     };
     let strange = all.iter().filter(|r| !usual.contains(&r.address) && !r.address.is_special());
-    let askers = UsualAskers::of(scene, population, &usual);
-    let profile = Profile::of(scene, &askers);
-    let parties = strange.map(|r| Party53::of(scene, population, r, (&askers, &profile), answers));
-    for party in together(parties.collect()) {
-        let askers = party.askers;
-        let share = scene.coverage(population, askers);
-        // A public resolver asks from elsewhere, and a CDN answers it otherwise than the usual one.
-        let (no_lie, sure_lie) = if party.is_public { (2.0, 8.0) } else { (0.0, 3.0) };
-        let proof = ramp(party.lied() as f64, no_lie, sure_lie);
-        let behaviour = party.behaviour(scene.coverage(population, party.only_it), is_listed);
-        let wide = ramp(share, 0.0, 0.08).max(proof);
-        let many = log_ramp(askers as f64, 1.0, 10.0).max(proof);
-        let (turned, lied) = (party.turned.turned as f64, party.lied() as f64);
-        let late = party.onset.map_or(1.0, Onset::chance_of_many);
-        let reasons = vec![
-            Reason::number("askers", askers as f64, "subscribers", many, 0.2).beside(Some((median, median))),
-            Reason::number("share_of_active", share, "ratio", wide, 0.2),
-            Reason::number("chance_of_late_start", late, "probability", behaviour.max(proof), 0.2),
-            Reason::number("subscribers_turned", turned, "subscribers", behaviour.max(proof), 0.2),
-            Reason::number("domains_led_elsewhere", lied, "domains", proof.max(behaviour), 0.2),
-        ];
-        let (score, evidence) = weigh(reasons);
+    let known = Known::of(scene, population, &usual);
+    let parties = strange.map(|r| Party53::of(&known, r, answers.lies(r.address)));
+    for party in together(&known, parties.collect()) {
+        let (score, proof, evidence) = weighed(&known, &party, is_listed, median);
         // No calibration yet: the complement of the score, and a lie that is proved.
         let p_value = if proof >= 0.6 { 0.001 } else { (1.0 - score).clamp(0.01, 1.0) };
         let for_severity = if score >= 0.75 { p_value.min(0.05) } else { p_value };
@@ -200,105 +180,37 @@ fn turned(scene: &Scene<'_>, population: PopulationIndex, answers: &Answers<'_>,
         let finding = told(scene, population, &party);
         if severity < Some(Severity::Medium) {
             let key = (population, finding.collector.collector_key.as_str());
-            scene.doubt_since(Technique::DnsHijack, key, finding.packets, score, finding.start);
+            match party.is_chance() {
+                true => scene.doubt(Technique::DnsHijack, key, finding.packets, score),
+                false => scene.doubt_since(Technique::DnsHijack, key, finding.packets, score, finding.start),
+            }
         }
         let Some(severity) = severity else { continue };
         findings.push(Finding { severity, score, p_value, evidence, ..finding });
     }
 }
 
-/// One or several strange resolvers, as one party.
-struct Party53<'a> {
-    resolvers: Vec<&'a Resolver<'a>>,
-    askers: u64,
-    turned: Turned,
-    /// Askers that never asked a usual one.
-    only_it: u64,
-    onset: Option<Onset>,
-    lies: BTreeMap<Address, BTreeSet<&'a str>>,
-    is_public: bool,
-}
-
-impl<'a> Party53<'a> {
-    fn of(
-        scene: &Scene<'_>,
-        population: PopulationIndex,
-        resolver: &'a Resolver<'a>,
-        (usual, profile): (&UsualAskers<'_>, &Profile),
-        answers: &'a Answers<'_>,
-    ) -> Self {
-        let mut party = Self {
-            resolvers: vec![resolver],
-            askers: resolver.one.subscribers.count(),
-            turned: Turned::default(),
-            only_it: 0,
-            onset: Onset::of(scene, population, resolver.address, (usual, profile)),
-            lies: answers.lies(resolver.address),
-            is_public: is_public(resolver.address),
-        };
-        for (key, pair) in scene.pairs_of(population, resolver.address) {
-            match usual.asked_by(key.subscriber) {
-                Some(usual) => party.turned = party.turned.and(Turned::of(scene, pair, &usual)),
-                None => party.only_it += u64::from(pair.totals.flows >= FLOWS_MIN),
-            }
-        }
-        party
-    }
-
-    /// How much what its askers did speaks, 0 to 1: having turned, or being asked since just now, else not being the one
-    /// that they are meant to ask, and by those who ask it alone rather than for some of their devices.
-    fn behaviour(&self, share_of_only_it: f64, is_listed: bool) -> f64 {
-        if self.is_public {
-            return 0.05;
-        }
-        let rare = |chance: f64| ramp(-chance.max(1e-12).log10(), CHANCE_TURNS.0, CHANCE_TURNS.1);
-        let onset = self.onset.map_or(0.0, |onset| rare(onset.chance_of_many()));
-        let strange = STRANGE[usize::from(!is_listed)] + 0.4 * ramp(share_of_only_it, 0.05, 0.2);
-        onset.max(rare(self.turned.chance(LOOKS_TURNED))).max(strange)
-    }
-
-    /// Domains that are led to an address together with others.
-    fn lied(&self) -> usize {
-        self.lies.values().map(BTreeSet::len).filter(|domains| *domains >= 2).sum()
-    }
-
-    /// Whether it may be one of several to which homes were turned.
-    fn is_part(&self) -> bool {
-        let late = self.onset.is_some_and(|onset| onset.chance <= PART_CHANCE_MAX);
-        !self.is_public && (late || self.turned.chance(LOOKS_TURNED) <= PART_CHANCE_MAX)
-    }
-
-    /// Whether both came into use at once.
-    fn began_with(&self, other: &Self) -> bool {
-        let (Some(a), Some(b)) = (self.onset, other.onset) else { return false };
-        a.began.since(b.began).max(b.began.since(a.began)) <= BEGAN_TOGETHER
-    }
-
-    fn join(&mut self, other: Self) {
-        let Self { resolvers, askers, turned, only_it, onset, lies, is_public: _ } = other;
-        self.resolvers.extend(resolvers);
-        self.askers += askers;
-        self.turned = self.turned.and(turned);
-        self.only_it += only_it;
-        self.onset = self.onset.zip(onset).map(|(a, b)| a.and(b)).or(self.onset).or(onset);
-        for (address, domains) in lies {
-            self.lies.entry(address).or_default().extend(domains);
-        }
-        self.resolvers.sort_by_key(|resolver| resolver.address);
-    }
-}
-
-/// Resolvers that came into use at the same time are one party's: nobody's own choice falls together with others'.
-fn together(parties: Vec<Party53<'_>>) -> Vec<Party53<'_>> {
-    let (parts, mut apart): (Vec<_>, Vec<_>) = parties.into_iter().partition(Party53::is_part);
-    let first_alone = apart.len();
-    for party in parts {
-        match apart[first_alone..].iter_mut().find(|known| known.began_with(&party)) {
-            Some(known) => known.join(party),
-            None => apart.push(party),
-        }
-    }
-    apart
+/// How strongly all reasons speak, how far a lie is proved, and the evidence.
+fn weighed(known: &Known<'_>, party: &Party53<'_>, is_listed: bool, median: f64) -> (f64, f64, Vec<Evidence>) {
+    let (askers, lied) = (party.askers as f64, party.lied() as f64);
+    let share = (askers / party.active.max(1) as f64).min(1.0);
+    // A public resolver asks from elsewhere, and a CDN answers it otherwise than the usual one.
+    let (no_lie, sure_lie) = if party.is_public { (2.0, 8.0) } else { (0.0, 3.0) };
+    let proof = ramp(lied, no_lie, sure_lie);
+    let (change, strangeness) = (party.change(known), party.strangeness(is_listed));
+    let [askers_sure, share_sure] = if change > strangeness { SURE_OF_CHANGE } else { SURE_OF_CHOICE };
+    let behaviour = change.max(strangeness).max(proof);
+    let wide = ramp(share, 0.0, share_sure).max(proof);
+    let many = log_ramp(askers, 1.0, askers_sure).max(proof);
+    let (turned, late) = (party.turned.turned as f64, party.chance());
+    let (score, evidence) = weigh(vec![
+        Reason::number("askers", askers, "subscribers", many, 0.2).beside(Some((median, median))),
+        Reason::number("share_of_active", share, "ratio", wide, 0.2),
+        Reason::number("chance_of_late_start", late, "probability", behaviour, 0.2),
+        Reason::number("subscribers_turned", turned, "subscribers", behaviour, 0.2),
+        Reason::number("domains_led_elsewhere", lied, "domains", behaviour, 0.2),
+    ]);
+    (score, proof, evidence)
 }
 
 fn told(scene: &Scene<'_>, population: PopulationIndex, party: &Party53<'_>) -> Finding {
@@ -318,13 +230,14 @@ fn told(scene: &Scene<'_>, population: PopulationIndex, party: &Party53<'_>) -> 
         0 => String::new(),
         all => format!(" Of these {all} asked the usual resolver before, and have not since."),
     };
-    if let Some(onset) = party.onset.filter(|onset| onset.chance_of_many() <= PART_CHANCE_MAX) {
+    let chance = party.chance();
+    if let Some(onset) = party.onset.filter(|_| chance <= SURELY_CHANCE) {
         change += &format!(
             " Nobody asked it before this began, though {} of them were there, and {} asked the usual one: had they always \
              asked it as often as since, that would happen once in {:.0} times.",
             onset.askers_there,
             onset.askers_before,
-            (1.0 / onset.chance_of_many()).min(1e6),
+            (1.0 / chance).min(1e6),
         );
     }
     let lie = party.lies.iter().filter(|(_, domains)| domains.len() >= 2).max_by_key(|(_, domains)| domains.len());
@@ -340,15 +253,16 @@ fn told(scene: &Scene<'_>, population: PopulationIndex, party: &Party53<'_>) -> 
     let sum = |of: fn(&CollectorSummary) -> u64| party.resolvers.iter().map(|r| of(r.one)).sum::<u64>();
     let mut seen = Seen::default();
     party.resolvers.iter().for_each(|resolver| seen.merge(resolver.one.seen));
+    seen.first = party.began().unwrap_or(seen.first).min(seen.first);
     let askers = words::counted(party.askers, "subscriber");
-    Finding {
+    let mut finding = Finding {
         headline: format!("{askers} of the population ask {who}, which is not their resolver"),
         explanation: format!(
             "{askers} of the {} seen send their DNS questions to {who}.{change}{lie} Whoever answers \
              them sees every name that they visit and can lead them anywhere. See in the homes' routers which resolver is \
              set and who set it (a DHCP option, malware, a provider's change); set the right one, and block or register \
              this one.",
-            scene.active(population),
+            party.active,
         ),
         flows: sum(|one| one.totals.flows),
         packets: sum(|one| one.totals.packets_both()),
@@ -367,7 +281,10 @@ fn told(scene: &Scene<'_>, population: PopulationIndex, party: &Party53<'_>) -> 
             PopulationShare { subscribers: party.askers, sample, ..PopulationShare::default() },
             seen,
         )
-    }
+    };
+    // Of all who were there, not only in the last window.
+    finding.population.coverage = (party.askers as f64 / party.active.max(1) as f64).min(1.0);
+    finding
 }
 
 fn answers_askers(scene: &Scene<'_>, population: PopulationIndex, resolvers: &[Address]) -> u64 {

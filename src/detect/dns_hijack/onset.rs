@@ -5,19 +5,17 @@
 //! that was set to another one asks it from then on only, and many routers from the same minute on. It matters little
 //! whether the usual resolver is asked on: a device with a resolver of its own in a home that was turned goes on as before, and
 //! behind an address that many homes share, all homes but one do. Who asked nobody before, but was there, would have asked it
-//! then as well: as likely as it was active then, or as others asked, whichever is less.
-//! Bounds: the pairs of the resolver. A single window is too short to know a before.
+//! then as well. Of each asker two things are believed no more than the other: how its own questions lie in time, which says
+//! too much where one device asks all day and another, the one with the resolver, now and then; and how everybody's lie.
+//! Bounds: the askers of the resolver.
 
-use std::collections::BTreeSet;
-
-use crate::detect::scene::Scene;
+use super::known::{Asker, Known};
 use crate::population::span::Seen;
-use crate::population::{PairKey, PairSummary, PopulationIndex, SpanClass, SubscriberKey};
-use crate::units::{Address, DurationNs, TimestampNs};
+use crate::units::{DurationNs, TimestampNs};
 
 /// Slots with a question to the resolver that count of one asker: of the minutes of an hour a few are as good as independent;
 /// of the half hours of a day none are, for a device that sleeps at night is missing all night.
-const SLOTS_COUNTED_HOUR: u32 = 3;
+const SLOTS_COUNTED_HOUR: u32 = 4;
 const SLOTS_COUNTED_DAY: u32 = 1;
 /// Slots before the first question from which on there was a before: in the first minutes everything is new.
 const BEFORE_MIN_HOUR: u32 = 5;
@@ -49,81 +47,31 @@ pub(super) struct Onset {
     pub chance: f64,
 }
 
-/// Who asked the usual resolvers: the pairs of each, ascending by subscriber. Looked for once a scene, not for each asker.
-#[derive(Debug)]
-pub(super) struct UsualAskers<'a>(Vec<&'a [(PairKey, &'a PairSummary)]>);
-
-impl<'a> UsualAskers<'a> {
-    pub(super) fn of(scene: &'a Scene<'_>, population: PopulationIndex, usual: &BTreeSet<Address>) -> Self {
-        Self(usual.iter().map(|address| scene.pairs_of(population, *address)).collect())
-    }
-
-    /// What one subscriber asked them; none where it never did.
-    pub(super) fn asked_by(&self, subscriber: Address) -> Option<Usual> {
-        let mut all: Option<Usual> = None;
-        for pairs in &self.0 {
-            let Ok(at) = pairs.binary_search_by(|(other, _)| other.subscriber.cmp(&subscriber)) else { continue };
-            let PairSummary { seen, totals, active_minutes, active_half_hours, .. } = *pairs[at].1;
-            let all = all.get_or_insert(Usual { seen, flows: 0, minutes: 0, half_hours: 0 });
-            all.seen.first = all.seen.first.min(seen.first);
-            all.seen.last = all.seen.last.max(seen.last);
-            all.flows += totals.flows;
-            all.minutes |= active_minutes;
-            all.half_hours |= active_half_hours;
-        }
-        all
-    }
-}
-
-/// What one subscriber asked the usual resolvers.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Usual {
-    /// First and last.
-    pub seen: Seen,
-    /// Flows.
-    pub flows: u64,
-    minutes: u64,
-    half_hours: u64,
-}
-
 impl Onset {
-    /// Of one resolver; none where the span has no slots, or nobody asked anything before.
-    pub(super) fn of(
-        scene: &Scene<'_>,
-        population: PopulationIndex,
-        resolver: Address,
-        (usual, profile): (&UsualAskers<'_>, &Profile),
-    ) -> Option<Self> {
-        let pairs = scene.pairs_of(population, resolver);
-        let began = pairs.iter().map(|(_, pair)| pair.seen.first).min()?;
-        let slots = Slots::of_span(scene)?;
-        let earlier = slots.before(began);
-        let (before_min, counted_max) = match slots.number {
-            60 => (BEFORE_MIN_HOUR, SLOTS_COUNTED_HOUR),
-            _ => (BEFORE_MIN_DAY, SLOTS_COUNTED_DAY),
-        };
-        if earlier < (1 << before_min) - 1 {
+    /// Of one resolver, or of several that are one party's; none where the span has no slots, or nobody asked anything before.
+    pub(super) fn of(known: &Known<'_>, began: TimestampNs, askers: &[Asker]) -> Option<Self> {
+        if !is_late(known, began) {
             return None;
         }
-        let (mut askers_before, mut askers_there, mut chance) = (0, 0, 1.0);
-        for (key, pair) in pairs {
-            let usual = usual.asked_by(key.subscriber);
-            let [here, there] = slots.of_both(pair, usual.as_ref());
+        let slots = known.slots?;
+        let counted_max = if slots.are_minutes() { SLOTS_COUNTED_HOUR } else { SLOTS_COUNTED_DAY };
+        let (earlier, share) = (slots.before(began), known.share_from(slots.at(began)));
+        let mut onset = Self { began, askers_before: 0, askers_there: 0, chance: 1.0 };
+        for asker in askers {
+            let [here, there] = slots.of_both(asker);
             let (before, picked) = ((there & earlier).count_ones(), here.count_ones().min(counted_max));
-            let of_asker = match before {
+            let by_own = match before {
                 0 => {
-                    let by_own = slots.idle_before(scene, (population, key.subscriber), began, picked);
-                    askers_there += u64::from(by_own < 1.0);
-                    by_own.max(profile.share_from(slots.at(began)).powi(picked as i32))
+                    let [all, before] = known.there(asker.subscriber, began);
+                    none_before(all, before, picked)
                 }
-                _ => {
-                    (askers_before, askers_there) = (askers_before + 1, askers_there + 1);
-                    none_before((here | there).count_ones(), before, picked)
-                }
+                _ => none_before((here | there).count_ones(), before, picked),
             };
-            chance *= of_asker.max(ASKER_CHANCE_MIN);
+            onset.askers_before += u64::from(before > 0);
+            onset.askers_there += u64::from(before > 0 || by_own < 1.0);
+            onset.chance *= by_own.max(share.powi(picked as i32)).max(ASKER_CHANCE_MIN);
         }
-        (askers_there > 0).then_some(Self { began, askers_before, askers_there, chance })
+        (onset.askers_there > 0).then_some(onset)
     }
 
     /// How likely so late a beginning is; certain where too few had asked before.
@@ -131,16 +79,14 @@ impl Onset {
         let are_many = self.askers_there >= ASKERS_THERE_MIN && self.askers_before >= ASKERS_BEFORE_MIN;
         if are_many { self.chance } else { 1.0 }
     }
+}
 
-    /// Two resolvers that are one party's.
-    pub(super) fn and(self, other: Self) -> Self {
-        Self {
-            began: self.began.min(other.began),
-            askers_before: self.askers_before + other.askers_before,
-            askers_there: self.askers_there + other.askers_there,
-            chance: self.chance * other.chance,
-        }
-    }
+/// Whether enough of the span had passed when something began.
+pub(super) fn is_late(known: &Known<'_>, began: TimestampNs) -> bool {
+    known.slots.is_some_and(|slots| {
+        let before_min = if slots.are_minutes() { BEFORE_MIN_HOUR } else { BEFORE_MIN_DAY };
+        slots.at(began) >= before_min
+    })
 }
 
 /// Askers of which it can be told whether they turned, and those that did.
@@ -153,128 +99,42 @@ pub(super) struct Turned {
 }
 
 impl Turned {
-    /// Of one asker: what it asked the resolver, and what the usual ones.
-    pub(super) fn of(scene: &Scene<'_>, pair: &PairSummary, usual: &Usual) -> Self {
-        if usual.flows < FLOWS_MIN || pair.totals.flows < FLOWS_MIN {
-            return Self::default();
+    /// Of all askers of a resolver.
+    pub(super) fn of(known: &Known<'_>, askers: &[Asker]) -> Self {
+        let mut turned = Self::default();
+        for asker in askers {
+            let Some(usual) = asker.usual.filter(|usual| usual.flows >= FLOWS_MIN) else { continue };
+            if asker.pair.totals.flows < FLOWS_MIN {
+                continue;
+            }
+            let (Seen { first, last }, new) = (usual.seen, asker.pair.seen);
+            let is_over = first < new.first && last <= new.first.after(TURNING) && last < new.last;
+            turned.told += 1;
+            turned.turned += u64::from(is_over || began_late(known, asker));
         }
-        let Seen { first, last } = usual.seen;
-        let is_over = first < pair.seen.first && last <= pair.seen.first.after(TURNING) && last < pair.seen.last;
-        // In an hour a device's first question comes late by chance too often, and silence is all that tells.
-        let is_late = || {
-            Slots::of_span(scene).filter(|slots| slots.number != 60).is_some_and(|slots| {
-                let [here, there] = slots.of_both(pair, Some(usual));
-                let before = (there & slots.before(pair.seen.first)).count_ones();
-                none_before((here | there).count_ones(), before, here.count_ones().min(LATE_SLOTS)) <= LATE_CHANCE
-            })
-        };
-        Self { told: 1, turned: u64::from(is_over || is_late()) }
+        turned
     }
 
     /// How likely it is that so many look as if they had turned, where one in `1 / each` does anyway.
     pub(super) fn chance(self, each: f64) -> f64 {
         chance_of_as_many(self.turned, self.told, each)
     }
-
-    /// Of two resolvers.
-    pub(super) fn and(self, other: Self) -> Self {
-        Self { told: self.told + other.told, turned: self.turned + other.turned }
-    }
 }
 
-/// When the population asks the usual resolvers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Profile {
-    /// How many subscribers ask in each slot; none of a span without slots.
-    askers: Vec<u64>,
-}
-
-impl Profile {
-    /// Of a population.
-    pub(super) fn of(scene: &Scene<'_>, usual: &UsualAskers<'_>) -> Self {
-        let Some(slots) = Slots::of_span(scene) else { return Self { askers: Vec::new() } };
-        let mut askers = vec![0; slots.number as usize];
-        for (_, pair) in usual.0.iter().copied().flatten() {
-            let asked = slots.of(pair);
-            (0..slots.number).filter(|at| asked >> at & 1 == 1).for_each(|at| askers[at as usize] += 1);
-        }
-        Self { askers }
-    }
-
-    /// Share of the slots of all subscribers that lie at or after this one.
-    fn share_from(&self, slot: u32) -> f64 {
-        let after: u64 = self.askers.iter().skip(slot as usize).sum();
-        after as f64 / self.askers.iter().sum::<u64>().max(1) as f64
-    }
-}
-
-/// The minutes of an hour or the half hours of a day, from the span's first on.
-#[derive(Clone, Copy, Debug)]
-struct Slots {
-    number: u32,
-    slot_s: u64,
-    first: u32,
-}
-
-impl Slots {
-    fn of_span(scene: &Scene<'_>) -> Option<Self> {
-        let (number, slot_s) = match scene.summary.class() {
-            SpanClass::Window => return None,
-            SpanClass::Hour => (60, 60),
-            SpanClass::Day => (48, 1_800),
-        };
-        let slots = Self { number, slot_s, first: 0 };
-        Some(Self { first: slots.at(scene.summary.span().start), ..slots })
-    }
-
-    /// The probability that of the slots in which a subscriber did anything at all, `picked` are none of those before `began`.
-    fn idle_before(
-        self,
-        scene: &Scene<'_>,
-        (population, subscriber): (PopulationIndex, Address),
-        began: TimestampNs,
-        picked: u32,
-    ) -> f64 {
-        let Some(own) = scene.summary.subscribers.of(&SubscriberKey { population, subscriber }) else { return 1.0 };
-        // 64 or 2,048 seconds: what lasts for a slot counts once.
-        let own = own.line.at_level(self.slot_s.ilog2() as u8 + 1);
-        let slot_ns = DurationNs::from_secs(own.slot_s()).0;
-        let ticks = own.ticks();
-        let before = ticks.iter().filter(|tick| (u64::from(tick.slot) + 1).saturating_mul(slot_ns) <= began.0).count();
-        none_before(ticks.len() as u32, before as u32, picked)
-    }
-
-    fn at(self, ts: TimestampNs) -> u32 {
-        let slot = (ts.0 / DurationNs::from_secs(self.slot_s).0 % u64::from(self.number)) as u32;
-        (slot + self.number - self.first) % self.number
-    }
-
-    /// Bits of the slots before that of `ts`.
-    fn before(self, ts: TimestampNs) -> u64 {
-        (1 << self.at(ts)) - 1
-    }
-
-    /// Slots in which a subscriber asked this one, and the usual ones.
-    fn of_both(self, pair: &PairSummary, usual: Option<&Usual>) -> [u64; 2] {
-        let usual = usual.map_or(0, |usual| if self.number == 60 { usual.minutes } else { usual.half_hours });
-        [self.of(pair), in_order(usual, self.first, self.number)]
-    }
-
-    /// Slots in which a subscriber asked this one.
-    fn of(self, pair: &PairSummary) -> u64 {
-        let bits = if self.number == 60 { pair.active_minutes } else { pair.active_half_hours };
-        in_order(bits, self.first, self.number)
-    }
-}
-
-/// Slots of a clock's round as bits from the span's first on.
-fn in_order(bits: u64, first: u32, slots: u32) -> u64 {
-    (bits >> first | bits << (slots - first)) & ((1 << slots) - 1)
+/// Whether an asker of a day began late by itself. In an hour a device's first question comes late by chance too often.
+fn began_late(known: &Known<'_>, asker: &Asker) -> bool {
+    known.slots.filter(|slots| !slots.are_minutes()).is_some_and(|slots| {
+        let [here, there] = slots.of_both(asker);
+        let before = (there & slots.before(asker.pair.seen.first)).count_ones();
+        none_before((here | there).count_ones(), before, here.count_ones().min(LATE_SLOTS)) <= LATE_CHANCE
+    })
 }
 
 /// The probability that of `all` slots, `picked` drawn without putting back are none of the first `before`.
 fn none_before(all: u32, before: u32, picked: u32) -> f64 {
-    (0..picked).map(|drawn| f64::from((all - before).saturating_sub(drawn)) / f64::from(all - drawn)).product()
+    let left =
+        |drawn: u32| f64::from((all - before).saturating_sub(drawn)) / f64::from(all.saturating_sub(drawn).max(1));
+    if before == 0 { 1.0 } else { (0..picked).map(left).product() }
 }
 
 /// Upper bound of the probability that of `all` at least `seen` are such as one in `1 / each` is (Chernoff 1952).
@@ -299,12 +159,6 @@ mod tests {
             let chance = none_before(all, before, picked);
             assert!((chance - wanted).abs() < 1e-12, "{all} {before} {picked}: {chance}");
         }
-    }
-
-    #[test]
-    fn a_round_begins_where_the_span_does() {
-        assert_eq!(in_order(0b1011, 0, 60), 0b1011);
-        assert_eq!(in_order(1 << 46 | 1 << 59 | 1, 46, 60), 1 | 1 << 13 | 1 << 14);
     }
 
     #[test]

@@ -167,6 +167,69 @@ fn homes_that_asked_nobody_before_were_turned_if_they_were_there() {
     assert!(guests.iter().all(|finding| finding.severity <= Severity::Low), "{guests:#?}");
 }
 
+/// Forty subscribers ask theirs; from half past on eight of them ask a stranger, one after the other.
+fn turning(stranger_before: bool) -> Vec<Asked> {
+    const HERE: [u8; 4] = [198, 18, 5, 9];
+    let usual = (0..40).flat_map(|client| (0..60).map(move |n| (client, n * 60 + u64::from(client))));
+    let usual = usual.filter(|(client, second)| *client >= 8 || *second < 1_800);
+    let mut asked: Vec<Asked> = usual.map(|(client, second)| (client, THEIRS, second, "www.a.example", HERE)).collect();
+    for client in 0..8 {
+        let from = 1_800 + 20 * u64::from(client);
+        asked.extend((0..6).map(|n| (client, STRANGER, from + 60 * n, "www.a.example", HERE)));
+    }
+    if stranger_before {
+        asked.extend([30, 400].map(|second| (20, STRANGER, second, "www.a.example", HERE)));
+    }
+    asked
+}
+
+/// What the window from one second to another is told as, after the hour so far and what went before that.
+fn found_in_window(asked: &[Asked], [from, to]: [u64; 2], day: &Summary) -> Option<Severity> {
+    let mut hour = summed(asked, &[], [0, from]);
+    hour.rollup(SpanClass::Hour);
+    let window = summed(asked, &[], [from, to]);
+    let (populations, places) = (residents(), Places::default());
+    let mut findings = Vec::new();
+    detect(&Scene::new(&window, &populations, &places, None).following([&hour, day]), &mut findings);
+    findings.iter().map(|finding| finding.severity).max()
+}
+
+#[test]
+fn a_window_knows_the_hour_before_it() {
+    let none = Summary::empty();
+    let asked = turning(false);
+    assert_eq!(found_in_window(&asked, [1_740, 1_800], &none), None, "nothing yet");
+    assert_eq!(found_in_window(&asked, [1_860, 1_920], &none), Some(Severity::High), "two minutes later");
+    let known = found_in_window(&turning(true), [1_860, 1_920], &none);
+    assert!(known < Some(Severity::Medium), "asked since the hour began: {known:?}");
+    let mut day = summed(&[(20, STRANGER, 10, "www.a.example", [198, 18, 5, 9])], &[], [0, 60]);
+    day.rollup(SpanClass::Day);
+    let known = found_in_window(&asked, [1_860, 1_920], &day);
+    assert!(known < Some(Severity::Medium), "asked earlier that day: {known:?}");
+}
+
+#[test]
+fn what_more_of_the_hour_makes_look_like_chance_is_doubted() {
+    // Three asked theirs in the first minute; all began to ask anything while the hour went on.
+    let asked: Vec<Asked> = (0..40)
+        .flat_map(|client| {
+            let at = |second: u64| second + u64::from(client) * 50;
+            [(client, STRANGER, at(400)), (client, THEIRS, at(500)), (client, THEIRS, at(900))]
+        })
+        .chain((0..3).map(|client| (client, THEIRS, 50)))
+        .map(|(client, resolver, second)| (client, resolver, second, "www.a.example", [198, 18, 5, 9]))
+        .collect();
+    let mut hour = summed(&asked, &[], [0, 3_600]);
+    hour.rollup(SpanClass::Hour);
+    let (populations, places) = (residents(), Places::default());
+    let key = format!("resolver:{}", Address::v4(STRANGER));
+    let scene = Scene::new(&hour, &populations, &places, None);
+    let scene = scene.after([(Technique::DnsHijack, key)].into());
+    detect(&scene, &mut Vec::new());
+    let doubts = scene.into_doubts();
+    assert!(doubts.len() == 1 && doubts[0].since.is_none(), "{doubts:?}");
+}
+
 #[test]
 fn answers_that_wander() {
     let forged: [(&str, u8, u8); 8] = [

@@ -1,0 +1,271 @@
+//! Known: who asked which resolver when, in a window and the hour before it, in an hour, or in a day.
+//! In: a scene, the usual resolvers. Out: the askers of a resolver, what each asked the usual ones, when it was there at all,
+//! and which share of all that was asked came after a moment.
+//! Bounds: the pairs of the span; of the hour before a window the pairs of the askers that are followed (`facet`), looked
+//! up one by one: walking that hour for each of its windows would cost more than the windows.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::detect::scene::Scene;
+use crate::population::collector::{CollectorKey, CollectorSummary};
+use crate::population::sketch::{Merge, Timeline};
+use crate::population::span::Seen;
+use crate::population::{PairKey, PairSummary, PopulationIndex, SpanClass, SubscriberKey, Summary};
+use crate::units::{Address, DurationNs, TimestampNs};
+
+/// See the file's header.
+pub(super) struct Known<'a> {
+    scene: &'a Scene<'a>,
+    population: PopulationIndex,
+    /// The hour so far where the span is one of its windows.
+    hour: Option<&'a Summary>,
+    /// None where the span is a window without an hour before it: too short to know a before.
+    pub slots: Option<Slots>,
+    usual: Vec<Address>,
+    /// The pairs of each usual resolver, ascending by subscriber: looked for once a scene, not for each asker.
+    usual_pairs: Vec<&'a [(PairKey, &'a PairSummary)]>,
+    asked_in: Vec<u64>,
+}
+
+/// Who asked a resolver, and what.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asker {
+    /// Its pseudonym.
+    pub subscriber: Address,
+    /// What it asked that resolver.
+    pub pair: PairSummary,
+    /// What it asked the usual ones; none where it never did.
+    pub usual: Option<Usual>,
+}
+
+/// What one subscriber asked the usual resolvers.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Usual {
+    /// First and last.
+    pub seen: Seen,
+    /// Flows.
+    pub flows: u64,
+    minutes: u64,
+    half_hours: u64,
+}
+
+impl Usual {
+    fn with(known: Option<Self>, pair: &PairSummary) -> Self {
+        let PairSummary { seen, totals, active_minutes, active_half_hours, .. } = *pair;
+        let mut all = known.unwrap_or(Self { seen, flows: 0, minutes: 0, half_hours: 0 });
+        all.seen.merge(seen);
+        all.flows += totals.flows;
+        all.minutes |= active_minutes;
+        all.half_hours |= active_half_hours;
+        all
+    }
+}
+
+impl<'a> Known<'a> {
+    pub(super) fn of(scene: &'a Scene<'a>, population: PopulationIndex, usual: &BTreeSet<Address>) -> Self {
+        let is_window = scene.summary.class() == SpanClass::Window;
+        let hour = scene.before().find(|one| is_window && one.class() == SpanClass::Hour);
+        let slots = Slots::of_span(if is_window { hour } else { Some(scene.summary) });
+        let usual_pairs: Vec<_> = usual.iter().map(|address| scene.pairs_of(population, *address)).collect();
+        let mut known = Self {
+            scene,
+            population,
+            hour,
+            slots,
+            usual: usual.iter().copied().collect(),
+            usual_pairs,
+            asked_in: Vec::new(),
+        };
+        known.asked_in = slots.map_or_else(Vec::new, |slots| known.questions_by_slot(slots));
+        known
+    }
+
+    /// Whether the span is a window.
+    pub(super) fn is_window(&self) -> bool {
+        self.scene.summary.class() == SpanClass::Window
+    }
+
+    /// Since when a resolver is in use; none where it was before the hour, or the span has no before.
+    pub(super) fn began(&self, resolver: Address) -> Option<TimestampNs> {
+        let key = CollectorKey { population: self.population, address: resolver };
+        let was_there = |one: &Summary| one.class() == SpanClass::Day && one.collectors.of(&key).is_some();
+        if self.slots.is_none() || self.scene.before().any(was_there) {
+            return None;
+        }
+        self.records_of(resolver).map(|one| one.seen.first).min()
+    }
+
+    /// How many asked a resolver, in the span or the hour before, whichever saw more.
+    pub(super) fn askers(&self, resolver: Address) -> u64 {
+        self.records_of(resolver).map(|one| one.subscribers.count()).max().unwrap_or(0)
+    }
+
+    /// How many were active at all, the same way.
+    pub(super) fn active(&self) -> u64 {
+        let of = |one: &Summary| one.populations.get(&self.population).map_or(0, |all| all.active.count());
+        self.spans().map(of).max().unwrap_or(0)
+    }
+
+    /// Everybody who asked a resolver; in a window, those of before who are followed.
+    pub(super) fn askers_of(&self, resolver: Address) -> Vec<Asker> {
+        let here = self.scene.pairs_of(self.population, resolver);
+        let mut pairs: BTreeMap<Address, PairSummary> =
+            here.iter().map(|(key, pair)| (key.subscriber, **pair)).collect();
+        if let Some(hour) = self.hour {
+            let followed = self.records_of(resolver).flat_map(|one| one.sample.iter()).map(|one| one.subscriber);
+            let anybody: BTreeSet<Address> = pairs.keys().copied().chain(followed).collect();
+            for subscriber in anybody {
+                let key = PairKey { population: self.population, collector: resolver, subscriber };
+                if let Some(before) = hour.pairs.of(&key) {
+                    pairs.entry(subscriber).or_default().merge(*before);
+                }
+            }
+        }
+        let askers = pairs.into_iter();
+        askers.map(|(subscriber, pair)| Asker { subscriber, pair, usual: self.asked_by(subscriber) }).collect()
+    }
+
+    /// Share of the slots of all who ask the usual resolvers that lie at or after this one.
+    pub(super) fn share_from(&self, slot: u32) -> f64 {
+        let after: u64 = self.asked_in.iter().skip(slot as usize).sum();
+        after as f64 / self.asked_in.iter().sum::<u64>().max(1) as f64
+    }
+
+    /// The slots in which a subscriber did anything at all, and how many of these were over when something began.
+    pub(super) fn there(&self, subscriber: Address, began: TimestampNs) -> [u32; 2] {
+        let key = SubscriberKey { population: self.population, subscriber };
+        let (Some(slots), mine) = (self.slots, self.spans().filter_map(|one| one.subscribers.of(&key))) else {
+            return [0; 2];
+        };
+        let line = mine.map(|one| one.line.clone()).reduce(|mut all, more| {
+            all.merge(more);
+            all
+        });
+        // 64 or 2,048 seconds: what lasts for a slot counts once.
+        line.map_or([0; 2], |line| {
+            let line = line.at_level(slots.slot_s.ilog2() as u8 + 1);
+            [line.ticks().len() as u32, over_by(&line, began)]
+        })
+    }
+
+    /// What one subscriber asked the usual resolvers; none where it never did.
+    fn asked_by(&self, subscriber: Address) -> Option<Usual> {
+        let here = self.usual_pairs.iter().filter_map(|pairs| {
+            let at = pairs.binary_search_by(|(other, _)| other.subscriber.cmp(&subscriber)).ok()?;
+            Some(pairs[at].1)
+        });
+        let before = self.hour.into_iter().flat_map(|hour| {
+            let key = move |collector| PairKey { population: self.population, collector, subscriber };
+            self.usual.iter().filter_map(move |address| hour.pairs.of(&key(*address)))
+        });
+        here.chain(before).fold(None, |known, pair| Some(Usual::with(known, pair)))
+    }
+
+    /// How many ask the usual resolvers in each slot; in a window, those who are followed.
+    fn questions_by_slot(&self, slots: Slots) -> Vec<u64> {
+        let mut asked = vec![0; slots.number as usize];
+        if self.hour.is_none() {
+            for (_, pair) in self.usual_pairs.iter().copied().flatten() {
+                let bits = slots.of(pair);
+                (0..slots.number).filter(|at| bits >> at & 1 == 1).for_each(|at| asked[at as usize] += 1);
+            }
+            return asked;
+        }
+        // A line of few moments is finer than a minute: what lies in one counts once.
+        let mut bits: BTreeMap<Address, u64> = BTreeMap::new();
+        let followed =
+            self.usual.iter().flat_map(|address| self.records_of(*address)).flat_map(|one| one.sample.iter());
+        for one in followed {
+            let mine = bits.entry(one.subscriber).or_default();
+            for tick in one.line.ticks() {
+                let second = u64::from(tick.slot) * one.line.slot_s();
+                *mine |= 1 << slots.at(TimestampNs(DurationNs::from_secs(second).0));
+            }
+        }
+        for bits in bits.into_values() {
+            (0..slots.number).filter(|at| bits >> at & 1 == 1).for_each(|at| asked[at as usize] += 1);
+        }
+        asked
+    }
+
+    /// A party outside, in the span and the hour before.
+    fn records_of(&self, address: Address) -> impl Iterator<Item = &'a CollectorSummary> {
+        let key = CollectorKey { population: self.population, address };
+        self.spans().filter_map(move |one| one.collectors.of(&key)).map(|one| &**one)
+    }
+
+    fn spans(&self) -> impl Iterator<Item = &'a Summary> + use<'a> {
+        self.hour.into_iter().chain([self.scene.summary])
+    }
+}
+
+/// Slots of a line that were over at a moment.
+fn over_by<const N: usize>(line: &Timeline<N>, at: TimestampNs) -> u32 {
+    let slot_ns = DurationNs::from_secs(line.slot_s()).0;
+    line.ticks().iter().filter(|tick| (u64::from(tick.slot) + 1).saturating_mul(slot_ns) <= at.0).count() as u32
+}
+
+/// The minutes of an hour or the half hours of a day, from the span's first on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Slots {
+    /// How many there are.
+    pub number: u32,
+    slot_s: u64,
+    first: u32,
+}
+
+impl Slots {
+    fn of_span(summary: Option<&Summary>) -> Option<Self> {
+        let summary = summary?;
+        let (number, slot_s) = match summary.class() {
+            SpanClass::Window => return None,
+            SpanClass::Hour => (60, 60),
+            SpanClass::Day => (48, 1_800),
+        };
+        let slots = Self { number, slot_s, first: 0 };
+        Some(Self { first: slots.at(summary.span().start), ..slots })
+    }
+
+    /// Whether they are the minutes of an hour.
+    pub(super) fn are_minutes(self) -> bool {
+        self.number == 60
+    }
+
+    /// The slot of a moment.
+    pub(super) fn at(self, ts: TimestampNs) -> u32 {
+        let slot = (ts.0 / DurationNs::from_secs(self.slot_s).0 % u64::from(self.number)) as u32;
+        (slot + self.number - self.first) % self.number
+    }
+
+    /// Bits of the slots before that of `ts`.
+    pub(super) fn before(self, ts: TimestampNs) -> u64 {
+        (1 << self.at(ts)) - 1
+    }
+
+    /// Slots in which somebody asked a resolver, and the usual ones.
+    pub(super) fn of_both(self, asker: &Asker) -> [u64; 2] {
+        let usual = asker.usual.map_or(0, |usual| if self.are_minutes() { usual.minutes } else { usual.half_hours });
+        [self.of(&asker.pair), in_order(usual, self.first, self.number)]
+    }
+
+    fn of(self, pair: &PairSummary) -> u64 {
+        let bits = if self.are_minutes() { pair.active_minutes } else { pair.active_half_hours };
+        in_order(bits, self.first, self.number)
+    }
+}
+
+/// Slots of a clock's round as bits from the span's first on.
+fn in_order(bits: u64, first: u32, slots: u32) -> u64 {
+    (bits >> first | bits << (slots - first)) & ((1 << slots) - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_round_begins_where_the_span_does() {
+        assert_eq!(in_order(0b1011, 0, 60), 0b1011);
+        assert_eq!(in_order(1 << 46 | 1 << 59 | 1, 46, 60), 1 | 1 << 13 | 1 << 14);
+    }
+}

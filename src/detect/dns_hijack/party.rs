@@ -1,0 +1,178 @@
+//! Party: one or several strange resolvers, and what those who ask them did.
+//! In: who asked whom when, and what was answered. Out: how much that speaks for their having been turned, 0 to 1.
+//! Not here: how wide it is, and what is said of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Resolver;
+use super::known::{Asker, Known};
+use super::onset::{Onset, Turned, is_late};
+use super::public::is_public;
+use crate::detect::weigh::ramp;
+use crate::population::sketch::Merge;
+use crate::units::{Address, DurationNs, TimestampNs};
+
+/// Share of the askers of a resolver that somebody chose who look, over a day, as if they had turned to it: those of their
+/// devices that ask the usual one fell silent, or that one woke late. One in ten on tuning seeds.
+const LOOKS_TURNED: f64 = 0.15;
+/// Orders of magnitude of chance between which opinion turns. Of 561 resolvers that people chose, two ever looked like one in
+/// forty in some minute of an hour.
+const CHANCE_TURNS: (f64, f64) = (0.9, 2.55);
+/// A chance from which on an earlier claim is taken back: half of those two looked like one in ten or more at the hour's end,
+/// and of 103 that homes were turned to none did.
+pub(super) const SURELY_CHANCE: f64 = 0.1;
+/// The same for one of several resolvers that are judged together, how far apart these may have come into use, and how many
+/// times likelier it is that some of all do.
+const PART_CHANCE_MAX: f64 = 0.5;
+const BEGAN_TOGETHER: DurationNs = DurationNs::from_secs(300);
+const WAYS_TO_JOIN: f64 = 2.0;
+/// How much likelier an honest resolver is to lead no domain elsewhere than to lead one, or some to one address: names that
+/// moved, and those answered by where one asks from, are few, and lie in as many places.
+const LEADS_ELSEWHERE: f64 = 0.2;
+/// What speaks for a stranger that the policy does not list, or that merely is not the most asked one.
+const STRANGE: [f64; 2] = [0.3, 0.2];
+/// Slots with a question to a resolver before a subscriber counts as one that asks it alone.
+const SLOTS_MIN: u32 = 3;
+
+/// See the file's header.
+pub(super) struct Party53<'a> {
+    pub resolvers: Vec<&'a Resolver<'a>>,
+    /// How many ask it.
+    pub askers: u64,
+    /// Subscribers that were active at all.
+    pub active: u64,
+    pub turned: Turned,
+    /// Askers that never asked a usual one.
+    pub only_it: u64,
+    pub onset: Option<Onset>,
+    /// Domains by the address that it alone leads them to.
+    pub lies: BTreeMap<Address, BTreeSet<&'a str>>,
+    pub is_public: bool,
+    began: Option<TimestampNs>,
+    all: Vec<Asker>,
+}
+
+impl<'a> Party53<'a> {
+    /// One resolver alone.
+    pub(super) fn of(
+        known: &Known<'_>,
+        resolver: &'a Resolver<'a>,
+        lies: BTreeMap<Address, BTreeSet<&'a str>>,
+    ) -> Self {
+        let began = known.began(resolver.address).filter(|began| is_late(known, *began));
+        let mut party = Self {
+            resolvers: vec![resolver],
+            askers: known.askers(resolver.address),
+            active: known.active(),
+            turned: Turned::default(),
+            only_it: 0,
+            onset: None,
+            lies,
+            is_public: is_public(resolver.address),
+            began,
+            // Of a window nothing can be told but that somebody came into use in its hour.
+            all: if began.is_some() || !known.is_window() { known.askers_of(resolver.address) } else { Vec::new() },
+        };
+        party.judge(known);
+        party
+    }
+
+    /// Since when it is in use, where the span saw that begin.
+    pub(super) fn began(&self) -> Option<TimestampNs> {
+        self.began
+    }
+
+    fn judge(&mut self, known: &Known<'_>) {
+        self.onset = self.began.and_then(|began| Onset::of(known, began, &self.all));
+        self.turned = Turned::of(known, &self.all);
+        let asks_it_alone = |asker: &&Asker| {
+            asker.usual.is_none() && known.slots.is_some_and(|slots| slots.of_both(asker)[0].count_ones() >= SLOTS_MIN)
+        };
+        self.only_it = self.all.iter().filter(asks_it_alone).count() as u64;
+    }
+
+    /// How likely so late a beginning is by chance.
+    pub(super) fn chance(&self) -> f64 {
+        let ways = if self.resolvers.len() > 1 { WAYS_TO_JOIN } else { 1.0 };
+        let leads = if self.lies.len() == 1 { LEADS_ELSEWHERE } else { 1.0 };
+        self.onset.map_or(1.0, |onset| (onset.chance_of_many() * ways * leads).min(1.0))
+    }
+
+    /// Whether the span saw it come into use, and more of it makes that look like chance.
+    pub(super) fn is_chance(&self) -> bool {
+        self.onset.is_some() && self.chance() > SURELY_CHANCE
+    }
+
+    /// How much a change speaks, 0 to 1: that it is asked since just now, or that over a day its askers turned to it.
+    pub(super) fn change(&self, known: &Known<'_>) -> f64 {
+        let rare = |chance: f64| ramp(-chance.max(1e-12).log10(), CHANCE_TURNS.0, CHANCE_TURNS.1);
+        if self.is_public { 0.0 } else { rare(self.chance()).max(rare(self.chance_of_silence(known))) }
+    }
+
+    /// How much it speaks that it is not the one that they are meant to ask, and asked by those who ask it alone rather than
+    /// for some of their devices.
+    pub(super) fn strangeness(&self, is_listed: bool) -> f64 {
+        let share_of_only_it = self.only_it as f64 / self.active.max(1) as f64;
+        if self.is_public { 0.05 } else { STRANGE[usize::from(!is_listed)] + 0.4 * ramp(share_of_only_it, 0.05, 0.2) }
+    }
+
+    /// How likely it is that so many fell silent towards the usual ones. In an hour that says nothing: of fifteen homes with a
+    /// resolver of somebody's own, five had nothing else to ask after their first question to it.
+    fn chance_of_silence(&self, known: &Known<'_>) -> f64 {
+        let is_day = known.slots.is_some_and(|slots| !slots.are_minutes());
+        if is_day { self.turned.chance(LOOKS_TURNED) } else { 1.0 }
+    }
+
+    /// Domains that are led to an address together with others.
+    pub(super) fn lied(&self) -> usize {
+        self.lies.values().map(BTreeSet::len).filter(|domains| *domains >= 2).sum()
+    }
+
+    /// Whether it may be one of several to which homes were turned.
+    fn is_part(&self, known: &Known<'_>) -> bool {
+        let late = self.onset.is_some_and(|onset| onset.chance <= PART_CHANCE_MAX);
+        !self.is_public && (late || self.chance_of_silence(known) <= PART_CHANCE_MAX)
+    }
+
+    /// Whether both came into use at once.
+    fn began_with(&self, other: &Self) -> bool {
+        let (Some(Onset { began: a, .. }), Some(Onset { began: b, .. })) = (self.onset, other.onset) else {
+            return false;
+        };
+        a.since(b).max(b.since(a)) <= BEGAN_TOGETHER
+    }
+
+    fn join(&mut self, known: &Known<'_>, other: Self) {
+        let Self { resolvers, askers, lies, began, all, .. } = other;
+        self.resolvers.extend(resolvers);
+        self.resolvers.sort_by_key(|resolver| resolver.address);
+        self.askers += askers;
+        self.began = self.began.zip(began).map(|(a, b)| a.min(b));
+        for (address, domains) in lies {
+            self.lies.entry(address).or_default().extend(domains);
+        }
+        self.all.extend(all);
+        self.all.sort_by_key(|asker| asker.subscriber);
+        self.all.dedup_by(|next, one| {
+            let same = next.subscriber == one.subscriber;
+            if same {
+                one.pair.merge(next.pair);
+            }
+            same
+        });
+        self.judge(known);
+    }
+}
+
+/// Resolvers that came into use at the same time are one party's: nobody's own choice falls together with others'.
+pub(super) fn together<'a>(known: &Known<'_>, parties: Vec<Party53<'a>>) -> Vec<Party53<'a>> {
+    let (parts, mut apart): (Vec<_>, Vec<_>) = parties.into_iter().partition(|party| party.is_part(known));
+    let first_alone = apart.len();
+    for party in parts {
+        match apart[first_alone..].iter_mut().find(|one| one.began_with(&party)) {
+            Some(one) => one.join(known, party),
+            None => apart.push(party),
+        }
+    }
+    apart
+}
