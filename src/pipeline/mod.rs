@@ -30,8 +30,8 @@ use crate::units::{DurationNs, TimestampNs};
 pub use timings::Timings;
 pub use worker::Totals;
 
-/// Batches that wait for one worker: 16 of 256 frames keep it busy while the reader sleeps or waits for a page of the file.
-const QUEUE_BATCHES: usize = 16;
+/// Batches that wait for one worker: 8 of 256 frames keep it busy while the reader waits for a page of the file.
+const QUEUE_BATCHES: usize = 8;
 /// Windows that wait for the analysis, per worker.
 const QUEUE_WINDOWS: usize = 2;
 /// Frames after which rows that are wanted are handed on: a frame ends one row at most, and a row is about a kilobyte.

@@ -6,9 +6,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use crossbeam::channel::{Receiver, Sender, TrySendError};
+use crossbeam::channel::{Receiver, Sender};
 use memmap2::Mmap;
 
 use super::worker::{Task, Totals};
@@ -21,9 +21,6 @@ use crate::units::{Address, DurationNs, TimestampNs};
 
 /// A step back that no reordering explains.
 pub(super) const CLOCK_STEP_BACK: DurationNs = DurationNs::from_secs(3600);
-/// How long the reader sleeps when a worker's queue is full. Woken for each place that becomes free it would fill it and sleep
-/// again, and the worker would pay a system call a batch to wake it; in this time a worker empties a part of its queue.
-const QUEUE_FULL_SLEEP: Duration = Duration::from_micros(300);
 /// Frames between two looks at how far we are.
 const PROGRESS_EVERY: u64 = 4096;
 
@@ -169,15 +166,7 @@ impl<'a> Reader<'a> {
         let mut next = self.free.try_recv().unwrap_or_else(|_| FrameBatch::new(Arc::clone(&self.maps)));
         next.clear();
         let full = std::mem::replace(&mut self.open[worker], next);
-        let mut task = Task::Batch { frames: full, read_at: Instant::now() };
-        loop {
-            match self.tasks[worker].try_send(task) {
-                Ok(()) => return Ok(()),
-                Err(TrySendError::Disconnected(_)) => return Err(Stopped),
-                Err(TrySendError::Full(waiting)) => task = waiting,
-            }
-            std::thread::sleep(QUEUE_FULL_SLEEP);
-        }
+        self.tasks[worker].send(Task::Batch { frames: full, read_at: Instant::now() }).map_err(|_| Stopped)
     }
 
     fn leaves_out(&mut self, frame: &Frame<'_>) -> bool {
