@@ -42,8 +42,7 @@ impl Default for SummaryLimits {
         Self {
             collectors_max: 32_768,
             domains_max: 8_192,
-            // What a hash table of 2^18 and of 2^16 places holds, seven in eight: one entry more takes one of twice the size,
-            // and these two keep their values in place, 184 and 320 bytes each.
+            // The most there are of anything, 184 and 320 bytes each with their keys, and an index at most half full.
             pairs_max: 229_376,
             subscribers_max: 57_344,
             carriers_max: 1024,

@@ -133,6 +133,7 @@ impl<K: Ord + Copy + std::hash::Hash, V: Weighed> Bounded<K, V> {
                 break;
             }
             // Each is somewhere else in the larger map: looked up in a row, they wait for memory together.
+            ahead.iter().for_each(|(key, _)| self.prefetch(key));
             ahead.iter().for_each(|(key, _)| self.fetch(key));
             for entry in ahead.drain(..) {
                 self.map.join(entry, |known, value| other.spare.extend(known.take_in(value)));
@@ -172,6 +173,12 @@ impl<K: Ord + Copy + std::hash::Hash, V: Weighed> Bounded<K, V> {
         if let Some(value) = self.map.likely(key) {
             value.fetch();
         }
+    }
+
+    /// Starts bringing near what [`Self::fetch`] will look at.
+    #[inline]
+    pub(super) fn prefetch(&self, key: &K) {
+        self.map.prefetch(key);
     }
 
     /// The value of a key.

@@ -70,7 +70,7 @@ impl Default for Parties {
 }
 
 impl Summary {
-    /// Tells who takes part in a row, and starts bringing near what adding it will touch.
+    /// Tells who takes part in a row, and starts bringing near where that is looked up.
     pub(super) fn look_ahead<I: SubscriberIdentity>(
         &self,
         rows: &FlowColumns,
@@ -85,9 +85,9 @@ impl Summary {
             parties.subscriber = cx.identity.both(real);
             parties.far_hash = cx.identity.hash64(address);
             let (subscriber, _) = parties.subscriber;
-            self.collectors.fetch(&CollectorKey { population, address });
-            self.pairs.fetch(&PairKey { population, collector: address, subscriber });
-            self.subscribers.fetch(&SubscriberKey { population, subscriber });
+            self.collectors.prefetch(&CollectorKey { population, address });
+            self.pairs.prefetch(&PairKey { population, collector: address, subscriber });
+            self.subscribers.prefetch(&SubscriberKey { population, subscriber });
             if up == Side::Orig {
                 parties.asked = rows.facts[i].as_deref().and_then(name_asked).map(Texts::id_of);
             }
@@ -95,7 +95,16 @@ impl Summary {
         parties
     }
 
-    /// Starts bringing near what lies behind what [`Self::look_ahead`] asked for.
+    /// Starts bringing near what adding a row will touch, once [`Self::look_ahead`] has said where it is.
+    pub(super) fn look_closer(&self, parties: &Parties) {
+        let Role::Collect { population, subscriber: up } = parties.role else { return };
+        let (collector, (subscriber, _)) = (parties.ends[up.other().index()], parties.subscriber);
+        self.collectors.fetch(&CollectorKey { population, address: collector });
+        self.pairs.fetch(&PairKey { population, collector, subscriber });
+        self.subscribers.fetch(&SubscriberKey { population, subscriber });
+    }
+
+    /// Starts bringing near what lies behind what [`Self::look_closer`] asked for.
     pub(super) fn look_further(&self, parties: &Parties) {
         let Role::Collect { population, subscriber: up } = parties.role else { return };
         let address = parties.ends[up.other().index()];

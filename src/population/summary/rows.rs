@@ -73,6 +73,7 @@ impl Summary {
             for i in start..end {
                 ahead[i - start] = self.look_ahead(rows, i, cx);
             }
+            ahead[..end - start].iter().for_each(|parties| self.look_closer(parties));
             ahead[..end - start].iter().for_each(|parties| self.look_further(parties));
             for i in start..end {
                 self.add_row((rows, i), codewords.get(i).copied(), (&range, &fine), &ahead[i - start], cx);

@@ -1,36 +1,25 @@
 //! Entries: keys with values, found by hash, in pieces that never move.
 //! In: keys with values. Out: the same, in no order that is seen outside.
 //! A hash table that keeps its entries in place has up to twice the room that they take, holds the old one and the new one
-//! while it grows, and grows although nothing was added where entries leave and others come. Here the table holds eight bytes
-//! an entry; entries lie close together beside it, and their room grows a piece at a time.
+//! while it grows, and grows although nothing was added where entries leave and others come. Here entries lie close together beside
+//! an index of a word each, and their room grows a piece at a time.
 //! Bounds: the caller's; [`PIECE_BYTES`] a piece, of which the last may be empty in part.
 
 use std::hash::{BuildHasher, Hash};
 
 use foldhash::fast::RandomState;
-use hashbrown::HashTable;
+
+use self::index::Index;
+
+mod index;
 
 /// Bytes of a piece, at most: little enough that what is left empty does not count, enough that few are asked for.
 const PIECE_BYTES: usize = 64 << 10;
 
-/// Where an entry lies, and the part of its hash by which the table grows without looking at keys.
-#[derive(Clone, Copy, Debug)]
-struct Place {
-    at: u32,
-    hash: u32,
-}
-
-impl Place {
-    /// Both halves of the table's hash: one chooses the group, the other tells entries within it apart.
-    fn spread(hash: u32) -> u64 {
-        u64::from(hash) << 32 | u64::from(hash)
-    }
-}
-
 /// The entries of one table.
 #[derive(Clone, Debug)]
 pub(super) struct Entries<K, V> {
-    index: HashTable<Place>,
+    index: Index,
     pieces: Vec<Vec<(K, V)>>,
     len: usize,
     hashing: RandomState,
@@ -38,7 +27,7 @@ pub(super) struct Entries<K, V> {
 
 impl<K, V> Default for Entries<K, V> {
     fn default() -> Self {
-        Self { index: HashTable::new(), pieces: Vec::new(), len: 0, hashing: RandomState::default() }
+        Self { index: Index::default(), pieces: Vec::new(), len: 0, hashing: RandomState::default() }
     }
 }
 
@@ -92,9 +81,7 @@ impl<K, V> Entries<K, V> {
     /// Gives back the room that more than so many entries would need; of an empty table only.
     pub(super) fn keep_room_for(&mut self, entries: usize) {
         self.pieces.truncate(entries.div_ceil(Self::PIECE).max(1));
-        if self.index.capacity() / 2 > entries {
-            self.index.shrink_to(entries, |place| Place::spread(place.hash));
-        }
+        self.index.keep_room_for(entries);
     }
 }
 
@@ -105,9 +92,7 @@ impl<K: Copy + Eq + Hash, V> Entries<K, V> {
     }
 
     fn find(&self, key: &K) -> Option<u32> {
-        let hash = self.hash(key);
-        let is_it = |place: &Place| place.hash == hash && self.at(place.at).0 == *key;
-        self.index.find(Place::spread(hash), is_it).map(|place| place.at)
+        self.index.find(self.hash(key), |at| self.at(at).0 == *key)
     }
 
     pub(super) fn of(&self, key: &K) -> Option<&V> {
@@ -118,10 +103,14 @@ impl<K: Copy + Eq + Hash, V> Entries<K, V> {
         self.find(key).map(|at| &mut self.at_mut(at).1)
     }
 
+    /// Starts bringing near where a key is looked for.
+    pub(super) fn prefetch(&self, key: &K) {
+        self.index.prefetch(self.hash(key));
+    }
+
     /// The value that most likely is the key's: told without looking at the entry, for whoever asks for it ahead.
     pub(super) fn likely(&self, key: &K) -> Option<&V> {
-        let hash = self.hash(key);
-        self.index.find(Place::spread(hash), |place| place.hash == hash).map(|place| &self.at(place.at).1)
+        self.index.find(self.hash(key), |_| true).map(|at| &self.at(at).1)
     }
 
     /// The value of a key, made where there is none.
@@ -147,13 +136,13 @@ impl<K: Copy + Eq + Hash, V> Entries<K, V> {
     fn insert_new(&mut self, key: K, value: V) -> u32 {
         let hash = self.hash(&key);
         let at = self.push((key, value));
-        self.index.insert_unique(Place::spread(hash), Place { at, hash }, |place| Place::spread(place.hash));
+        self.index.insert(hash, at);
         at
     }
 
     /// Makes room in the index for so many entries; that of the entries themselves grows by pieces.
     pub(super) fn make_room(&mut self, entries: usize) {
-        self.index.reserve(entries.saturating_sub(self.len), |place| Place::spread(place.hash));
+        self.index.make_room(entries);
     }
 
     /// Keeps what `keep` says, in one walk in the order of [`Self::iter`]; what leaves goes to `leave`.
@@ -227,14 +216,14 @@ mod tests {
         let mut entries = Entries::<u64, [u64; 18]>::default();
         let bytes = |entries: &Entries<u64, [u64; 18]>| {
             let of_pieces = entries.pieces.iter().map(|piece| piece.capacity() * size_of::<(u64, [u64; 18])>());
-            of_pieces.sum::<usize>() + entries.index.allocation_size()
+            of_pieces.sum::<usize>() + entries.index.bytes()
         };
         const MOST: u64 = 7 << 13;
         for key in 0..MOST {
             entries.entry(key, || [key; 18]);
         }
         let full = bytes(&entries);
-        assert!(full < MOST as usize * (19 * 8 + 12), "{full} bytes for {MOST} entries");
+        assert!(full < MOST as usize * (19 * 8 + 20), "{full} bytes for {MOST} entries");
         for round in 1..20 {
             // The oldest quarter leaves and as many come: a hash table in place would have taken twice its room.
             entries.retain(|key| *key >= round * MOST / 4, drop);
