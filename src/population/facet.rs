@@ -40,6 +40,9 @@ pub struct Followed {
     pub line: Timeline<FOLLOWED_SLOTS>,
 }
 
+// Sixteen of a collector and of each of its services.
+const _: () = assert!(size_of::<(u64, Followed)>() == 56 && size_of::<(Service, Facet)>() <= 288);
+
 /// A sample of a collector's subscribers, the same whoever draws it: those with the smallest keyed hashes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Sample {

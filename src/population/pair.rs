@@ -41,6 +41,9 @@ pub struct PairSummary {
     pub active_half_hours: u64,
 }
 
+// With their keys and places, the most that a summary holds.
+const _: () = assert!(size_of::<(PairKey, PairSummary)>() == 184);
+
 impl PairSummary {
     /// Marks when a row began.
     pub(super) fn mark(&mut self, ts: TimestampNs, class: SpanClass) {

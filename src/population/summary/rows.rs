@@ -2,6 +2,8 @@
 //! In: columns, and a codeword for each row where there is a codebook. Out: counts in every table that a row concerns.
 //! Bounds: a full table makes room, see `table`. This runs once a row: no allocation but for new entries.
 
+use std::num::NonZeroU64;
+
 use super::ahead::{Parties, ROWS_AHEAD, fetch_facts, fetch_texts, name_asked};
 use super::{AddContext, Copies, Summary};
 use crate::flow::row::{ConnState, FlowColumns, SIZE_BINS};
@@ -270,9 +272,9 @@ impl Summary {
             && let (Some(_), Some(version)) = (facts.server_fingerprint, facts.tls_version)
             && let Some(offer) = facts.hello_offer
         {
-            let key = QuestionKey { population: x.population, name, network: network_of(address), offer };
+            let key = QuestionKey { population: x.population, name, network: network_of(address), offer: offer.get() };
             let question = self.hellos.entry(key, cx.limits.hellos_max);
-            let hello = HelloMark { choice: facts.server_choice.unwrap_or(0), version };
+            let hello = HelloMark { choice: facts.server_choice.map_or(0, NonZeroU64::get), version };
             question.add(domain, address, hello, Listener { hash, subscriber }, x.seen);
         }
     }

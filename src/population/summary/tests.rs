@@ -1,5 +1,6 @@
 //! Laws of the whole summary, under rows that hostile hands might have sent.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use proptest::prelude::*;
@@ -99,8 +100,8 @@ fn any_facts() -> impl Strategy<Value = AppFacts> {
         protocol: [None, Some(AppProtocol::Tls), Some(AppProtocol::Dns), Some(AppProtocol::Http)][usize::from(kind)],
         ja4: Ja4::of(format!("t13d1516h2_8daaf6152771_{:012x}", name.len())),
         server_name: Some(name.into()),
-        hello_offer: certified.then_some(u64::from(kind) / 2),
-        server_choice: (kind == 2).then_some(choice % 11),
+        hello_offer: NonZeroU64::new(1 + u64::from(kind) / 2).filter(|_| certified),
+        server_choice: NonZeroU64::new(choice % 11).filter(|_| kind == 2),
         server_fingerprint: Some(u64::from(kind)),
         tls_version: [None, Some(0x0303), Some(0x0304), None][usize::from(kind)],
         certificate: certified.then(|| {

@@ -1,5 +1,7 @@
 //! Interceptors that speak TLS 1.3, and what looks like them, as TLS rows.
 
+use std::num::NonZeroU64;
+
 use super::super::detect;
 use super::*;
 use crate::detect::finding::Severity;
@@ -61,10 +63,10 @@ fn worst(calls: &[Call]) -> Option<Severity> {
         one.facts = Some(std::sync::Arc::new(AppFacts {
             protocol: Some(AppProtocol::Tls),
             server_name: Some(format!("www.site{}.example", call.site).into()),
-            hello_offer: Some(call.offer),
+            hello_offer: NonZeroU64::new(call.offer),
             tls_version: Some(call.told.0),
             server_fingerprint: Some(call.told.1),
-            server_choice: (call.told.0 == TLS13).then_some(call.told.1),
+            server_choice: NonZeroU64::new(call.told.1).filter(|_| call.told.0 == TLS13),
             ..AppFacts::default()
         }));
         rows.push(one);

@@ -11,6 +11,8 @@ mod offer;
 pub(super) mod record;
 mod server_hello;
 
+use std::num::NonZeroU64;
+
 use client_hello::{ClientHello, Extent};
 use server_hello::{Answer, ServerHello};
 
@@ -252,7 +254,7 @@ impl Handshake {
         let facts = notes.edit();
         facts.tls_cipher = Some(hello.cipher);
         facts.server_fingerprint = Some(hello.fingerprint);
-        facts.server_choice = (hello.version == TLS13).then_some(hello.choice);
+        facts.server_choice = NonZeroU64::new(hello.choice).filter(|_| hello.version == TLS13);
         if let Some(id) = hello.alpn {
             notes.alpn_chosen(names::token(id));
         }

@@ -6,6 +6,7 @@
 //! Bounds: the hello's own. Not here: JA4, which sorts the suites.
 
 use std::hash::Hasher;
+use std::num::NonZeroU64;
 
 use siphasher::sip::SipHasher13;
 
@@ -16,14 +17,14 @@ use super::{TLS13, Transport};
 const SUITES_13: u16 = 0x13;
 
 /// The hash; none where TLS 1.3 is not offered.
-pub(super) fn offer(hello: &ClientHello<'_>, transport: Transport) -> Option<u64> {
+pub(super) fn offer(hello: &ClientHello<'_>, transport: Transport) -> Option<NonZeroU64> {
     if hello.version(transport) != TLS13 {
         return None;
     }
     let mut hasher = SipHasher13::new_with_key(b"trawl tls offer ");
     hasher.write_u8(u8::from(transport == Transport::Quic));
     hello.ciphers().filter(|suite| suite >> 8 == SUITES_13).for_each(|suite| hasher.write(&suite.to_be_bytes()));
-    Some(hasher.finish())
+    NonZeroU64::new(hasher.finish())
 }
 
 #[cfg(test)]
@@ -32,7 +33,7 @@ mod tests {
     use crate::packet::app::tests::samples;
 
     /// A hello with these suites and extensions.
-    fn offered(suites: &[u16], extensions: &[u8], transport: Transport) -> Option<u64> {
+    fn offered(suites: &[u16], extensions: &[u8], transport: Transport) -> Option<NonZeroU64> {
         let mut body = samples::client_hello_body(extensions);
         // Behind version, random and an empty session id: six bytes of suites and their length.
         let list: Vec<u8> = suites.iter().flat_map(|suite| suite.to_be_bytes()).collect();
