@@ -1,7 +1,7 @@
 //! History: a flow's events as letters, with Zeek's meanings (upper case for the originator, lower for the responder).
 //! In: events. Out: at most [`HISTORY_BYTES`] letters. Source: the `history` field of Zeek's conn.log.
 //! Bounds: eight letters in place, as many as an ordinary connection has (ShADadFf); what follows them, and what thins them
-//! out, lies with what few flows have.
+//! out, lies with what few flows have: a connection that is closed takes such a place for as long as it lingers.
 //! S SYN, H SYN+ACK, A pure ACK, D payload, F FIN, R RST, I FIN+RST, Q SYN with FIN or RST: once a side, and S, H, F, R
 //! again when their sequence number is new. C wrong checksum, G gap, T retransmission, W zero window: at the 1st, 10th,
 //! 100th … time. ^ direction turned round.
