@@ -86,7 +86,7 @@ impl<K, V> Entries<K, V> {
 }
 
 impl<K: Copy + Eq + Hash, V> Entries<K, V> {
-    /// Half a hash is enough: of a quarter of a million entries one in sixty thousand shares it with another.
+    /// Half a hash is enough: of a quarter of a million entries one in twenty thousand shares it with another.
     fn hash(&self, key: &K) -> u32 {
         (self.hashing.hash_one(key) >> 32) as u32
     }
