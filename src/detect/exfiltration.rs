@@ -6,17 +6,23 @@
 //! file-sharing swarm sends to hundreds); who began the flows (a server that is asked is no thief).
 //! In a window and an hour what went before them is known as well: a burst is not cut in two, and who else sends there is
 //! not forgotten (`earlier`).
-//! A single stream that stood hours ago and still stands is said at `low`: nothing shows that it is new.
+//! What a mail server sends other mail servers is post (`relays`).
+//! A single stream that stood when the looking began and still stands is said at `low`: nothing shows that it is new (`standing`).
 //! The trivial baseline that it must beat: plain bytes out.
 
 mod earlier;
+mod peers;
+mod relays;
 mod scattered;
+mod standing;
 
 use std::cell::LazyCell;
 use std::cell::OnceCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use earlier::Earlier;
+use peers::{Peers, There};
+use relays::Relays;
 
 use super::finding::{CollectorIdentity, Finding, Severity, Technique};
 use super::scene::{Group, Scene, app_of, proto_of};
@@ -26,7 +32,7 @@ use crate::population::collector::CollectorSummary;
 use crate::population::groups::{CollectorGroup, Level, Member};
 use crate::population::sketch::Merge;
 use crate::population::span::Seen;
-use crate::population::{PairSummary, PopulationIndex, SubscriberKey, Summary};
+use crate::population::{PairSummary, PopulationIndex, SpanClass, SubscriberKey, Summary};
 use crate::units::{Address, DurationNs};
 
 /// Data up that is worth a look: below it, mail and photographs are no bulk.
@@ -39,25 +45,23 @@ const BULK_PAIRS_MIN: usize = 20;
 const USUAL_BYTES_UP: f64 = (8 << 20) as f64;
 /// The same as long as too little time was seen to know who else sends there: a whole backup of a telephone.
 const USUAL_BYTES_UP_EARLY: f64 = (32 << 20) as f64;
+/// The same of a service that says its name, which took it on a few occasions: an album, a film of a birthday.
+const USUAL_BYTES_UP_NAMED: f64 = (16 << 20) as f64;
+/// Occasions that are few: rows (a flow has one a window), minutes of an hour, half hours of a day. What is carried off bit by
+/// bit has more of each.
+const FEW_ROWS: u64 = 12;
+const FEW_MINUTES: u32 = 10;
+const FEW_HALF_HOURS: u32 = 3;
 /// Time from which on it can be known who else sends there. Backups of several homes lie minutes apart, not seconds.
 const PEERS_KNOWN_AFTER: DurationNs = DurationNs::from_secs(900);
-/// What a peer sends the same party, at the least: below it, it asks and does not upload.
-const PEER_BYTES_UP_MIN: u64 = 64 << 10;
 /// Subscribers that deal with a party at all between which it turns from a stranger into a service that people use.
 const CALLERS: (f64, f64) = (24.0, 6.0);
 /// What is left of its strangeness where all use it: thieves rent there, too, and what is by far the most is said at `medium`.
 const USED_BY_ALL: f64 = 0.1;
 /// How much more than the largest of its peers a host sends before it stands out of them.
 const OVER_PEERS: f64 = 2.0;
-/// How long a stream that stood when the looking began must have been looked at, and how near to its ends it must reach, to be
-/// a habit (a camera's, a sensor's) rather than something that is carried off.
-const STANDING_AFTER: DurationNs = DurationNs::from_secs(6 * 3_600);
-const STANDING_NEAR: DurationNs = DurationNs::from_secs(900);
-/// The most that such a stream scores: what it always was, only its owner knows.
+/// The most that a stream scores that always stood: what it is, only its owner knows.
 const STANDING_SCORE_MAX: f64 = 0.55;
-/// Peers that mainly upload from which on a party is a service: two hosts that send to one may be two thefts.
-const UPLOADERS_MIN: usize = 2;
-
 /// What one subscriber sent one group of addresses.
 #[derive(Clone, Copy, Debug, Default)]
 struct Sent {
@@ -94,6 +98,7 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
     // Only for whoever is judged: it sorts every pair.
     let bulk = LazyCell::new(|| Bulk::of(scene));
     let tunnels = scene.tunnel_ends();
+    let relays = Relays::of(scene);
     let uploads = uploads_by_party(scene);
     let sent_to = |(key, _): &Member<'_>| {
         let at = uploads.binary_search_by_key(&(key.population, key.address), |(party, _)| *party);
@@ -107,24 +112,30 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
         }
         let before = findings.len();
         // Of all who send there: that others do is what a later look may know better.
-        let mut packets = 0u64;
+        let (mut packets, mut by_others) = (0u64, false);
         for (subscriber, sent) in senders(scene, &group) {
             packets = packets.saturating_add(sent.packets);
-            if sent.up < BYTES_UP_MIN || sent.up <= sent.down {
+            if sent.up < BYTES_UP_MIN || sent.up <= sent.down || relays.is_post(&group, subscriber) {
                 continue;
             }
             if let Some(group) = receivers(scene, &group, subscriber, sent.up) {
-                findings.extend(judge(scene, &group, subscriber, sent, &bulk));
+                let (found, peers) = judge(scene, &group, subscriber, sent, &bulk);
+                findings.extend(found);
+                by_others |= peers.are_users();
             }
         }
         let said = &findings[before..];
         if said.iter().all(|finding| finding.severity < Severity::Medium) {
             let score = said.iter().map(|finding| finding.score).fold(0.0, f64::max);
-            scene.doubt(Technique::BulkExfiltration, (group.of.population, &group.key), packets, score);
+            let party = (group.of.population, group.key.as_str());
+            match by_others {
+                true => scene.doubt_by_others(Technique::BulkExfiltration, party, packets, score),
+                false => scene.doubt(Technique::BulkExfiltration, party, packets, score),
+            }
         }
     }
-    for (group, subscriber, sent) in scattered::receivers(scene, &tunnels) {
-        let found = judge(scene, &group, subscriber, sent, &bulk);
+    for (group, subscriber, sent) in scattered::receivers(scene, &tunnels, &relays) {
+        let (found, _) = judge(scene, &group, subscriber, sent, &bulk);
         if found.as_ref().is_none_or(|finding| finding.severity < Severity::Medium) {
             let score = found.as_ref().map_or(0.0, |finding| finding.score);
             scene.doubt(Technique::BulkExfiltration, (group.of.population, &group.key), sent.packets, score);
@@ -218,7 +229,7 @@ fn judge<'a>(
     subscriber: Address,
     sent: Sent,
     bulk: &Bulk<'a>,
-) -> Option<Finding> {
+) -> (Option<Finding>, Peers) {
     let mut case = Case::of(scene, group, subscriber, sent, bulk);
     let (mut score, mut evidence) = weigh(case.reasons(bulk));
     // Before it is said aloud: who sent there before the span began.
@@ -227,16 +238,16 @@ fn judge<'a>(
     {
         (score, evidence) = weigh(case.reasons(bulk));
     }
-    let is_standing = is_standing(scene, group, subscriber, sent);
+    let is_standing = standing::is_standing(scene, group, subscriber, &case);
     let score = if is_standing { score.min(STANDING_SCORE_MAX) } else { score };
     let p_value = bulk.p_value(case.sent.up as f64);
-    let severity = severity_of(score, p_value)?;
+    let Some(severity) = severity_of(score, p_value) else { return (None, case.peers) };
     let mut finding = described(scene, group, subscriber, &case, severity);
     if is_standing {
         finding.explanation += " It is one stream that stood when this began and when it ended, as a camera's \
              does: nothing here shows that it is new.";
     }
-    Some(Finding { score, p_value, evidence, ..finding })
+    (Some(Finding { score, p_value, evidence, ..finding }), case.peers)
 }
 
 /// What is weighed of one host and one party.
@@ -266,7 +277,7 @@ impl Case {
             seen: span_of(scene, group, subscriber),
             sent_to_all: all(scene.summary) as f64,
             by_collector: group.whole.flows_by_collector as f64 / group.whole.totals.flows.max(1) as f64,
-            peers: Peers::of(&sent_there(scene, group, subscriber)),
+            peers: There::of(scene, group, subscriber).peers(),
             usual: 0.0,
         };
         // A burst does not end with a window.
@@ -280,7 +291,8 @@ impl Case {
         }
         // 98 % of what is usual: with few pairs the largest is the one that is judged, so it does not stand in its own light.
         let usual = bulk.quantile(0.98).filter(|usual| *usual < case.sent.up as f64).unwrap_or(0.0);
-        case.usual = usual.max(usual_at_least(scene.known_for()));
+        let is_named = scene.domain_of(&group.whole).is_some() && is_of_few_occasions(scene, group, subscriber);
+        case.usual = usual.max(usual_at_least(scene.known_for(), is_named));
         case
     }
 
@@ -292,12 +304,12 @@ impl Case {
         group: &Group<'_>,
         subscriber: Address,
     ) -> bool {
-        let mut there = sent_there(scene, group, subscriber);
+        let mut there = There::of(scene, group, subscriber);
         for before in earlier {
-            before.add_others(scene, group, subscriber, &mut there);
+            before.add_others(scene, group, &mut there);
             self.usual = before.usual.filter(|usual| *usual < self.sent.up as f64).unwrap_or(0.0).max(self.usual);
         }
-        self.peers = Peers::of(&there);
+        self.peers = there.peers();
         !earlier.is_empty()
     }
 
@@ -327,56 +339,32 @@ impl Case {
     }
 }
 
-/// What one subscriber may send one party, whatever the bulk is, where so much time was looked at.
-fn usual_at_least(seen_for: DurationNs) -> f64 {
-    if seen_for < PEERS_KNOWN_AFTER { USUAL_BYTES_UP_EARLY } else { USUAL_BYTES_UP }
-}
-
-/// Other subscribers that upload to the same party.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Peers {
-    /// How many send it more than questions.
-    senders: u64,
-    /// How many deal with it at all.
-    callers: u64,
-    /// The most that one of them sends it, where several mainly upload; otherwise none.
-    largest_up: u64,
-}
-
-impl Peers {
-    /// By what each of the others sent and took.
-    fn of(there: &BTreeMap<Address, [u64; 2]>) -> Self {
-        let senders = there.values().filter(|[up, _]| *up >= PEER_BYTES_UP_MIN);
-        let uploads: Vec<u64> = senders.clone().filter(|[up, down]| up > down).map(|[up, _]| *up).collect();
-        let largest_up = uploads.iter().max().filter(|_| uploads.len() >= UPLOADERS_MIN);
-        Self {
-            senders: senders.count() as u64,
-            callers: there.len() as u64,
-            largest_up: largest_up.copied().unwrap_or(0),
-        }
+/// What one subscriber may send one party, whatever the bulk is, where so much time was looked at; a party that says its name
+/// more on few occasions.
+fn usual_at_least(seen_for: DurationNs, is_named_and_seldom: bool) -> f64 {
+    match seen_for {
+        short if short < PEERS_KNOWN_AFTER => USUAL_BYTES_UP_EARLY,
+        _ if is_named_and_seldom => USUAL_BYTES_UP_NAMED,
+        _ => USUAL_BYTES_UP,
     }
 }
 
-/// What each of the others sent the same party, or the domain that it serves, and took from it.
-fn sent_there(scene: &Scene<'_>, group: &Group<'_>, subscriber: Address) -> BTreeMap<Address, [u64; 2]> {
-    let domain = scene.domain_of(&group.whole);
-    let same_domain = (scene.collectors().iter())
-        .filter(|(key, one)| {
-            key.population == group.of.population && domain.is_some() && scene.domain_of(one) == domain
-        })
-        .map(|(key, _)| key.address);
-    let addresses: BTreeSet<Address> = same_domain.chain(group.of.addresses.iter().copied()).collect();
-    let mut there: BTreeMap<Address, [u64; 2]> = BTreeMap::new();
-    for (key, pair) in addresses.iter().flat_map(|address| scene.pairs_of(group.of.population, *address)) {
-        if key.subscriber != subscriber {
-            add_both(there.entry(key.subscriber).or_default(), pair.totals.data_bytes);
+/// Whether the host dealt with the group a few times only.
+fn is_of_few_occasions(scene: &Scene<'_>, group: &Group<'_>, subscriber: Address) -> bool {
+    let (mut rows, mut minutes, mut half_hours) = (0u64, 0u64, 0u64);
+    for address in &group.of.addresses {
+        let pairs = scene.pairs_of(group.of.population, *address).iter();
+        for (_, pair) in pairs.filter(|(key, _)| key.subscriber == subscriber) {
+            rows = rows.saturating_add(pair.totals.rows);
+            minutes |= pair.active_minutes;
+            half_hours |= pair.active_half_hours;
         }
     }
-    there
-}
-
-fn add_both(sum: &mut [u64; 2], bytes: [u64; 2]) {
-    sum.iter_mut().zip(bytes).for_each(|(sum, bytes)| *sum = sum.saturating_add(bytes));
+    match scene.summary.class() {
+        _ if rows <= FEW_ROWS => true,
+        SpanClass::Day => half_hours.count_ones() <= FEW_HALF_HOURS,
+        _ => minutes.count_ones() <= FEW_MINUTES,
+    }
 }
 
 fn described(scene: &Scene<'_>, group: &Group<'_>, subscriber: Address, case: &Case, severity: Severity) -> Finding {
@@ -408,15 +396,6 @@ fn described(scene: &Scene<'_>, group: &Group<'_>, subscriber: Address, case: &C
         app_proto: app_of(whole),
         ..Finding::blank(Technique::BulkExfiltration, collector, share, seen)
     }
-}
-
-/// Whether it is one flow to each address that was there when the span began and when it ended, hours later.
-fn is_standing(scene: &Scene<'_>, group: &Group<'_>, subscriber: Address, sent: Sent) -> bool {
-    let (span, seen) = (scene.summary.span(), span_of(scene, group, subscriber));
-    sent.flows <= group.of.addresses.len() as u64
-        && span.length() >= STANDING_AFTER
-        && seen.first.since(span.start) <= STANDING_NEAR
-        && span.end.since(seen.last) <= STANDING_NEAR
 }
 
 /// First and last packet between the host and the group.

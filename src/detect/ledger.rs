@@ -11,7 +11,7 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::finding::{Finding, Severity, Technique};
-use super::looks::{Doubt, Look};
+use super::looks::{Doubt, DoubtGround, Look};
 use super::words;
 use crate::population::Span;
 use crate::units::{Address, TimestampNs};
@@ -218,8 +218,8 @@ impl Claim {
         (severity >= Severity::Medium).then_some(claim)
     }
 
-    /// Whether the look knows better: it holds the claim's stretch and saw clearly more, or is one of several whole hours in
-    /// which as much was seen and the same could not be said.
+    /// Whether the look knows better: it holds the claim's stretch and saw clearly more, or others who do the same, or is one of
+    /// several whole hours in which as much was seen and the same could not be said.
     fn is_outdone(&mut self, doubt: &Doubt, look: &Look) -> bool {
         if doubt.since.is_some_and(|since| since >= self.start) {
             return false;
@@ -227,7 +227,11 @@ impl Claim {
         let (known, seen) = (self.packets as f64, doubt.packets as f64);
         let holds = look.span.start <= self.span.start && self.span.end <= look.span.end && look.span != self.span;
         if holds {
-            return seen >= SAW_MORE * known;
+            let more = match doubt.ground {
+                DoubtGround::MoreOfTheSame => SAW_MORE,
+                DoubtGround::Others => 1.0,
+            };
+            return seen >= more * known;
         }
         let is_later = self.span.end <= look.span.start;
         self.unrepeated += u32::from(look.is_whole_hour && is_later && seen >= COMPARABLE * known);

@@ -35,4 +35,16 @@ pub struct Doubt {
     pub score: f64,
     /// Where the claim is that the party came into use: since when it was in use as far as this look saw.
     pub since: Option<TimestampNs>,
+    /// What it rests on.
+    pub ground: DoubtGround,
+}
+
+/// What a doubt rests on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DoubtGround {
+    /// More was seen of the party itself: of no account before it is clearly more.
+    #[default]
+    MoreOfTheSame,
+    /// Others were seen to do the same. However little they add, it speaks of what was claimed.
+    Others,
 }

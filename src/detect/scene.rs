@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::finding::{CollectorIdentity, Finding, PopulationShare, Technique};
-use super::looks::Doubt;
+use super::looks::{Doubt, DoubtGround};
 use super::register::{NoRegister, Register};
 use super::words;
 use crate::model::{Baseline, Model, ProfileScore};
@@ -151,7 +151,12 @@ impl<'a> Scene<'a> {
     /// Notes that a party (its key, its packets in this span) was measured and does not come to `medium`: of account where it
     /// did before.
     pub fn doubt(&self, technique: Technique, party: (PopulationIndex, &str), packets: u64, score: f64) {
-        self.note(technique, party, packets, score, None);
+        self.note(technique, party, packets, score, None, DoubtGround::MoreOfTheSame);
+    }
+
+    /// The same because others were seen to deal with the party in the same way.
+    pub fn doubt_by_others(&self, technique: Technique, party: (PopulationIndex, &str), packets: u64, score: f64) {
+        self.note(technique, party, packets, score, None, DoubtGround::Others);
     }
 
     /// The same where what was claimed is that the party came into use: only a look that saw it in use before the claim
@@ -164,7 +169,7 @@ impl<'a> Scene<'a> {
         score: f64,
         since: TimestampNs,
     ) {
-        self.note(technique, party, packets, score, Some(since));
+        self.note(technique, party, packets, score, Some(since), DoubtGround::MoreOfTheSame);
     }
 
     fn note(
@@ -174,6 +179,7 @@ impl<'a> Scene<'a> {
         packets: u64,
         score: f64,
         since: Option<TimestampNs>,
+        ground: DoubtGround,
     ) {
         if self.claimed.is_empty() || !self.claimed.contains(&(technique, key.to_owned())) {
             return;
@@ -187,6 +193,7 @@ impl<'a> Scene<'a> {
             length: self.summary.span().length(),
             score,
             since,
+            ground,
         });
     }
 

@@ -2,10 +2,11 @@
 //! In: the hour and the day so far, as summaries. Out: what one host sent there then, and what the others did.
 //! Bounds: each is sorted once a look, when a host would be spoken of at `medium`; for each such host, a search for its party.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use super::{Bulk, Sent, add_both};
+use super::{Bulk, Sent, There};
 use crate::detect::scene::{Group, Scene};
+use crate::population::collector::CollectorKey;
 use crate::population::facet::DomainKey;
 use crate::population::sketch::Merge;
 use crate::population::span::Seen;
@@ -40,14 +41,8 @@ impl<'a> Earlier<'a> {
         Self { summary, pairs, usual }
     }
 
-    /// Adds what each of the others sent the group's addresses, and those that its domain had then, and took from them.
-    pub(super) fn add_others(
-        &self,
-        scene: &Scene<'_>,
-        group: &Group<'_>,
-        subscriber: Address,
-        there: &mut BTreeMap<Address, [u64; 2]>,
-    ) {
+    /// Adds what each of the others exchanged with the group's addresses, and with those that its domain had then.
+    pub(super) fn add_others(&self, scene: &Scene<'_>, group: &Group<'_>, there: &mut There) {
         let population = group.of.population;
         let domains = &self.summary.domains;
         let domain = scene.main_domain(&group.whole).and_then(|domain| domains.of(&DomainKey { population, domain }));
@@ -55,11 +50,10 @@ impl<'a> Earlier<'a> {
         let addresses: BTreeSet<Address> = same_domain.into_iter().chain(group.of.addresses.iter().copied()).collect();
         for address in addresses {
             let party = (population, address);
+            let is_named = there.is_named(self.summary, CollectorKey { population, address });
             let from = self.pairs.partition_point(|(key, _)| (key.population, key.collector) < party);
             let theirs = self.pairs[from..].iter().take_while(|(key, _)| (key.population, key.collector) == party);
-            for (key, pair) in theirs.filter(|(key, _)| key.subscriber != subscriber) {
-                add_both(there.entry(key.subscriber).or_default(), pair.totals.data_bytes);
-            }
+            theirs.for_each(|(key, pair)| there.add(key.subscriber, is_named, pair));
         }
     }
 }

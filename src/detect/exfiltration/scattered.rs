@@ -2,12 +2,14 @@
 //! In: pairs of a scene. Out: for each host, the strangers to which it alone uploads, at one service port, as one group.
 //! A host that seeds a swarm sends to strangers as well: but its peers listen each at a port of its own and call it as often as
 //! it calls them. What a service spreads over its addresses has other senders, at one of them or under its domain. Who may
-//! have it by the register is none of them.
+//! have it by the register is none of them. Nor are a mail server's equals.
 //! Bounds: [`RECEIVERS_MAX`] receivers a host; a host with more is no careful thief but a peer or a crawler.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{PEER_BYTES_UP_MIN, Sent};
+use super::Sent;
+use super::peers::PEER_BYTES_UP_MIN;
+use super::relays::Relays;
 use crate::detect::finding::Technique;
 use crate::detect::scene::{Group, Scene};
 use crate::population::PopulationIndex;
@@ -35,7 +37,11 @@ struct Receiver<'a> {
 }
 
 /// See the file's header. Each group with its host and what that sent.
-pub(super) fn receivers<'a>(scene: &Scene<'a>, left_out: &BTreeSet<Address>) -> Vec<(Group<'a>, Address, Sent)> {
+pub(super) fn receivers<'a>(
+    scene: &Scene<'a>,
+    left_out: &BTreeSet<Address>,
+    relays: &Relays<'_>,
+) -> Vec<(Group<'a>, Address, Sent)> {
     let mut by_host: BTreeMap<(PopulationIndex, Address, Service), Vec<Receiver<'a>>> = BTreeMap::new();
     for &(key, pair) in scene.pairs() {
         let [up, down] = pair.totals.data_bytes;
@@ -66,6 +72,7 @@ pub(super) fn receivers<'a>(scene: &Scene<'a>, left_out: &BTreeSet<Address>) -> 
         of.retain(|receiver| !is_shared(receiver.one) && !may(receiver.address));
     }
     let by_host = by_host.into_iter().filter(|(_, of)| several(of));
+    let by_host = by_host.filter(|((population, host, service), _)| !relays.is_post_at(*population, *host, *service));
     by_host.map(|((population, host, service), of)| together(population, host, service, of)).collect()
 }
 

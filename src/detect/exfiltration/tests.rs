@@ -54,7 +54,9 @@ fn a_host_must_stand_out_of_its_peers() {
 
 #[test]
 fn less_is_much_once_peers_can_be_known() {
-    assert!(usual_at_least(DurationNs::from_secs(60)) > usual_at_least(DurationNs::from_secs(1_000)));
+    let (early, late) = (DurationNs::from_secs(60), DurationNs::from_secs(1_000));
+    assert!(usual_at_least(early, true) > usual_at_least(late, true));
+    assert!(usual_at_least(late, true) > usual_at_least(late, false));
 }
 
 #[test]
@@ -178,6 +180,74 @@ fn a_stream_that_always_stood_is_a_habit() {
             rows.push(one);
         }
         let mut summary = Summary::new(Span::new(start, at(8.0)));
+        let mut cx = AddContext { populations: &populations, identity: &mut TurnedOver(1), limits: &limits };
+        summary.add_rows(&rows, &[], &mut cx);
+        let (places, mut findings) = (Places::default(), Vec::new());
+        detect(&Scene::new(&summary, &populations, &places, None), &mut findings);
+        assert_eq!(findings.iter().map(|finding| finding.severity).max(), wanted, "{name}");
+    }
+}
+
+#[test]
+fn who_asks_for_the_same_name_uses_the_same_service() {
+    // The names that two homes upload to, at an address each.
+    let table = [
+        ("one name", ["up.drive.example", "up.drive.example"], false),
+        ("two customers of one hoster", ["files1.hoster.example", "files2.hoster.example"], true),
+        ("two parties", ["up.drive.example", "up.other.example"], true),
+    ];
+    for (name, parties, wanted) in table {
+        let mut rows: Vec<FlowRow> = (0..60u8).map(|n| upload(n, Address::v4([198, 51, n, 9]), 0, 1)).collect();
+        for (n, party) in (0u8..).zip(parties) {
+            let facts = crate::packet::facts::AppFacts { server_name: Some(party.into()), ..Default::default() };
+            let sent = upload(100 + n, Address::v4([203, 0, n, 7]), 60 - 20 * u64::from(n), 0);
+            rows.push(FlowRow { facts: Some(std::sync::Arc::new(facts)), ..sent });
+        }
+        let found = worst(&rows);
+        assert_eq!(found >= Some(Severity::Medium), wanted, "{name}: {found:?}");
+    }
+}
+
+#[test]
+fn what_a_mail_server_sends_another_is_post() {
+    for (port_asked, port_sent, wanted) in [(25, 25, false), (443, 25, true), (25, 443, true)] {
+        let party = Address::v4([203, 0, 113, 7]);
+        let mut rows: Vec<FlowRow> = (0..60u8).map(|n| upload(n, Address::v4([198, 51, n, 9]), 0, 1)).collect();
+        let mut sent = upload(100, party, 60, 0);
+        sent.key.ports[1] = port_sent;
+        rows.push(sent);
+        let mut asked = row(Address::v4([192, 0, 2, 25]), Address::v4([10, 0, 0, 100]), 9, 900, 200);
+        asked.key.ports[0] = port_asked;
+        rows.push(asked);
+        let found = worst(&rows);
+        assert_eq!(found >= Some(Severity::Medium), wanted, "asked at {port_asked}, sends to {port_sent}: {found:?}");
+    }
+}
+
+#[test]
+fn a_camera_is_a_habit_within_the_hour() {
+    use crate::population::summary::tests::TurnedOver;
+    use crate::population::{AddContext, Span, Summary};
+    let start = TimestampNs(1_699_977_600_000_000_000);
+    let at = |minutes: f64| start.after(DurationNs((minutes * 60e9) as u64));
+    // When its one flow begins and ends, minutes of forty, and the mebibytes that go in it.
+    let table = [
+        ("a camera", 0.2, 39.8, 60, Some(Severity::Low)),
+        ("it came after ten minutes", 10.0, 39.8, 60, Some(Severity::High)),
+        ("it ended", 0.2, 25.0, 60, Some(Severity::High)),
+        ("as fast as the line allows", 0.2, 39.8, 6_000, Some(Severity::High)),
+    ];
+    for (name, from, to, mib, wanted) in table {
+        let (populations, limits) = (populations(), SummaryLimits::default());
+        let mut rows = crate::flow::row::FlowColumns::default();
+        // Others browse from the first minute to the last.
+        for (n, minute) in (0..60u8).zip((0..60).map(|n| 39.99 * f64::from(n) / 59.0)) {
+            let browsed = upload(n, Address::v4([198, 51, n, 9]), 0, 1);
+            rows.push(FlowRow { ts_first: at(minute), ts_last: at(minute), ..browsed });
+        }
+        let stream = upload(100, Address::v4([203, 0, 113, 7]), mib, 0);
+        rows.push(FlowRow { ts_first: at(from), ts_last: at(to), ..stream });
+        let mut summary = Summary::new(Span::new(start, at(40.0)));
         let mut cx = AddContext { populations: &populations, identity: &mut TurnedOver(1), limits: &limits };
         summary.add_rows(&rows, &[], &mut cx);
         let (places, mut findings) = (Places::default(), Vec::new());

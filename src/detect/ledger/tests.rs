@@ -109,6 +109,7 @@ fn doubt(packets: u64) -> Doubt {
         length: crate::units::DurationNs::from_secs(3_600),
         score: 0.3,
         since: None,
+        ground: DoubtGround::MoreOfTheSame,
     }
 }
 
@@ -121,6 +122,21 @@ fn that_a_party_came_into_use_is_doubted_only_by_who_saw_it_before() {
         let doubt = Doubt { since: Some(TimestampNs(since)), ..doubt(90) };
         ledger.absorb(Vec::new(), &look(0, 1_440, vec![doubt]));
         assert_eq!(ledger.told()[0].severity, wanted, "in use since {since}");
+    }
+}
+
+#[test]
+fn that_others_do_the_same_needs_no_more_packets() {
+    for (ground, packets, wanted) in [
+        (DoubtGround::Others, 12, Severity::Low),
+        (DoubtGround::Others, 8, Severity::High),
+        (DoubtGround::MoreOfTheSame, 12, Severity::High),
+    ] {
+        let mut ledger = Ledger::default();
+        let claim = finding(Technique::PopulationFanIn, "a", &[1], Severity::High, 20);
+        ledger.absorb(vec![Finding { packets: 10, ..claim }], &look(0, 8, Vec::new()));
+        ledger.absorb(Vec::new(), &look(0, 60, vec![Doubt { ground, ..doubt(packets) }]));
+        assert_eq!(ledger.told()[0].severity, wanted, "{ground:?}, {packets} packets");
     }
 }
 
