@@ -53,6 +53,15 @@ const EARLY_GAPS_MIN: usize = 6;
 const EARLY_SPREAD: f64 = 1.0;
 /// Unevenness of what each sends between which opinion turns (see [`steady`]).
 const UNEVEN_TURNS: (f64, f64) = (0.75, 0.45);
+/// Upload share between which opinion turns; and where nothing but evenness over a connection that stays open speaks of a machine.
+/// Whoever waits for news over one (a drive's, a mailbox') asks anew by the clock as well, some 350 bytes for some 180: a third
+/// of the data comes back, where a collector says no more than that it has the record.
+const SHARE_TURNS: (f64, f64) = (0.55, 0.75);
+const SHARE_TURNS_OPEN: (f64, f64) = (0.68, 0.88);
+/// Dispersion of the records between which opinion turns; and before any time could be told, when likeness is all there is: by
+/// chance a score of people's records (reports of crashes, events of a page) lies twice as close together as such records do.
+const ALIKE_TURNS: (f64, f64) = (0.55, 0.2);
+const ALIKE_TURNS_UNTIMED: (f64, f64) = (0.35, 0.12);
 /// Gaps a subscriber from which those of all pairs stand for their rhythm.
 const GAPS_A_SUBSCRIBER: u64 = 1;
 /// Share of the followed subscribers whose own period must be told before the times of a few of them stand for all.
@@ -153,8 +162,17 @@ impl Measures {
 
     /// How strongly its times speak of a machine: a clock, or as much in every stretch of time.
     fn timed(&self, small: f64) -> f64 {
-        let steady = self.unevenness.map_or(0.0, |uneven| ramp(uneven, UNEVEN_TURNS.0, UNEVEN_TURNS.1));
-        let by_clock = match self.clockwork {
+        self.by_clock(small).max(self.steady())
+    }
+
+    /// How even what is sent is over time.
+    fn steady(&self) -> f64 {
+        self.unevenness.map_or(0.0, |uneven| ramp(uneven, UNEVEN_TURNS.0, UNEVEN_TURNS.1))
+    }
+
+    /// How strongly the times between its flows speak of a clock.
+    fn by_clock(&self, small: f64) -> f64 {
+        match self.clockwork {
             Some(clockwork) => ramp(clockwork, CLOCKWORK_TURNS.0, CLOCKWORK_TURNS.1).max(BY_PEOPLE),
             // Nothing repeats yet, and being machine-timed is half of what a fan-in is: at most `medium`, and that only
             // for records that are small, of very many, and more than one of each: one call of many is a popular page.
@@ -166,8 +184,7 @@ impl Measures {
                 BY_PEOPLE * small
             }
             None => 0.08 * small,
-        };
-        by_clock.max(steady)
+        }
     }
 
     /// Reasons for a fan-in.
@@ -177,7 +194,10 @@ impl Measures {
         // What forged senders make of a flood keeps no time: records by the clock may go one way, as log lines do.
         let answered = ramp(self.answered_share, 0.3, 0.7).max(ONE_WAY * ramp(timed, 0.5, 1.0));
         let padded = PADDED * self.clockwork.unwrap_or(0.0);
-        let alike = ramp(self.record_dispersion, 0.55, 0.2).max(padded);
+        let alike_turns = if self.tells_times() || self.steady() > 0.0 { ALIKE_TURNS } else { ALIKE_TURNS_UNTIMED };
+        let alike = ramp(self.record_dispersion, alike_turns.0, alike_turns.1).max(padded);
+        let share_turns = if self.steady() > self.by_clock(small) { SHARE_TURNS_OPEN } else { SHARE_TURNS };
+        let fed = ramp(self.upload_share, share_turns.0, share_turns.1);
         vec![
             Reason::number(
                 "subscribers_distinct",
@@ -187,8 +207,7 @@ impl Measures {
                 0.15,
             )
             .beside(usual.subscribers),
-            Reason::number("upload_share", self.upload_share, "ratio", ramp(self.upload_share, 0.55, 0.75), 0.25)
-                .beside(usual.upload_share),
+            Reason::number("upload_share", self.upload_share, "ratio", fed, 0.25).beside(usual.upload_share),
             Reason::number("record_dispersion", self.record_dispersion, "ratio", alike, 0.25)
                 .beside(usual.record_dispersion),
             Reason::number("gap_spread", self.gap_spread.unwrap_or(f64::NAN), "ratio", timed, 0.2)
@@ -530,6 +549,41 @@ mod tests {
             }
             let whole = CollectorSummary { sample, ..CollectorSummary::default() };
             assert_eq!(is_untimed(&whole), wanted, "{name}");
+        }
+    }
+
+    #[test]
+    fn who_waits_for_news_over_an_open_connection_reports_nothing() {
+        let alike = Measures {
+            subscribers: 21,
+            coverage: 0.3,
+            upload_share: 0.0,
+            answered_share: 1.0,
+            record_bytes: 352.0,
+            record_dispersion: 0.046,
+            gap_s: None,
+            gap_spread: None,
+            clockwork: None,
+            early_spread: None,
+            unevenness: None,
+            records_per_subscriber: 40.0,
+            begun_by_collector: 0.0,
+        };
+        let chance = Measures { upload_share: 0.77, record_bytes: 2_670.0, records_per_subscriber: 1.6, ..alike };
+        let table = [
+            ("a drive that waits for news", Measures { upload_share: 0.667, unevenness: Some(0.1), ..alike }, false),
+            ("records that are confirmed", Measures { upload_share: 0.9, unevenness: Some(0.1), ..alike }, true),
+            (
+                "as much back, by the clock of new calls",
+                Measures { upload_share: 0.68, clockwork: Some(1.0), ..alike },
+                true,
+            ),
+            ("a few that people sent, alike by chance", Measures { record_dispersion: 0.231, ..chance }, false),
+            ("a few that are alike", Measures { record_dispersion: 0.05, ..chance }, true),
+        ];
+        for (name, measures, wanted) in table {
+            let (score, _) = weigh(measures.reasons(&Usual::default()));
+            assert_eq!(severity_of(score, 0.0) >= Some(Severity::Medium), wanted, "{name}: {score}");
         }
     }
 
