@@ -43,6 +43,9 @@ const ALONE_SHARE: f64 = 0.6;
 /// How many times the median asker each member of a fleet of one client's fingerprint must ask, between which opinion turns.
 /// A browser that every third visitor has asks much as well, each of them no more than others do.
 const EACH_OVER_USUAL: (f64, f64) = (1.0, 3.0);
+/// Share of a service's askers from which on a client's fingerprint is the browser that people have: it is no fleet by what each of
+/// them asks, for the others that are left to compare with are monitors and machines.
+const COMMON_CLIENT_SHARE: f64 = 0.3;
 /// Likeness of the answers that needs no such excess: people do not each read pages of one size.
 const ALIKE_WITHOUT_EXCESS: (f64, f64) = (0.25, 0.12);
 /// Gap from which on a clock is a monitor's; scrapers that wait so long vary it.
@@ -164,6 +167,9 @@ struct Measures {
     /// Addresses that are taken together, and how many answers the median one of them got.
     members: usize,
     each: f64,
+    /// Whether they are taken together by a client's fingerprint, and whether many of all askers have that.
+    is_client: bool,
+    is_common_client: bool,
     /// Whether it asks by the clock, seldom, and always gets the same: is it there?
     is_monitor: bool,
 }
@@ -174,6 +180,8 @@ impl Measures {
         let mut others: Vec<f64> = all
             .iter()
             .filter(|(address, _)| pull.addresses.binary_search(address).is_err())
+            // What a monitor asks is no measure of what people with one browser ask.
+            .filter(|(_, one)| pull.client.is_none() || !is_monitor(one, self::dispersion(one)))
             .map(|(_, one)| one.exchanges as f64)
             .collect();
         others.sort_by(f64::total_cmp);
@@ -195,6 +203,9 @@ impl Measures {
             askers: all.len(),
             members: pull.addresses.len(),
             each: each.map_or(0.0, |each| each.median),
+            is_client: pull.client.is_some(),
+            is_common_client: pull.client.is_some()
+                && pull.addresses.len() as f64 >= COMMON_CLIENT_SHARE * all.len() as f64,
             is_monitor: is_monitor(whole, dispersion),
         }
     }
@@ -203,15 +214,20 @@ impl Measures {
     /// the least that anyone need explain.
     fn many(&self) -> f64 {
         let alone = log_ramp(self.exchanges, EXCHANGES_MIN as f64, EXCHANGES_MANY);
-        match self.usual {
-            Some((median, high)) => {
-                let over_usual = ramp(self.each, EACH_OVER_USUAL.0 * median, EACH_OVER_USUAL.1 * median);
-                let alike = ramp(self.dispersion, ALIKE_WITHOUT_EXCESS.0, ALIKE_WITHOUT_EXCESS.1);
-                let of_members = if self.members > 1 { over_usual.max(alike) } else { 1.0 };
-                alone.min(log_ramp(self.exchanges, high * 1.5, high * 6.0)).min(of_members)
+        let over_usual = match self.usual {
+            Some((median, _)) if !self.is_common_client => {
+                ramp(self.each, EACH_OVER_USUAL.0 * median, EACH_OVER_USUAL.1 * median)
             }
+            // Nobody is left to compare the members of a fleet with but what all of them do.
+            _ if self.is_client => 0.0,
+            _ => 1.0,
+        };
+        let alike = ramp(self.dispersion, ALIKE_WITHOUT_EXCESS.0, ALIKE_WITHOUT_EXCESS.1);
+        let of_members = if self.members > 1 { over_usual.max(alike) } else { 1.0 };
+        match self.usual {
+            Some((_, high)) => alone.min(log_ramp(self.exchanges, high * 1.5, high * 6.0)).min(of_members),
             // A few askers: its share of what the service gave must say it.
-            None if self.askers > 1 => alone * ramp(self.of_service, 0.3, 0.7),
+            None if self.askers > 1 => (alone * ramp(self.of_service, 0.3, 0.7)).min(of_members),
             None => alone * 0.8,
         }
     }

@@ -106,12 +106,13 @@ fn a_monitor_is_no_fleet_with_its_neighbours() {
 fn a_browser_that_many_visitors_have_is_no_fleet() {
     // Addresses together, answers of the median one, likeness, whether that is many where others get 6 and nine of ten 19.
     let table = [
-        ("a fleet", 16, 60.0, 0.3, true),
-        ("a fleet that asks little each, all alike", 60, 9.0, 0.08, true),
-        ("visitors with one browser", 16, 7.0, 0.37, false),
-        ("one address", 1, 960.0, 0.37, true),
+        ("a fleet", 16, false, 60.0, 0.3, true),
+        ("a fleet that asks little each, all alike", 60, true, 9.0, 0.08, true),
+        ("visitors with one browser", 16, false, 7.0, 0.37, false),
+        ("the browser of most visitors, beside monitors", 40, true, 24.0, 0.34, false),
+        ("one address", 1, false, 960.0, 0.37, true),
     ];
-    for (name, members, each, dispersion, wanted) in table {
+    for (name, members, is_common_client, each, dispersion, wanted) in table {
         let measures = Measures {
             exchanges: each * members as f64,
             usual: Some((6.0, 19.0)),
@@ -123,8 +124,14 @@ fn a_browser_that_many_visitors_have_is_no_fleet() {
             askers: 71,
             members,
             each,
+            is_client: members > 1,
+            is_common_client,
             is_monitor: false,
         };
         assert_eq!(measures.many() > 0.5, wanted, "{name}: {}", measures.many());
+        // With nobody else to compare with, a fingerprint alone makes no fleet of people who read unlike pages.
+        let alone = Measures { usual: None, of_service: 0.8, ..measures };
+        let is_told = wanted && (members == 1 || dispersion < 0.1);
+        assert_eq!(alone.many() > 0.5, is_told, "{name}, and few others: {}", alone.many());
     }
 }
