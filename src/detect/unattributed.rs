@@ -32,6 +32,8 @@ const BULK_MIN: usize = 20;
 const SPAN_MIN: DurationNs = DurationNs::from_secs(600);
 /// Data up over all data from which on something leaves.
 const UPLOAD_SHARE_MIN: f64 = 0.55;
+/// The same between which opinion turns: what devices ask to see whether the network is there brings nearly as much back.
+const UPLOAD_TURNS: (f64, f64) = (0.55, 0.75);
 /// Most that may lie as far out, and how far that must be, for a `medium`.
 const P_VALUE_MAX: f64 = 0.05;
 const OUTLIER_MIN: f64 = 2.0;
@@ -45,6 +47,9 @@ const CALLER_SHARE_MIN: f64 = 0.8;
 const SUBSCRIBERS_AN_ADDRESS: f64 = 1.5;
 /// Share of its flows that a collector begins from which on it is the one who calls.
 const CALLS_SHARE_MIN: f64 = 0.5;
+/// Share of the followed subscribers that must have a period: the device of one household that checks a site by the clock does not
+/// make the site anybody else's stranger.
+const TOLD_SHARE_MIN: f64 = 0.4;
 /// Share of what is unasked of a collector that another must have to be as unasked.
 const AS_UNASKED: f64 = 0.7;
 
@@ -90,7 +95,13 @@ impl Measures {
         vec![
             Reason::number("profile_outlier", self.outlier, "times median", log_ramp(self.outlier, 1.0, 2.5), 0.3),
             Reason::number("unasked", self.unasked, "ratio", self.unasked, 0.25),
-            Reason::number("upload_share", self.upload_share, "ratio", ramp(self.upload_share, 0.5, 0.7), 0.15),
+            Reason::number(
+                "upload_share",
+                self.upload_share,
+                "ratio",
+                ramp(self.upload_share, UPLOAD_TURNS.0, UPLOAD_TURNS.1),
+                0.15,
+            ),
             Reason::number(
                 "subscribers_distinct",
                 self.subscribers as f64,
@@ -109,7 +120,8 @@ fn begun_by_collector(whole: &CollectorSummary) -> f64 {
 
 /// 1 where the collector begins or the flows go by the clock, 0 where subscribers call when they like.
 fn unasked(whole: &CollectorSummary) -> f64 {
-    let clockwork = Rhythm::of(&whole.sample).map_or(0.0, |rhythm| rhythm.clockwork());
+    let rhythm = Rhythm::of(&whole.sample).filter(|rhythm| rhythm.told_share() >= TOLD_SHARE_MIN);
+    let clockwork = rhythm.map_or(0.0, |rhythm| rhythm.clockwork());
     let calls = if calls_one_service(whole) { ramp(begun_by_collector(whole), 0.3, 0.8) } else { 0.0 };
     calls.max(0.8 * clockwork)
 }
@@ -336,6 +348,48 @@ mod tests {
                 p_value: 0.015,
             };
             assert_eq!(measures.severity(score), wanted, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_brings_as_much_back_is_no_stranger() {
+        let table = [
+            ("a site that is asked whether the network is there", 0.552, false),
+            ("a register that is fed", 0.9, true),
+        ];
+        for (name, upload_share, wanted) in table {
+            let measures = Measures {
+                subscribers: 47,
+                upload_share,
+                answered_share: 1.0,
+                unasked: 0.8,
+                begun_by_collector: 0.0,
+                outlier: 2.47,
+                p_value: 0.02,
+            };
+            let (score, _) = weigh(measures.reasons());
+            assert_eq!(measures.severity(score) >= Some(Severity::Medium), wanted, "{name}: {score}");
+        }
+    }
+
+    #[test]
+    fn one_households_clock_speaks_for_nobody_else() {
+        use crate::population::facet::{Moment, Sample};
+        use crate::units::TimestampNs;
+        // Sixteen homes, so many of which call every five minutes; the others call twice.
+        for (by_clock, wanted) in [(1, false), (3, false), (14, true)] {
+            let mut sample = Sample::default();
+            for home in 0..16u8 {
+                let calls = if home < by_clock { 12 } else { 2 };
+                for n in 0..calls {
+                    let at = 1e6 + 300.0 * f64::from(n) + 17.0 * f64::from(home);
+                    let (hash, subscriber) = (u64::from(home), Address::v4([10, 0, 0, home]));
+                    let ts = TimestampNs((at * 1e9) as u64);
+                    sample.add(&Moment { hash, subscriber, ts, flows: 1, data_bytes: [300, 200] });
+                }
+            }
+            let whole = CollectorSummary { sample, ..CollectorSummary::default() };
+            assert_eq!(unasked(&whole) >= UNASKED_MIN, wanted, "{by_clock} of 16: {}", unasked(&whole));
         }
     }
 
