@@ -1,0 +1,117 @@
+//! Fan-ins by their times: people, clocks, what waits for news.
+
+use super::*;
+use crate::population::facet::{Moment, Sample};
+use crate::units::TimestampNs;
+
+#[test]
+fn times_that_could_be_told_and_show_no_clock_are_a_measurement() {
+    // Gaps of twelve homes, seconds: the same draws from an even spread each time.
+    let even = |n: usize| (n as f64 * 0.754_877_666).fract();
+    type Case<'a> = (&'a str, usize, &'a dyn Fn(usize) -> f64, bool);
+    let table: [Case<'_>; 3] = [
+        ("people", 9, &|n| -300.0 * (1.0 - even(n)).ln(), true),
+        ("a clock with jitter", 9, &|n| 300.0 * (0.8 + 0.4 * even(n)), false),
+        ("too few to tell", 2, &|n| -300.0 * (1.0 - even(n)).ln(), false),
+    ];
+    for (name, calls, gap, wanted) in table {
+        let mut sample = Sample::default();
+        for home in 0..12u8 {
+            let mut at = 1e6;
+            for n in 0..calls {
+                at += gap(usize::from(home) * calls + n);
+                sample.add(&Moment {
+                    hash: u64::from(home),
+                    subscriber: Address::v4([10, 0, 0, home]),
+                    ts: TimestampNs((at * 1e9) as u64),
+                    flows: 1,
+                    data_bytes: [800, 90],
+                });
+            }
+        }
+        let whole = CollectorSummary { sample, ..CollectorSummary::default() };
+        assert_eq!(is_untimed(&whole), wanted, "{name}");
+    }
+}
+
+#[test]
+fn who_waits_for_news_over_an_open_connection_reports_nothing() {
+    let alike = Measures {
+        subscribers: 21,
+        coverage: 0.3,
+        upload_share: 0.0,
+        answered_share: 1.0,
+        record_bytes: 352.0,
+        record_dispersion: 0.046,
+        gap_s: None,
+        gap_spread: None,
+        clockwork: None,
+        early_spread: None,
+        unevenness: None,
+        records_per_subscriber: 40.0,
+        begun_by_collector: 0.0,
+    };
+    let chance = Measures { upload_share: 0.77, record_bytes: 2_670.0, records_per_subscriber: 1.6, ..alike };
+    let table = [
+        ("a drive that waits for news", Measures { upload_share: 0.667, unevenness: Some(0.1), ..alike }, false),
+        ("records that are confirmed", Measures { upload_share: 0.9, unevenness: Some(0.1), ..alike }, true),
+        (
+            "as much back, by the clock of new calls",
+            Measures { upload_share: 0.68, clockwork: Some(1.0), ..alike },
+            true,
+        ),
+        ("a few that people sent, alike by chance", Measures { record_dispersion: 0.231, ..chance }, false),
+        ("a few that are alike", Measures { record_dispersion: 0.05, ..chance }, true),
+    ];
+    for (name, measures, wanted) in table {
+        let (score, _) = weigh(measures.reasons(&Usual::default()));
+        assert_eq!(severity_of(score, 0.0) >= Some(Severity::Medium), wanted, "{name}: {score}");
+    }
+}
+
+#[test]
+fn the_gaps_of_a_name_speak_for_each_of_its_addresses() {
+    use crate::flow::row::{FlowColumns, FlowRow};
+    use crate::packet::facts::AppFacts;
+    use crate::population::limits::SummaryLimits;
+    use crate::population::places::Places;
+    use crate::population::summary::tests::{TurnedOver, populations, row};
+    use crate::population::{AddContext, Span, Summary};
+    use crate::units::DurationNs;
+    let start = TimestampNs(1_699_977_600_000_000_000);
+    let at = |second: f64| start.after(DurationNs((second * 1e9) as u64));
+    let even = |n: usize| (n as f64 * 0.754_877_666).fract();
+    // When each of thirty homes sends a record to one of four addresses of one name, seconds.
+    let people = |n: usize, i: usize| 50.0 * (1.0 + 60.0 * even(5 * n + i).powi(3) + i as f64);
+    let clock = |n: usize, i: usize| 40.0 * even(n) + 900.0 * (i as f64 + 0.1 * even(31 * n + i));
+    type When<'a> = &'a dyn Fn(usize, usize) -> f64;
+    let table: [(&str, When<'_>, bool); 2] = [("people", &people, true), ("a clock", &clock, false)];
+    for (name, when, is_people) in table {
+        let (populations, places, limits) = (populations(), Places::default(), SummaryLimits::default());
+        let mut rows = FlowColumns::default();
+        for n in 0..120usize {
+            let (home, i) = (n % 30, n / 30);
+            let facts = AppFacts { server_name: Some("b.counter.example".into()), ..AppFacts::default() };
+            let far = Address::v4([203, 0, 113, ((home + i) % 4) as u8]);
+            let mut one = row(Address::v4([10, 0, 0, home as u8]), far, 0, 600, 90);
+            one.sides[0].syn = 1;
+            let ts = at(when(home, i).min(3_500.0));
+            let facts = Some(std::sync::Arc::new(facts));
+            rows.push(FlowRow { ts_first: ts, ts_last: ts, pair_gap: DurationNs::ZERO, facts, ..one });
+        }
+        let mut summary = Summary::new(Span::new(start, at(3_600.0)));
+        let mut cx = AddContext { populations: &populations, identity: &mut TurnedOver(1), limits: &limits };
+        summary.add_rows(&rows, &[], &mut cx);
+        let scene = Scene::new(&summary, &populations, &places, None);
+        for group in scene.alone(|_| true) {
+            let alone = Measures::of(&group.whole, 30);
+            assert_eq!(alone.early_spread, None, "{name}: each home came to each address once");
+            let part = alone.as_part(&scene, &group);
+            let spread = part.early_spread.expect("the name has four of each home");
+            assert_eq!(spread > EARLY_SPREAD, is_people, "{name}: {spread}");
+            assert_eq!(part.tells_times(), is_people, "{name}: what people do takes a claim back");
+            let twice = Measures { records_per_subscriber: 2.0, ..part };
+            assert_eq!(twice.timed(1.0) > BY_PEOPLE, !is_people, "{name}");
+        }
+    }
+}
