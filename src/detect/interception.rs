@@ -26,6 +26,9 @@ use crate::population::texts::TextId;
 use crate::units::Address;
 
 mod hellos;
+mod identities;
+
+use identities::{Identity, active, identities, issuer_name};
 
 /// Fewer unrelated domains are one owner's.
 const DOMAINS_MIN: f64 = 3.0;
@@ -54,19 +57,20 @@ const KNOWN_HELLOS: &[(&str, &str)] = &[
 
 /// See the file's header.
 pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
-    let mut issuers: BTreeMap<PopulationIndex, Vec<(u64, &ServerSummary)>> = BTreeMap::new();
+    let identities = identities(scene);
+    let mut issuers: BTreeMap<PopulationIndex, Vec<&Identity<'_>>> = BTreeMap::new();
     let mut sealed: BTreeMap<PopulationIndex, &ServerSummary> = BTreeMap::new();
-    for (key, server) in scene.summary.servers.sorted() {
-        match key.mark {
-            ServerMark::Key => findings.extend(minted(scene, key, server)),
-            ServerMark::Issuer => issuers.entry(key.population).or_default().push((key.id, server)),
-            ServerMark::Hello => {}
-            ServerMark::Sealed => _ = sealed.insert(key.population, server),
+    for one in &identities {
+        match one.key.mark {
+            ServerMark::Key if one.is_shown => findings.extend(minted(scene, &one.key, &one.server)),
+            ServerMark::Issuer => issuers.entry(one.key.population).or_default().push(one),
+            ServerMark::Key | ServerMark::Hello => {}
+            ServerMark::Sealed => _ = sealed.insert(one.key.population, &one.server),
         }
     }
     for (population, issuers) in issuers {
         let sealed = sealed.get(&population).copied();
-        for at in 0..issuers.len() {
+        for at in (0..issuers.len()).filter(|at| issuers[*at].is_shown) {
             findings.extend(contested(scene, population, &issuers, at, sealed));
         }
     }
@@ -120,14 +124,14 @@ struct Contest {
 fn contested(
     scene: &Scene<'_>,
     population: PopulationIndex,
-    issuers: &[(u64, &ServerSummary)],
+    issuers: &[&Identity<'_>],
     at: usize,
     sealed: Option<&ServerSummary>,
 ) -> Option<Finding> {
-    let (id, server) = issuers[at];
+    let (id, server) = (issuers[at].key.id, &*issuers[at].server);
     let (domains, networks) = (server.domains.estimate(), server.networks.estimate());
     // What one device sees under two issuers is a site with two certificates: others must see the other one.
-    if domains < DOMAINS_MIN || networks < 2.0 || scene.active(population) < SUBSCRIBERS_MIN {
+    if domains < DOMAINS_MIN || networks < 2.0 || active(scene, population) < SUBSCRIBERS_MIN {
         return None;
     }
     let baseline = baseline(scene, population, ServerMark::Issuer, |one| one.domains.estimate());
@@ -148,7 +152,7 @@ fn contested(
     ];
     let best = contests.into_iter().flatten().max_by(|a, b| a.score.total_cmp(&b.score))?;
     let severity = severity_of(best.score, 0.02)?;
-    let issuer = scene.summary.texts.of(TextId(id)).unwrap_or("an issuer whose name did not fit");
+    let issuer = issuer_name(scene, id).unwrap_or("an issuer whose name did not fit");
     let what = format!("The issuer calls itself {issuer}. {}", best.what);
     let finding = described(scene, population, server, &format!("issuer:{id:016x}"), "One issuer", &what);
     Some(Finding { severity, score: best.score, p_value: 0.02, evidence: best.evidence, ..finding })
@@ -157,7 +161,7 @@ fn contested(
 /// The organisation that an issuer's name says it is: one shows a site's two certificates (RSA and ECDSA) under two names of
 /// its own, and is no rival of itself.
 fn organisation<'a>(scene: &Scene<'a>, issuer: u64) -> Option<&'a str> {
-    let name = scene.summary.texts.of(TextId(issuer))?;
+    let name = issuer_name(scene, issuer)?;
     name.split(',').find_map(|part| part.strip_prefix("O=").or(part.strip_prefix("o=")))
 }
 
@@ -171,13 +175,13 @@ struct Rivalry {
 }
 
 impl Rivalry {
-    fn of(scene: &Scene<'_>, issuers: &[(u64, &ServerSummary)], at: usize) -> Option<Self> {
-        let (id, server) = issuers[at];
+    fn of(scene: &Scene<'_>, issuers: &[&Identity<'_>], at: usize) -> Option<Self> {
+        let (id, server) = (issuers[at].key.id, &issuers[at].server);
         let mut others = crate::population::sketch::Kmv::default();
         let mut rivals = 0u32;
         let own = organisation(scene, id);
         let is_other = |other: u64| other != id && (own.is_none() || organisation(scene, other) != own);
-        for (_, rival) in issuers.iter().filter(|(other, _)| is_other(*other)) {
+        for rival in issuers.iter().filter(|other| is_other(other.key.id)).map(|other| &other.server) {
             let shared = server.shown.contained_in(&rival.shown).map_or(0.0, |c| c.share * c.compared as f64);
             rivals += u32::from(shared >= RIVAL_NAMES_MIN);
             others.merge(rival.shown.clone());

@@ -5,7 +5,7 @@ use crate::flow::row::FlowColumns;
 use crate::packet::facts::{AppFacts, AppProtocol, CertificateFacts, Ja4};
 use crate::population::places::Places;
 use crate::population::summary::tests::{TurnedOver, populations, row};
-use crate::population::{AddContext, Span, Summary, SummaryLimits};
+use crate::population::{AddContext, Span, SpanClass, Summary, SummaryLimits};
 use crate::units::{Address, TimestampNs};
 
 const START_S: u64 = 1_000_000_000;
@@ -29,7 +29,15 @@ const OFFERS_13: &str = "t13d1516h2_8daaf6152771_02713d6af862";
 const OFFERS_12: &str = "t12d1516h2_8daaf6152771_02713d6af862";
 
 fn found(reached: &[Reached], subject_of: fn(u8) -> String, ja4: &str) -> Vec<Finding> {
-    let (populations, limits, places) = (populations(), SummaryLimits::default(), Places::default());
+    let (populations, places) = (populations(), Places::default());
+    let mut findings = Vec::new();
+    let summary = summed(reached, subject_of, ja4);
+    detect(&Scene::new(&summary, &populations, &places, None), &mut findings);
+    findings
+}
+
+fn summed(reached: &[Reached], subject_of: fn(u8) -> String, ja4: &str) -> Summary {
+    let (populations, limits) = (populations(), SummaryLimits::default());
     let mut cx = AddContext { populations: &populations, identity: &mut TurnedOver(1), limits: &limits };
     let at = |second: u64| TimestampNs((START_S + second) * 1_000_000_000);
     let mut summary = Summary::new(Span::new(at(0), at(300)));
@@ -58,9 +66,7 @@ fn found(reached: &[Reached], subject_of: fn(u8) -> String, ja4: &str) -> Vec<Fi
         rows.push(one);
     }
     summary.add_rows(&rows, &[], &mut cx);
-    let mut findings = Vec::new();
-    detect(&Scene::new(&summary, &populations, &places, None), &mut findings);
-    findings
+    summary
 }
 
 #[test]
@@ -99,6 +105,32 @@ fn interceptors_and_what_looks_like_them() {
             let worst = findings.iter().map(|finding| finding.severity).max();
             assert_eq!(worst, wanted, "{name}, {offer}: {findings:#?}");
         }
+    }
+}
+
+#[test]
+fn a_window_knows_what_the_hour_before_it_showed() {
+    let own = |site: u8| format!("CN=www.site{site}.example");
+    let honest = (0..30u8).flat_map(|c| (0..20u8).map(move |s| (c, s, u64::from(s % 3) + 1, 1_000 + u64::from(s))));
+    let opened = |sites: std::ops::Range<u8>, key: fn(u8) -> u64| sites.map(move |s| (40, s, 99, key(s)));
+    let (populations, places) = (populations(), Places::default());
+    for (name, key) in [("one key", (|_| 7) as fn(u8) -> u64), ("a key each", |s| 7_000 + u64::from(s))] {
+        let mut hour = summed(&honest.clone().chain(opened(0..4, key)).collect::<Vec<_>>(), own, OFFERS_13);
+        hour.rollup(SpanClass::Hour);
+        let window = summed(&opened(4..6, key).collect::<Vec<_>>(), own, OFFERS_13);
+        let told = |scene: Scene<'_>| {
+            let mut findings = Vec::new();
+            detect(&scene, &mut findings);
+            findings.iter().map(|finding| finding.severity).max()
+        };
+        let none = Summary::empty();
+        assert_eq!(told(Scene::new(&window, &populations, &places, None)), None, "{name}: alone");
+        let after = Scene::new(&window, &populations, &places, None).following([&hour, &none]);
+        assert_eq!(told(after), Some(Severity::High), "{name}: after the hour so far");
+        // Nothing is new of whom the window did not show.
+        let other = summed(&[(3, 7, 2, 1_007)], own, OFFERS_13);
+        let after = Scene::new(&other, &populations, &places, None).following([&hour, &none]);
+        assert_eq!(told(after), None, "{name}: somebody else");
     }
 }
 
