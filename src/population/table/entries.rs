@@ -16,6 +16,9 @@ mod index;
 /// Bytes of a piece, at most: little enough that what is left empty does not count, enough that few are asked for.
 const PIECE_BYTES: usize = 64 << 10;
 
+/// Entries filed together.
+const FILED_AHEAD: usize = 16;
+
 /// The entries of one table.
 #[derive(Clone, Debug)]
 pub(super) struct Entries<K, V> {
@@ -145,19 +148,40 @@ impl<K: Copy + Eq + Hash, V> Entries<K, V> {
         self.index.make_room(entries);
     }
 
-    /// Keeps what `keep` says, in one walk in the order of [`Self::iter`]; what leaves goes to `leave`.
+    /// Keeps what `keep` says, asked in the order of [`Self::iter`]; what leaves goes to `leave`. The last entries take the
+    /// places of those that left: where a quarter leaves, three quarters need not move.
     pub(super) fn retain(&mut self, mut keep: impl FnMut(&K) -> bool, mut leave: impl FnMut(V)) {
-        let pieces = std::mem::take(&mut self.pieces);
-        (self.len, self.pieces) = (0, Vec::with_capacity(pieces.len()));
-        self.index.clear();
-        // Whole pieces are handed back as soon as they were walked over, so that what stays takes their room.
-        for (key, value) in pieces.into_iter().flatten() {
-            match keep(&key) {
-                true => {
-                    self.insert_new(key, value);
-                }
-                false => leave(value),
+        let leaving = (0u32..).zip(self.iter()).filter(|(_, (key, _))| !keep(key)).map(|(at, _)| at);
+        let leaving: Vec<u32> = leaving.collect();
+        // From behind, so that whoever is last stays, or leaves now.
+        for at in leaving.into_iter().rev() {
+            if let Some((_, value)) = self.take_out(at) {
+                leave(value);
             }
+        }
+        // A full table lets a quarter go and takes as many in again.
+        self.pieces.truncate((self.len + self.len / 3).div_ceil(Self::PIECE).max(1));
+        self.file_all();
+    }
+
+    /// Takes an entry out and puts the last one into its place; the index knows of neither.
+    fn take_out(&mut self, at: u32) -> Option<(K, V)> {
+        let last = self.pieces[(self.len - 1) / Self::PIECE].pop()?;
+        self.len -= 1;
+        Some(if at as usize == self.len { last } else { std::mem::replace(self.at_mut(at), last) })
+    }
+
+    /// Files every entry anew, some at a time: each goes to another line of the index.
+    fn file_all(&mut self) {
+        self.index.clear();
+        let mut hashes = [0; FILED_AHEAD];
+        for start in (0..self.len).step_by(FILED_AHEAD) {
+            let some = start as u32..self.len.min(start + FILED_AHEAD) as u32;
+            for (at, hash) in some.clone().zip(&mut hashes) {
+                *hash = self.hash(&self.at(at).0);
+                self.index.prefetch(*hash);
+            }
+            some.zip(hashes).for_each(|(at, hash)| self.index.insert(hash, at));
         }
     }
 }
