@@ -85,6 +85,11 @@ impl<'a> Known<'a> {
         self.scene.summary.class() == SpanClass::Window
     }
 
+    /// Whether nothing is known of earlier hours.
+    pub(super) fn is_first_hour(&self) -> bool {
+        !self.scene.before().any(|one| one.class() == SpanClass::Day)
+    }
+
     /// Since when a resolver is in use; none where it was before the hour, or the span has no before.
     pub(super) fn began(&self, resolver: Address) -> Option<TimestampNs> {
         let key = CollectorKey { population: self.population, address: resolver };

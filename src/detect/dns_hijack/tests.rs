@@ -214,7 +214,7 @@ fn what_more_of_the_hour_makes_look_like_chance_is_doubted() {
     let asked: Vec<Asked> = (0..40)
         .flat_map(|client| {
             let at = |second: u64| second + u64::from(client) * 50;
-            [(client, STRANGER, at(400)), (client, THEIRS, at(500)), (client, THEIRS, at(900))]
+            [(client, STRANGER, at(700)), (client, THEIRS, at(800)), (client, THEIRS, at(1_200))]
         })
         .chain((0..3).map(|client| (client, THEIRS, 50)))
         .map(|(client, resolver, second)| (client, resolver, second, "www.a.example", [198, 18, 5, 9]))
