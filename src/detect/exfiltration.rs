@@ -45,8 +45,9 @@ const BULK_PAIRS_MIN: usize = 20;
 const USUAL_BYTES_UP: f64 = (8 << 20) as f64;
 /// The same as long as too little time was seen to know who else sends there: a whole backup of a telephone.
 const USUAL_BYTES_UP_EARLY: f64 = (32 << 20) as f64;
-/// The same of a service that says its name, which took it on a few occasions: an album, a film of a birthday.
-const USUAL_BYTES_UP_NAMED: f64 = (16 << 20) as f64;
+/// The same of a service that says its name, which took it on a few occasions: an album, a film of a birthday. Of more, nothing
+/// tells such a film from a store of records that somebody carried off, and that is said.
+const USUAL_BYTES_UP_NAMED: f64 = (10 << 20) as f64;
 /// Occasions that are few: rows (a flow has one a window), minutes of an hour, half hours of a day. What is carried off bit by
 /// bit has more of each.
 const FEW_ROWS: u64 = 12;
