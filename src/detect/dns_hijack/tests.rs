@@ -245,6 +245,15 @@ fn answers_that_wander() {
     let asked: Vec<Asked> =
         forged.iter().map(|(name, net, last)| (1, THEIRS, u64::from(*last), *name, [*net, 13, 88, *last])).collect();
     assert_eq!(found(&asked).iter().map(|f| f.severity).collect::<Vec<_>>(), [Severity::Medium]);
+    // One owner's names, in networks where others have names too: he answers as he likes, or writes data there.
+    let tenants = [("www.x.example", 9), ("www.y.example", 10), ("www.z.example", 11)];
+    let mut of_one: Vec<Asked> =
+        tenants.iter().map(|(name, last)| (1, THEIRS, u64::from(*last), *name, [31, 13, 88, *last])).collect();
+    of_one.extend(asked.iter().map(|(client, resolver, second, name, address)| {
+        let below = ["a.t.example", "b.t.example", "c.t.example", "d.t.example"];
+        (*client, *resolver, *second, below[usize::from(name.as_bytes()[4] - b'a')], *address)
+    }));
+    assert!(found(&of_one).is_empty());
     // Nodes of a CDN, wherever they stand: whoever is led there is served there.
     let nodes: Vec<_> = asked.iter().map(|(_, _, _, _, address)| (1, 1_000, *address)).collect();
     assert!(found_beside(&asked, &nodes).is_empty());

@@ -17,7 +17,8 @@ use crate::population::identity::Party;
 use crate::population::zones::Zone;
 use crate::units::Address;
 
-/// Names whose answers wander, from which on that is said; and from which on it is no accident.
+/// Unrelated domains whose names' answers wander, from which on that is said; and from which on it is no accident. Names of one
+/// domain are answered as its owner likes, and a tunnel's owner writes data there.
 const WANDERING_MIN: usize = 2;
 const WANDERING_SURE: usize = 4;
 /// Unrelated domains that a network is answered for, bare, before it may be a forger's.
@@ -70,10 +71,11 @@ pub(super) fn wandering<'a>(
         parties.extend(given.iter().map(|(resolver, _)| *resolver));
         pool.extend(given.iter().map(|(_, address)| *address));
     }
-    if names.len() < WANDERING_MIN {
+    let domains: BTreeSet<&str> = names.iter().map(|name| domain_of(name)).collect();
+    if domains.len() < WANDERING_MIN {
         return;
     }
-    let (severity, score) = match names.len() {
+    let (severity, score) = match domains.len() {
         WANDERING_SURE.. => (Severity::Medium, 0.7),
         _ => (Severity::Low, 0.5),
     };
@@ -85,7 +87,8 @@ pub(super) fn wandering<'a>(
         score,
         p_value: 0.02,
         evidence: vec![
-            number("names_wandering", names.len() as f64, "names", 0.6),
+            number("domains_wandering", domains.len() as f64, "domains", 0.3),
+            number("names_wandering", names.len() as f64, "names", 0.3),
             number("addresses_in_pool", pool.len() as f64, "addresses", 0.2),
             words::evidence("names", EvidenceValue::Text(shown), "", 0.2),
         ],
@@ -106,6 +109,14 @@ pub(super) fn wandering<'a>(
             scene.summary.seen,
         )
     });
+}
+
+/// What a name belongs to: its registrable domain, or itself where that cannot be told.
+fn domain_of(name: &str) -> &str {
+    match Zone::of(name) {
+        Zone::Domain(domain, _) => domain,
+        _ => name,
+    }
 }
 
 /// Whether the population was served at an address: what answers there keeps what the name promised, as a CDN's node does
