@@ -16,7 +16,7 @@ use crate::population::identity::Party;
 use crate::population::places::Places;
 use crate::population::profile::{PROFILE_LEN, ProfileContext, profile_of};
 use crate::population::texts::TextId;
-use crate::population::{PairKey, PairSummary, PopulationIndex, Populations, Summary};
+use crate::population::{PairKey, PairSummary, PopulationIndex, Populations, SpanClass, Summary};
 use crate::units::{Address, DurationNs, TimestampNs};
 
 /// Names shown of one collector.
@@ -140,6 +140,12 @@ impl<'a> Scene<'a> {
     /// What was seen before the span: the hour and the day so far, none of it twice.
     pub fn before(&self) -> impl Iterator<Item = &'a Summary> {
         self.before.iter().copied()
+    }
+
+    /// The hour so far, where the span is one of its windows.
+    pub fn hour_before(&self) -> Option<&'a Summary> {
+        let is_window = self.summary.class() == SpanClass::Window;
+        self.before().find(|before| is_window && before.class() == SpanClass::Hour)
     }
 
     /// For how long anything was looked at by the span's end.

@@ -63,9 +63,9 @@ impl Usual {
 
 impl<'a> Known<'a> {
     pub(super) fn of(scene: &'a Scene<'a>, population: PopulationIndex, usual: &BTreeSet<Address>) -> Self {
-        let is_window = scene.summary.class() == SpanClass::Window;
-        let hour = scene.before().find(|one| is_window && one.class() == SpanClass::Hour);
-        let slots = Slots::of_span(if is_window { hour } else { Some(scene.summary) });
+        let hour = scene.hour_before();
+        // Of a window alone there are none.
+        let slots = Slots::of_span(hour.unwrap_or(scene.summary));
         let usual_pairs: Vec<_> = usual.iter().map(|address| scene.pairs_of(population, *address)).collect();
         let mut known = Self {
             scene,
@@ -220,8 +220,7 @@ pub(super) struct Slots {
 }
 
 impl Slots {
-    fn of_span(summary: Option<&Summary>) -> Option<Self> {
-        let summary = summary?;
+    fn of_span(summary: &Summary) -> Option<Self> {
         let (number, slot_s) = match summary.class() {
             SpanClass::Window => return None,
             SpanClass::Hour => (60, 60),

@@ -6,10 +6,10 @@
 use std::borrow::Cow;
 
 use crate::detect::scene::Scene;
+use crate::population::PopulationIndex;
 use crate::population::servers::{ServerKey, ServerSummary};
 use crate::population::sketch::Merge;
 use crate::population::texts::TextId;
-use crate::population::{PopulationIndex, SpanClass, Summary};
 
 /// One identity.
 pub(super) struct Identity<'a> {
@@ -23,7 +23,7 @@ pub(super) struct Identity<'a> {
 pub(super) fn identities<'a>(scene: &Scene<'a>) -> Vec<Identity<'a>> {
     let shown = scene.summary.servers.sorted().into_iter();
     let shown = shown.map(|(key, server)| Identity { key: *key, server: Cow::Borrowed(server), is_shown: true });
-    let Some(hour) = hour_before(scene) else { return shown.collect() };
+    let Some(hour) = scene.hour_before() else { return shown.collect() };
     let mut all: Vec<Identity<'a>> = shown
         .map(|mut one| {
             if let Some(before) = hour.servers.of(&one.key) {
@@ -40,17 +40,12 @@ pub(super) fn identities<'a>(scene: &Scene<'a>) -> Vec<Identity<'a>> {
 
 /// How many subscribers were active, in the span or the hour before, whichever saw more.
 pub(super) fn active(scene: &Scene<'_>, population: PopulationIndex) -> u64 {
-    let before = hour_before(scene).and_then(|hour| hour.populations.get(&population));
+    let before = scene.hour_before().and_then(|hour| hour.populations.get(&population));
     before.map_or(0, |before| before.active.count()).max(scene.active(population))
 }
 
 /// An issuer's name: the hour before knows those that the window did not show.
 pub(super) fn issuer_name<'a>(scene: &Scene<'a>, id: u64) -> Option<&'a str> {
     let id = TextId(id);
-    scene.summary.texts.of(id).or_else(|| hour_before(scene)?.texts.of(id))
-}
-
-fn hour_before<'a>(scene: &Scene<'a>) -> Option<&'a Summary> {
-    let is_window = scene.summary.class() == SpanClass::Window;
-    scene.before().find(|before| is_window && before.class() == SpanClass::Hour)
+    scene.summary.texts.of(id).or_else(|| scene.hour_before()?.texts.of(id))
 }
