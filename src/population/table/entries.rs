@@ -74,7 +74,7 @@ impl<K, V> Entries<K, V> {
         at
     }
 
-    /// Takes all entries out; the room that they had stays.
+    /// Takes all entries out; the room that they had stays. To be walked to its end: what is not taken would stay behind unfiled.
     pub(super) fn drain(&mut self) -> impl Iterator<Item = (K, V)> {
         self.index.clear();
         self.len = 0;
