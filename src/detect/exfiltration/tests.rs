@@ -5,10 +5,17 @@ use crate::detect::register::{NoRegister, Register};
 use crate::flow::row::FlowRow;
 use crate::population::limits::SummaryLimits;
 use crate::population::places::Places;
-use crate::population::summary::tests::{populations, row, summary_of};
+use crate::population::summary::tests::{TurnedOver, populations, row, summary_of};
+use crate::population::{AddContext, Span, Summary};
 use crate::units::TimestampNs;
 
 const MIB: u64 = 1 << 20;
+/// A whole hour.
+const START: TimestampNs = TimestampNs(1_699_977_600_000_000_000);
+
+fn after(seconds: f64) -> TimestampNs {
+    START.after(DurationNs((seconds * 1e9) as u64))
+}
 
 /// Home `n` sends the party so many mebibytes and gets so many.
 fn upload(n: u8, party: Address, mib_up: u64, mib_down: u64) -> FlowRow {
@@ -24,6 +31,19 @@ fn worst_under(rows: &[FlowRow], register: &dyn Register) -> Option<Severity> {
     let (populations, places) = (populations(), Places::default());
     let mut findings = Vec::new();
     detect(&Scene::new(&summary, &populations, &places, None).under(register), &mut findings);
+    findings.iter().map(|finding| finding.severity).max()
+}
+
+/// The worst that is said of rows over so many seconds from [`START`] on.
+fn worst_over(rows: impl IntoIterator<Item = FlowRow>, seconds: f64) -> Option<Severity> {
+    let (populations, limits, places) = (populations(), SummaryLimits::default(), Places::default());
+    let mut columns = crate::flow::row::FlowColumns::default();
+    rows.into_iter().for_each(|row| columns.push(row));
+    let mut summary = Summary::new(Span::new(START, after(seconds)));
+    let mut cx = AddContext { populations: &populations, identity: &mut TurnedOver(1), limits: &limits };
+    summary.add_rows(&columns, &[], &mut cx);
+    let mut findings = Vec::new();
+    detect(&Scene::new(&summary, &populations, &places, None), &mut findings);
     findings.iter().map(|finding| finding.severity).max()
 }
 
@@ -159,10 +179,7 @@ fn who_may_have_it_is_no_stranger_among_others() {
 
 #[test]
 fn a_stream_that_always_stood_is_a_habit() {
-    use crate::population::summary::tests::TurnedOver;
-    use crate::population::{AddContext, Span, Summary};
-    let start = TimestampNs(1_699_977_600_000_000_000);
-    let at = |hours: f64| start.after(DurationNs((hours * 3_600e9) as u64));
+    let at = |hours: f64| after(hours * 3_600.0);
     // When the one flow begins and ends, hours of eight; whether it is several.
     let table = [
         ("from before to after", 0.1, 7.9, 1, Some(Severity::Low)),
@@ -171,20 +188,13 @@ fn a_stream_that_always_stood_is_a_habit() {
         ("call after call", 0.1, 7.9, 40, Some(Severity::Medium)),
     ];
     for (name, from, to, flows, wanted) in table {
-        let (populations, limits) = (populations(), SummaryLimits::default());
-        let mut rows = crate::flow::row::FlowColumns::default();
-        for n in 0..flows {
-            let mut one = upload(100, Address::v4([203, 0, 113, 7]), 60 / flows, 0);
-            let step = (to - from) / flows as f64;
-            (one.ts_first, one.ts_last) = (at(from + n as f64 * step), at(from + (n + 1) as f64 * step));
-            rows.push(one);
-        }
-        let mut summary = Summary::new(Span::new(start, at(8.0)));
-        let mut cx = AddContext { populations: &populations, identity: &mut TurnedOver(1), limits: &limits };
-        summary.add_rows(&rows, &[], &mut cx);
-        let (places, mut findings) = (Places::default(), Vec::new());
-        detect(&Scene::new(&summary, &populations, &places, None), &mut findings);
-        assert_eq!(findings.iter().map(|finding| finding.severity).max(), wanted, "{name}");
+        let step = (to - from) / flows as f64;
+        let rows = (0..flows).map(|n| FlowRow {
+            ts_first: at(from + n as f64 * step),
+            ts_last: at(from + (n + 1) as f64 * step),
+            ..upload(100, Address::v4([203, 0, 113, 7]), 60 / flows, 0)
+        });
+        assert_eq!(worst_over(rows, 8.0 * 3_600.0), wanted, "{name}");
     }
 }
 
@@ -226,10 +236,7 @@ fn what_a_mail_server_sends_another_is_post() {
 
 #[test]
 fn a_camera_is_a_habit_within_the_hour() {
-    use crate::population::summary::tests::TurnedOver;
-    use crate::population::{AddContext, Span, Summary};
-    let start = TimestampNs(1_699_977_600_000_000_000);
-    let at = |minutes: f64| start.after(DurationNs((minutes * 60e9) as u64));
+    let at = |minutes: f64| after(minutes * 60.0);
     // When its one flow begins and ends, minutes of forty, and the mebibytes that go in it.
     let table = [
         ("a camera", 0.2, 39.8, 60, Some(Severity::Low)),
@@ -238,20 +245,34 @@ fn a_camera_is_a_habit_within_the_hour() {
         ("as fast as the line allows", 0.2, 39.8, 6_000, Some(Severity::High)),
     ];
     for (name, from, to, mib, wanted) in table {
-        let (populations, limits) = (populations(), SummaryLimits::default());
-        let mut rows = crate::flow::row::FlowColumns::default();
-        // Others browse from the first minute to the last.
-        for (n, minute) in (0..60u8).zip((0..60).map(|n| 39.99 * f64::from(n) / 59.0)) {
-            let browsed = upload(n, Address::v4([198, 51, n, 9]), 0, 1);
-            rows.push(FlowRow { ts_first: at(minute), ts_last: at(minute), ..browsed });
-        }
         let stream = upload(100, Address::v4([203, 0, 113, 7]), mib, 0);
-        rows.push(FlowRow { ts_first: at(from), ts_last: at(to), ..stream });
-        let mut summary = Summary::new(Span::new(start, at(40.0)));
-        let mut cx = AddContext { populations: &populations, identity: &mut TurnedOver(1), limits: &limits };
-        summary.add_rows(&rows, &[], &mut cx);
-        let (places, mut findings) = (Places::default(), Vec::new());
-        detect(&Scene::new(&summary, &populations, &places, None), &mut findings);
-        assert_eq!(findings.iter().map(|finding| finding.severity).max(), wanted, "{name}");
+        let stream = FlowRow { ts_first: at(from), ts_last: at(to), ..stream };
+        assert_eq!(worst_over(browsing(40.0).chain([stream]), 2_400.0), wanted, "{name}");
+    }
+}
+
+/// Sixty homes that browse, from the first of so many minutes to the last.
+fn browsing(minutes: f64) -> impl Iterator<Item = FlowRow> {
+    (0..60u8).map(move |n| {
+        let ts = after(minutes * 59.99 * f64::from(n) / 59.0);
+        FlowRow { ts_first: ts, ts_last: ts, ..upload(n, Address::v4([198, 51, n, 9]), 0, 1) }
+    })
+}
+
+#[test]
+fn a_store_that_goes_to_a_name_at_once_is_told() {
+    let facts = crate::packet::facts::AppFacts { server_name: Some("up.drop.example".into()), ..Default::default() };
+    let facts = Some(std::sync::Arc::new(facts));
+    // Mebibytes in one go: an album, and what no album explains, with a name or without one.
+    let table = [
+        ("an album", 10, &facts, false),
+        ("a store of records", 16, &facts, true),
+        ("to nobody that says its name", 13, &None, true),
+    ];
+    for (name, mib, facts, wanted) in table {
+        let sent = upload(100, Address::v4([203, 0, 113, 7]), mib, 0);
+        let sent = FlowRow { ts_first: after(1_800.0), ts_last: after(1_820.0), facts: facts.clone(), ..sent };
+        let found = worst_over(browsing(60.0).chain([sent]), 3_600.0);
+        assert_eq!(found >= Some(Severity::Medium), wanted, "{name}: {found:?}");
     }
 }
