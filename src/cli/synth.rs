@@ -63,6 +63,9 @@ pub struct Args {
     /// Write only those captures of the suite whose seeds lie in this range
     #[arg(long, value_name = "A-B", requires = "suite")]
     seeds: Option<String>,
+    /// Add this to every seed of the suite: captures of the same kinds that nobody has seen; a multiple of ten keeps the worlds
+    #[arg(long, value_name = "N", requires = "suite", default_value_t = 0)]
+    shift_seeds: u64,
     /// Folder of the suite
     #[arg(value_name = "DIR", requires = "suite")]
     dir: Option<PathBuf>,
@@ -152,6 +155,7 @@ fn look_ahead(scenario: &Scenario, path: &Path, overwrite: Overwrite, talk: &Tal
 struct Chosen {
     only: Option<(String, globset::GlobMatcher)>,
     seeds: Option<(u64, u64)>,
+    shift: u64,
 }
 
 impl TryFrom<&Args> for Chosen {
@@ -168,7 +172,11 @@ impl TryFrom<&Args> for Chosen {
             let range = number(first).zip(number(last)).filter(|(first, last)| first <= last);
             range.with_context(|| format!("--seeds {text}: not a range such as 200-219"))
         };
-        Ok(Self { only: args.only.as_ref().map(glob).transpose()?, seeds: args.seeds.as_ref().map(range).transpose()? })
+        Ok(Self {
+            only: args.only.as_ref().map(glob).transpose()?,
+            seeds: args.seeds.as_ref().map(range).transpose()?,
+            shift: args.shift_seeds,
+        })
     }
 }
 
@@ -191,7 +199,7 @@ fn write_suite(
         let known: Vec<_> = SUITES.iter().map(|suite| suite.name).collect();
         bail!("unknown suite {name:?}; known: {}", known.join(", "));
     };
-    let mut parts = suite.parts();
+    let mut parts = if chosen.shift == 0 { suite.parts() } else { suite.shifted(chosen.shift)? };
     parts.retain(|part| chosen.holds(&part.name, part.seed()));
     if parts.is_empty() {
         bail!("no capture of the suite {name} is chosen; --list says which there are");

@@ -25,19 +25,36 @@ pub struct Suite {
     pub name: &'static str,
     /// What it is for.
     pub about: &'static str,
-    parts: fn() -> Vec<Part>,
+    parts: Parts,
+}
+
+/// Where the captures of a suite come from.
+#[derive(Clone, Copy)]
+enum Parts {
+    /// As they stand, seed by seed.
+    Standing(fn() -> Vec<Part>),
+    /// By rule, from seeds that are counted from a number on: what is added to every seed of the suite.
+    ByRule(fn(u64) -> Vec<Part>),
 }
 
 /// The suites that there are.
 pub const SUITES: &[Suite] = &[
-    Suite { name: "shipped", about: "what lies in captures/, byte for byte", parts: shipped::parts },
-    Suite { name: "small", about: "every technique and every world, minutes each, seeds for tuning", parts: small },
+    Suite { name: "shipped", about: "what lies in captures/, byte for byte", parts: Parts::Standing(shipped::parts) },
+    Suite {
+        name: "small",
+        about: "every technique and every world, minutes each, seeds for tuning",
+        parts: Parts::ByRule(small),
+    },
     Suite {
         name: "full",
         about: "20 seeds a technique, five a variant, mixed captures, days of harmless traffic, seeds for reporting",
-        parts: full,
+        parts: Parts::ByRule(full),
     },
-    Suite { name: "training", about: "harmless traffic of every world for models, seeds of its own", parts: training },
+    Suite {
+        name: "training",
+        about: "harmless traffic of every world for models, seeds of its own",
+        parts: Parts::ByRule(training),
+    },
 ];
 
 /// Standard captures of a technique in `full`, and captures of each of its variants.
@@ -53,6 +70,8 @@ const VARIANTS_FROM: u64 = 230;
 const MIXED_FROM: u64 = 250;
 const BENIGN_FROM: u64 = 280;
 const TRAINING: u64 = 1_000;
+/// As far as seeds can be shifted.
+const SHIFT_MAX: u64 = 1 << 40;
 /// Worlds in the order in which seeds take them: homes most often.
 const ROTATION: [&str; 10] =
     ["town", "campus", "cgnat", "town", "enterprise", "town", "mobile", "town", "iot", "campus"];
@@ -62,7 +81,21 @@ const FAULTS_SEEN: [&[&str]; 5] =
 impl Suite {
     /// Its captures, in order.
     pub fn parts(&self) -> Vec<Part> {
-        (self.parts)()
+        match self.parts {
+            Parts::Standing(parts) => parts(),
+            Parts::ByRule(parts) => parts(0),
+        }
+    }
+
+    /// Captures of the same rule with every seed higher by `by`, so that nobody has looked at them yet. A seed's last digit
+    /// decides the world, so a multiple of ten keeps the mixture of worlds.
+    pub fn shifted(&self, by: u64) -> Result<Vec<Part>, SuiteError> {
+        match self.parts {
+            Parts::Standing(_) => Err(SuiteError::Standing(self.name)),
+            // Seeds of different suites stay apart within a thousand; more than any sum of them stays within u64.
+            Parts::ByRule(parts) if by <= SHIFT_MAX => Ok(parts(by)),
+            Parts::ByRule(_) => Err(SuiteError::Shift(by)),
+        }
     }
 
     /// The suite of that name.
@@ -132,6 +165,14 @@ pub enum SuiteError {
     /// A file could not be written.
     #[error(transparent)]
     Write(#[from] SynthError),
+    /// Its captures are what they are.
+    #[error(
+        "the suite {0} stands as it is written; its seeds cannot be shifted (the suites small, full and training can)"
+    )]
+    Standing(&'static str),
+    /// Seeds would be absurdly high.
+    #[error("seeds shifted by {0}: at most {SHIFT_MAX}")]
+    Shift(u64),
 }
 
 fn operations() -> impl Iterator<Item = &'static Program> {
@@ -142,50 +183,51 @@ fn negatives() -> impl Iterator<Item = &'static Program> {
     PROGRAMS.iter().filter(|program| program.role == Role::Negative)
 }
 
-fn small() -> Vec<Part> {
+fn small(shift: u64) -> Vec<Part> {
+    let tuning = TUNING + shift;
     let mut parts = Vec::new();
     for (i, program) in operations().enumerate() {
-        let seed = TUNING + i as u64;
+        let seed = tuning + i as u64;
         let mut part = with_operation(program, None, seed, 0.5, "");
         part.words.faults = owned(FAULTS_SEEN[i % FAULTS_SEEN.len()]);
         parts.push(part);
     }
     for i in 0..2 {
-        parts.push(mixed(TUNING + 40 + i, 0.5));
+        parts.push(mixed(tuning + 40 + i, 0.5));
     }
     for (i, world) in super::WORLDS.iter().enumerate() {
-        parts.push(benign(world.name, TUNING + 50 + i as u64, 0.5, Bed::THIN, 3 * i..3 * i + 7));
+        parts.push(benign(world.name, tuning + 50 + i as u64, 0.5, Bed::THIN, 3 * i..3 * i + 7));
     }
     parts
 }
 
-fn full() -> Vec<Part> {
+fn full(shift: u64) -> Vec<Part> {
     let mut parts = Vec::new();
     for program in operations() {
-        for seed in REPORTING..REPORTING + STANDARD_SEEDS {
-            parts.push(with_operation(program, None, seed, 1.0, ""));
+        for seed in 0..STANDARD_SEEDS {
+            parts.push(with_operation(program, None, shift + REPORTING + seed, 1.0, ""));
         }
         for variant in program.variants {
-            for seed in VARIANTS_FROM..VARIANTS_FROM + VARIANT_SEEDS {
-                parts.push(with_operation(program, Some(variant.name), seed, 1.0, ""));
+            for seed in 0..VARIANT_SEEDS {
+                parts.push(with_operation(program, Some(variant.name), shift + VARIANTS_FROM + seed, 1.0, ""));
             }
         }
     }
     for i in 0..MIXED {
-        parts.push(mixed(MIXED_FROM + i, 1.0));
+        parts.push(mixed(shift + MIXED_FROM + i, 1.0));
     }
     for (i, world) in super::WORLDS.iter().enumerate() {
-        parts.push(benign(world.name, BENIGN_FROM + i as u64, 6.0, Bed::LONG, 0..usize::MAX));
+        parts.push(benign(world.name, shift + BENIGN_FROM + i as u64, 6.0, Bed::LONG, 0..usize::MAX));
     }
-    parts.push(benign("town", BENIGN_FROM + 10, 24.0, Bed::LONG, 0..usize::MAX));
+    parts.push(benign("town", shift + BENIGN_FROM + 10, 24.0, Bed::LONG, 0..usize::MAX));
     parts
 }
 
-fn training() -> Vec<Part> {
+fn training(shift: u64) -> Vec<Part> {
     let worlds = super::WORLDS.iter().enumerate();
     worlds
         .flat_map(|(i, world)| {
-            let seed = TRAINING + 10 * i as u64;
+            let seed = shift + TRAINING + 10 * i as u64;
             (0..3).map(move |turn| benign(world.name, seed + turn, 1.5, Bed::DENSE, 0..usize::MAX))
         })
         .collect()
@@ -406,6 +448,24 @@ mod tests {
             let parts = Suite::named(name).expect("a suite").parts();
             assert!(parts.iter().all(|part| (low..=high).contains(&part.seed())), "{name}");
         }
+    }
+
+    #[test]
+    fn a_shifted_suite_has_the_same_kinds_from_other_seeds() {
+        let full = Suite::named("full").expect("a suite");
+        let (own, shifted) = (full.parts(), full.shifted(300).expect("made by rule"));
+        assert_eq!(own.len(), shifted.len());
+        for (own, shifted) in own.iter().zip(&shifted) {
+            assert_eq!(own.seed() + 300, shifted.seed(), "{}", own.name);
+            // Which techniques are mixed goes round with the seed.
+            let operations = own.operations() == shifted.operations() || own.name.starts_with("mixed-");
+            assert!(operations, "{}: {:?}", own.name, shifted.operations());
+            assert_eq!(own.words.world, shifted.words.world, "{}", own.name);
+            shifted.scenario().unwrap_or_else(|e| panic!("{}: {e}", shifted.name));
+        }
+        assert!(matches!(full.shifted(u64::MAX), Err(SuiteError::Shift(_))));
+        let shipped = Suite::named("shipped").expect("a suite");
+        assert!(matches!(shipped.shifted(10), Err(SuiteError::Standing("shipped"))));
     }
 
     #[test]
