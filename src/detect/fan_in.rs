@@ -3,13 +3,15 @@
 //! fingerprint or certificate key. Out: a finding for each that speaks up.
 //! What it weighs: how many subscribers; how much more goes up than down once handshakes are left out
 //! (producer-consumer ratio, Bullard and Gerth 2014); how alike the records are over subscribers; how machine-like the time
-//! between them is, or how even what each sends over time is, where a connection stays open; who calls. Records padded to all
+//! between them is, or how evenly they come where several devices stand behind one address, or how even what each sends over
+//! time is where a connection stays open; who calls. Records padded to all
 //! sizes are still a fan-in where they leave by the clock. Unanswered records count where they keep time: a flood with forged
 //! senders is no collection.
 //! The trivial baseline that it must beat: the plain count of distinct sources.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::counts::Counts;
 use super::finding::{Evidence, EvidenceValue, Finding, Severity, Technique};
 use super::levels::{self, Census};
 use super::rhythm::{Rhythm, chance_of_half_near, spread_so_far};
@@ -123,6 +125,12 @@ impl Measures {
         let (up, down) = (whole.totals.data_bytes[0] as f64, whole.totals.data_bytes[1] as f64);
         let quartile = |q: f64| whole.upload_sizes.quantile(q);
         let times = Times::of(whole);
+        let by_gaps = times.map(|times| times.clockwork);
+        // Behind shared addresses gaps are those between one device and the next: calls that are counted say what they cannot.
+        let is_asked = subscribers >= SUBSCRIBERS_MIN && by_gaps < Some(CLOCKWORK_TURNS.1);
+        let counts = Some(&whole.sample).filter(|_| is_asked).and_then(Counts::of);
+        let by_counts = counts.filter(|counts| counts.chance <= CHANCE_MAX).map(|counts| counts.clockwork());
+        let times = times.filter(|_| by_counts.is_none_or(|by_counts| by_gaps >= Some(by_counts)));
         let dispersion = |(low, high): (f64, f64)| (high - low) / (high + low).max(1e-9);
         Self {
             subscribers,
@@ -133,8 +141,9 @@ impl Measures {
             record_dispersion: quartile(0.25).zip(quartile(0.75)).map_or(1.0, dispersion),
             gap_s: times.map(|times| times.gap_s),
             gap_spread: times.map(|times| times.spread),
-            clockwork: times.map(|times| times.clockwork),
-            early_spread: spread_so_far(&whole.sample, EARLY_GAPS_MIN).filter(|_| times.is_none()),
+            clockwork: by_gaps.into_iter().chain(by_counts).reduce(f64::max),
+            early_spread: spread_so_far(&whole.sample, EARLY_GAPS_MIN)
+                .filter(|_| by_gaps.is_none() && by_counts.is_none()),
             unevenness: steady::unevenness(&whole.sample),
             begun_by_collector: whole.flows_by_collector as f64 / whole.totals.flows.max(1) as f64,
             records_per_subscriber: whole.upload_sizes.total() as f64 / subscribers.max(1) as f64,
@@ -495,6 +504,9 @@ fn finding(scene: &Scene<'_>, group: &Group<'_>, measures: &Measures, mut findin
     let rhythm = match (measures.gap_s, measures.clockwork) {
         (Some(gap), Some(clockwork)) if clockwork > 0.5 => {
             format!("again every {} or so, a rhythm that no person has", words::seconds(gap))
+        }
+        (None, Some(clockwork)) if clockwork > 0.5 => {
+            "as often in one stretch of time as in the next, as people never do".to_owned()
         }
         _ if measures.unevenness.is_some_and(|uneven| uneven < UNEVEN_TURNS.1) => {
             "as much in one stretch of time as in the next, as no person does".to_owned()

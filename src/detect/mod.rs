@@ -5,6 +5,7 @@
 pub mod analyst;
 pub mod beaconing;
 pub mod border;
+pub mod counts;
 pub mod dns_hijack;
 pub mod dns_tunnel;
 pub mod exfiltration;

@@ -15,7 +15,8 @@ const OWN_GAPS_MIN: usize = 3;
 /// Slots that a period must span: below, a timeline is too coarse to tell a clock from a crowd.
 const SLOTS_A_PERIOD: f64 = 4.0;
 /// Gaps shorter than this share of the upper quartile, and than so many seconds, lie within one beat.
-const WITHIN_BEAT: (f64, f64) = (0.12, 3.5);
+const WITHIN_BEAT: (f64, f64) = (0.12, BEAT_S);
+pub(super) const BEAT_S: f64 = 3.5;
 /// Most beats missed in a row that still count as the same rhythm.
 const MISSED_MAX: f64 = 8.0;
 /// How near to a whole number of periods such a gap must be, in periods.
