@@ -97,6 +97,8 @@ pub fn findings_beside(
         model: setting.model.as_ref(),
         register: &setting.policy,
         limits: &limits,
+        // While packets are read, workers use the processors; at the input's end they are free.
+        threads: setting.detector_threads(),
     });
     let outcome = run(opened, setting, RowsTo::file(flows), talk, |window| {
         each_window(&window.summary)?;

@@ -1,6 +1,7 @@
 //! Setting: the one border where options become what is meant.
 //! In: options as written. Out: a policy, populations, places, a key, bounds; every file that an option names is read here.
 
+use std::num::NonZeroUsize;
 use std::path::Path;
 
 use anyhow::{Context, bail};
@@ -82,6 +83,11 @@ impl Setting {
     /// Threads that read and analyse.
     pub fn workers(&self) -> usize {
         self.workers
+    }
+
+    /// Threads that a round of detectors may take: as many as there are workers.
+    pub fn detector_threads(&self) -> NonZeroUsize {
+        NonZeroUsize::new(self.workers).unwrap_or(NonZeroUsize::MIN)
     }
 
     /// The pipeline's share of it. `key` seeds every hash whose results must be the same in a rerun.

@@ -6,8 +6,8 @@
 //! when enough of it is there or half as long again after.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 
-use super::DETECTORS;
 use super::finding::Finding;
 use super::ledger::{FirstSeen, Ledger};
 use super::looks::Look;
@@ -17,6 +17,8 @@ use crate::model::Model;
 use crate::population::places::Places;
 use crate::population::{MergeError, Populations, Span, SpanClass, Summary, SummaryLimits};
 use crate::units::{DurationNs, TimestampNs};
+
+mod round;
 
 const HOUR: DurationNs = DurationNs::from_secs(3_600);
 const DAY: DurationNs = DurationNs::from_secs(86_400);
@@ -34,6 +36,8 @@ pub struct Knowledge<'a> {
     pub register: &'a dyn Register,
     /// Bounds of the hour's and the day's summary.
     pub limits: &'a SummaryLimits,
+    /// Threads that a round of detectors may take. What is found does not depend on it.
+    pub threads: NonZeroUsize,
 }
 
 /// Looks at windows, hours and days.
@@ -207,12 +211,11 @@ impl<'a> Analyst<'a> {
     }
 
     fn look(&mut self, summary: &Summary, hour: Hour) {
-        let Knowledge { populations, places, model, register, .. } = self.knowledge;
+        let Knowledge { populations, places, model, register, threads, .. } = self.knowledge;
         let before = [&self.hour.so_far, &self.day.so_far];
         let scene = Scene::new(summary, populations, places, model).under(register).following(before);
         let scene = scene.after(self.ledger.claimed());
-        let mut found = Vec::new();
-        DETECTORS.iter().for_each(|detector| (detector.detect)(&scene, &mut found));
+        let found = round::over(&scene, threads);
         let doubts = scene.into_doubts();
         let look = Look { span: summary.span(), is_whole_hour: matches!(hour, Hour::Over), doubts };
         self.ledger.absorb(found, &look);

@@ -2,8 +2,8 @@
 //! In: a summary of a window, an hour or a day. Out: collectors judged alone and together, their pairs, names, places.
 //! Bounds: those of the summary; groups are made of its collectors, so there are never more than three times as many.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
 
 use super::finding::{CollectorIdentity, Finding, PopulationShare, Technique};
 use super::looks::{Doubt, DoubtGround};
@@ -44,7 +44,7 @@ pub struct Scene<'a> {
     before: Vec<&'a Summary>,
     register: &'a dyn Register,
     claimed: BTreeSet<(Technique, String)>,
-    doubts: RefCell<Vec<Doubt>>,
+    doubts: Mutex<Vec<Doubt>>,
     collectors: Vec<(&'a CollectorKey, &'a CollectorSummary)>,
     profiles: ProfileContext<'a>,
 }
@@ -116,7 +116,7 @@ impl<'a> Scene<'a> {
             before: Vec::new(),
             register: &NoRegister,
             claimed: BTreeSet::new(),
-            doubts: RefCell::default(),
+            doubts: Mutex::default(),
             collectors,
             profiles,
         }
@@ -191,7 +191,7 @@ impl<'a> Scene<'a> {
             return;
         }
         let Some(spec) = self.populations.spec(population) else { return };
-        self.doubts.borrow_mut().push(Doubt {
+        let doubt = Doubt {
             technique,
             collector_key: key.to_owned(),
             population: spec.name.clone(),
@@ -200,12 +200,15 @@ impl<'a> Scene<'a> {
             score,
             since,
             ground,
-        });
+        };
+        self.doubts.lock().unwrap_or_else(PoisonError::into_inner).push(doubt);
     }
 
-    /// What was noted.
+    /// What was noted, by technique: detectors may have worked side by side, and each one's own doubts are in order.
     pub fn into_doubts(self) -> Vec<Doubt> {
-        self.doubts.into_inner()
+        let mut doubts = self.doubts.into_inner().unwrap_or_else(PoisonError::into_inner);
+        doubts.sort_by_key(|doubt| doubt.technique);
+        doubts
     }
 
     /// Whether the register allows this address the technique: it is then judged alone, and no part of what others do.

@@ -4,6 +4,8 @@
 //! A function of the day's windows, the policy, the model and the places alone: judging again changes nothing. Of a day whose
 //! windows were rolled up, what they showed once stays, and the register in force speaks of it.
 
+use std::num::NonZeroUsize;
+
 use super::{SweepError, Tools};
 use crate::detect::analyst::{Analyst, Knowledge};
 use crate::detect::finding::{Finding, Verdict};
@@ -27,6 +29,7 @@ pub(super) fn day(store: &mut Store, day: Day, tools: Tools<'_>, stats: &mut Run
         model: tools.model,
         register: tools.policy,
         limits,
+        threads: NonZeroUsize::new(tools.config.workers).unwrap_or(NonZeroUsize::MIN),
     });
     let mut stitcher = Stitcher::default();
     let mut open: Option<(TimestampNs, Summary)> = None;

@@ -17,6 +17,7 @@ mod tui;
 mod voice;
 
 use std::io::Write;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
@@ -154,6 +155,8 @@ fn watch(
             model: setting.model.as_ref(),
             register: &*register,
             limits: &limits,
+            // A confined thread starts no others.
+            threads: NonZeroUsize::MIN,
         });
         if let Some(kept) = kept.take() {
             match analyst.recall(&kept.memory, populations.fingerprint(), identity) {

@@ -56,6 +56,10 @@ fn window(number: u64, limits: &SummaryLimits) -> Vec<u8> {
 }
 
 fn analysed(windows: &[Vec<u8>], limits: &SummaryLimits) -> (Vec<Finding>, Account) {
+    analysed_on(NonZeroUsize::MIN, windows, limits)
+}
+
+fn analysed_on(threads: NonZeroUsize, windows: &[Vec<u8>], limits: &SummaryLimits) -> (Vec<Finding>, Account) {
     let (populations, places) = (populations(), Places::default());
     let mut analyst = Analyst::new(Knowledge {
         populations: &populations,
@@ -63,6 +67,7 @@ fn analysed(windows: &[Vec<u8>], limits: &SummaryLimits) -> (Vec<Finding>, Accou
         model: None,
         register: &NoRegister,
         limits,
+        threads,
     });
     for bytes in windows {
         let summary = Summary::from_bytes(bytes).unwrap_or_else(|e| panic!("{e}"));
@@ -96,8 +101,14 @@ fn what_is_slow_is_found_on_the_day_and_not_lost_in_a_flood() {
 fn a_day_stays_within_its_bounds() {
     let limits = SummaryLimits { pairs_max: 150, collectors_max: 100, subscribers_max: 25, ..SummaryLimits::default() };
     let (populations, places) = (populations(), Places::default());
-    let knowledge =
-        Knowledge { populations: &populations, places: &places, model: None, register: &NoRegister, limits: &limits };
+    let knowledge = Knowledge {
+        populations: &populations,
+        places: &places,
+        model: None,
+        register: &NoRegister,
+        limits: &limits,
+        threads: NonZeroUsize::MIN,
+    };
     let mut analyst = Analyst::new(knowledge);
     for number in 0..12 {
         let summary = Summary::from_bytes(&window(number, &limits)).unwrap_or_else(|e| panic!("{e}"));
@@ -106,5 +117,43 @@ fn a_day_stays_within_its_bounds() {
             assert!(so_far.pairs.len() <= limits.pairs_max && so_far.collectors.len() <= limits.collectors_max);
             assert!(so_far.subscribers.len() <= limits.subscribers_max);
         }
+    }
+}
+
+/// Homes that browse so widely that a round is worth threads; half an hour later one host sends its store to two strangers, and
+/// ten homes each send the same few bytes to a third one.
+fn busy_window(number: u64, limits: &SummaryLimits) -> Vec<u8> {
+    let start = number * WINDOW_S;
+    let far = |n: u16| Address::v4([198, 51, (n >> 8) as u8, n as u8]);
+    let browsing = (0..60u8).flat_map(|home| (0..50u16).map(move |site| (home, site)));
+    let mut rows: Vec<FlowRow> = browsing
+        .map(|(home, site)| {
+            let second = start + u64::from(home) * 20 + u64::from(site);
+            row_at(Address::v4([10, 0, 1, home]), far(site), second, 3_000, 40_000 + 100 * u64::from(site))
+        })
+        .collect();
+    if number > 0 {
+        let store = Address::v4([10, 0, 2, 9]);
+        rows.extend([7, 8].map(|last| row_at(store, Address::v4([203, 0, 113, last]), start + 60, 60 << 20, 90_000)));
+        let told = (0..300u64).map(|n| {
+            let home = Address::v4([10, 0, 1, (n % 10) as u8]);
+            row_at(home, Address::v4([203, 0, 113, 99]), start + n / 10 * 60, 600, 90)
+        });
+        rows.extend(told);
+    }
+    stored(number, &rows, limits)
+}
+
+#[test]
+fn what_is_found_does_not_depend_on_threads() {
+    let limits = SummaryLimits::default();
+    let windows: Vec<Vec<u8>> = (0..3).map(|number| busy_window(number, &limits)).collect();
+    let (alone, account) = analysed(&windows, &limits);
+    let techniques: std::collections::BTreeSet<Technique> = alone.iter().map(|finding| finding.technique).collect();
+    assert!(techniques.len() > 1, "several detectors speak: {techniques:?}");
+    for threads in [2, 5, 64].into_iter().filter_map(NonZeroUsize::new) {
+        let (found, counted) = analysed_on(threads, &windows, &limits);
+        assert_eq!(found, alone, "{threads} threads");
+        assert_eq!(format!("{counted:?}"), format!("{account:?}"), "{threads} threads");
     }
 }
