@@ -1,6 +1,6 @@
 //! Reader: frames in time order from the captures to the worker that owns their address pair.
 //! In: captures, a filter. Out: batches and window marks on the workers' queues.
-//! Bounds: one open batch a worker; batches are recycled.
+//! Bounds: one open bundle a worker; bundles are recycled.
 //! Time: a window closes when the first frame at or past its end is met. A clock that steps back by more than
 //! [`CLOCK_STEP_BACK`] closes everything and starts anew, so that one wrong timestamp cannot hold all windows open.
 
@@ -11,9 +11,10 @@ use std::time::Instant;
 use crossbeam::channel::{Receiver, Sender};
 use memmap2::Mmap;
 
+use super::bundle::Bundle;
 use super::worker::{Task, Totals};
-use super::{Config, FRAMES_A_PART, Outcome, Progress, RowsWanted};
-use crate::capture::frame::{Frame, FrameBatch, LinkType};
+use super::{BUNDLE_BATCHES, Config, FRAMES_A_PART, Outcome, Progress, RowsWanted};
+use crate::capture::frame::{Frame, LinkType};
 use crate::capture::{Captures, FileReport, Filter};
 use crate::packet::shard_addresses;
 use crate::population::Span;
@@ -29,8 +30,8 @@ pub(super) struct Reader<'a> {
     maps: Arc<[Mmap]>,
     config: &'a Config,
     tasks: Vec<Sender<Task>>,
-    free: Receiver<FrameBatch>,
-    open: Vec<FrameBatch>,
+    free: Receiver<Bundle>,
+    open: Vec<Bundle>,
     progress: &'a Progress,
     filters: Vec<(LinkType, Option<Filter>)>,
     seen: Seen,
@@ -59,10 +60,10 @@ impl<'a> Reader<'a> {
         maps: Arc<[Mmap]>,
         config: &'a Config,
         tasks: Vec<Sender<Task>>,
-        free: Receiver<FrameBatch>,
+        free: Receiver<Bundle>,
         progress: &'a Progress,
     ) -> Self {
-        let open = tasks.iter().map(|_| FrameBatch::new(Arc::clone(&maps))).collect();
+        let open = tasks.iter().map(|_| Bundle::new(Arc::clone(&maps), BUNDLE_BATCHES)).collect();
         Self { maps, config, tasks, free, open, progress, filters: Vec::new(), seen: Seen::default() }
     }
 
@@ -163,10 +164,9 @@ impl<'a> Reader<'a> {
     }
 
     fn send(&mut self, worker: usize) -> Result<(), Stopped> {
-        let mut next = self.free.try_recv().unwrap_or_else(|_| FrameBatch::new(Arc::clone(&self.maps)));
-        next.clear();
-        let full = std::mem::replace(&mut self.open[worker], next);
-        self.tasks[worker].send(Task::Batch { frames: full, read_at: Instant::now() }).map_err(|_| Stopped)
+        let next = self.free.try_recv().unwrap_or_else(|_| Bundle::new(Arc::clone(&self.maps), BUNDLE_BATCHES));
+        let bundle = std::mem::replace(&mut self.open[worker], next);
+        self.tasks[worker].send(Task::Frames { bundle, read_at: Instant::now() }).map_err(|_| Stopped)
     }
 
     fn leaves_out(&mut self, frame: &Frame<'_>) -> bool {

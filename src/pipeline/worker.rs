@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use crossbeam::channel::{Receiver, Sender};
 
+use super::bundle::Bundle;
 use super::timings::Timings;
 use super::{Config, Quantiser, Reply, RowsWanted, Shared};
 use crate::capture::frame::FrameBatch;
@@ -28,7 +29,7 @@ const OBSERVATIONS_PER_BLOCK: usize = 256;
 /// What the reader asks of a worker.
 pub(super) enum Task {
     /// Take these frames in.
-    Batch { frames: FrameBatch, read_at: Instant },
+    Frames { bundle: Bundle, read_at: Instant },
     /// A window begins.
     Open { span: Span },
     /// Hand on the rows that have ended.
@@ -40,13 +41,13 @@ pub(super) enum Task {
 }
 
 impl Task {
-    /// The same mark for the next worker; batches belong to one worker and are never sent twice.
+    /// The same mark for the next worker; frames belong to one worker and are never sent twice.
     pub(super) fn again(&self) -> Self {
         match self {
             Self::Open { span } => Self::Open { span: *span },
             Self::HandOnRows => Self::HandOnRows,
             Self::CloseWindow { end } => Self::CloseWindow { end: *end },
-            Self::Batch { .. } | Self::CloseAll => Self::CloseAll,
+            Self::Frames { .. } | Self::CloseAll => Self::CloseAll,
         }
     }
 }
@@ -123,16 +124,16 @@ impl<'a, Q: Quantiser> Worker<'a, Q> {
     }
 
     /// Works until the reader has no more, or nobody listens any longer.
-    pub(super) fn run(mut self, tasks: &Receiver<Task>, free: &Sender<FrameBatch>, replies: &Sender<Reply>) {
+    pub(super) fn run(mut self, tasks: &Receiver<Task>, free: &Sender<Bundle>, replies: &Sender<Reply>) {
         for task in tasks {
             let listening = match task {
-                Task::Batch { mut frames, read_at } => {
-                    self.batch(&frames);
-                    // Its blocks go back now, not when the reader comes to this batch again.
-                    frames.clear();
-                    self.timings.batch(read_at.elapsed());
-                    // A full free list means enough batches are about: this one's memory goes back to the system.
-                    let _enough = free.try_send(frames);
+                Task::Frames { mut bundle, read_at } => {
+                    bundle.drain(|frames| {
+                        self.batch(frames);
+                        self.timings.batch(read_at.elapsed());
+                    });
+                    // A full free list means enough bundles are about: this one's memory goes back to the system.
+                    let _enough = free.try_send(bundle);
                     true
                 }
                 Task::Open { span } => {

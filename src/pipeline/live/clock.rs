@@ -170,7 +170,7 @@ mod tests {
             Task::CloseWindow { .. } => 'C',
             Task::CloseAll => 'A',
             Task::HandOnRows => 'R',
-            Task::Batch { .. } => 'B',
+            Task::Frames { .. } => 'F',
         };
         tasks.try_iter().map(letter).collect()
     }

@@ -9,12 +9,13 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crossbeam::channel::{Receiver, SendTimeoutError, Sender};
 
+use super::super::bundle::Bundle;
 use super::super::reader::{CLOCK_STEP_BACK, shard};
 use super::super::worker::Task;
 use super::super::{Config, live};
 use super::clock::{self, Stopped, WindowClock};
 use super::gauges::{Control, Directive, Gauges, LaneGauges};
-use crate::capture::frame::{Frame, FrameBatch};
+use crate::capture::frame::Frame;
 use crate::capture::live::{Burst, KernelCounts, LiveSource};
 use crate::packet::shard_addresses;
 use crate::units::TimestampNs;
@@ -43,8 +44,8 @@ struct Filer<'a> {
     all: &'a Gauges,
     clock: &'a WindowClock,
     tasks: Vec<Sender<Task>>,
-    free: Receiver<FrameBatch>,
-    open: Vec<FrameBatch>,
+    free: Receiver<Bundle>,
+    open: Vec<Bundle>,
     seed: u64,
     turn: u64,
     end: Option<TimestampNs>,
@@ -61,6 +62,11 @@ struct Seen {
     wire_bytes: u64,
 }
 
+/// A bundle of one: what is live shall not wait for company.
+fn one_batch() -> Bundle {
+    Bundle::new(Arc::default(), 1)
+}
+
 impl<'a> Lane<'a> {
     pub(super) fn new(
         index: usize,
@@ -68,9 +74,9 @@ impl<'a> Lane<'a> {
         config: &'a Config,
         (gauges, control, clock): (&'a Gauges, &'a Control, &'a WindowClock),
         tasks: Vec<Sender<Task>>,
-        free: Receiver<FrameBatch>,
+        free: Receiver<Bundle>,
     ) -> Self {
-        let open = tasks.iter().map(|_| FrameBatch::new(Arc::default())).collect();
+        let open = tasks.iter().map(|_| one_batch()).collect();
         let filer = Filer {
             index,
             gauges: &gauges.lanes[index],
@@ -219,11 +225,10 @@ impl Filer<'_> {
 
     /// A batch to its worker; one that finds no place in time is lost, and counted.
     fn send(&mut self, worker: usize) -> Result<(), Stopped> {
-        let mut next = self.free.try_recv().unwrap_or_else(|_| FrameBatch::new(Arc::default()));
-        next.clear();
-        let frames = std::mem::replace(&mut self.open[worker], next);
-        let count = frames.frames().len() as u64;
-        let task = Task::Batch { frames, read_at: Instant::now() };
+        let next = self.free.try_recv().unwrap_or_else(|_| one_batch());
+        let bundle = std::mem::replace(&mut self.open[worker], next);
+        let count = bundle.frames() as u64;
+        let task = Task::Frames { bundle, read_at: Instant::now() };
         match self.tasks[worker].send_timeout(task, self.patience) {
             Ok(()) => {
                 self.all.workers[worker].frames.fetch_add(count, Relaxed);

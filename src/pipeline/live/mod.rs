@@ -14,9 +14,9 @@ use std::time::{Duration, Instant};
 
 use crossbeam::channel::{RecvTimeoutError, bounded};
 
+use super::bundle::Bundle;
 use super::worker::{Task, Totals, Worker};
 use super::{ClosedWindow, Config, Quantiser, Reply, Shared, Spares, Waiting, merge_shares};
-use crate::capture::frame::FrameBatch;
 use crate::capture::live::LiveSource;
 
 pub use gauges::{Control, Directive, Gauges, LaneGauges, Lost, WorkerGauges};
@@ -75,7 +75,7 @@ pub fn run<Q: Quantiser, L: Listener>(
 ) -> Result<LiveOutcome, L::Error> {
     let workers = config.workers.max(1);
     let (reply_to, replies) = bounded(workers * QUEUE_WINDOWS);
-    let (free_to, free) = bounded::<FrameBatch>(workers * QUEUE_BATCHES);
+    let (free_to, free) = bounded::<Bundle>(workers * QUEUE_BATCHES);
     let (spare_to, spare) = bounded(workers);
     let clock = clock::WindowClock::new(config.window, sources.len());
     let clock = &clock;
