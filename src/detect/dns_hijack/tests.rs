@@ -167,6 +167,34 @@ fn homes_that_asked_nobody_before_were_turned_if_they_were_there() {
     assert!(guests.iter().all(|finding| finding.severity <= Severity::Low), "{guests:#?}");
 }
 
+#[test]
+fn homes_that_were_not_there_yet_count_beside_as_many_that_were() {
+    const HERE: [u8; 4] = [198, 18, 5, 9];
+    let asked = |turned: &[u8]| -> Vec<Asked> {
+        let usual = [10, 300, 900, 1_800, 2_400, 2_700, 3_000, 3_300];
+        let usual = (0..40).flat_map(|client| usual.map(|second| (client, THEIRS, second, "www.a.example", HERE)));
+        let once =
+            turned.iter().zip(0..).map(|(client, n)| (*client, STRANGER, 2_000 + 200 * n, "www.a.example", HERE));
+        usual.chain(once).collect()
+    };
+    let visits = |clients: &[u8]| -> Vec<(u8, u64, [u8; 4])> {
+        clients.iter().flat_map(|client| (0..8).map(move |n| (*client, 60 + 180 * n, HERE))).collect()
+    };
+    // Who asks once after half an hour; who of them used something before; whether that is told.
+    let table: [(&str, &[u8], &[u8], bool); 6] = [
+        ("three who asked theirs before", &[0, 1, 2], &[], false),
+        ("the same and three who arrived", &[0, 1, 2, 50, 51, 52], &[], true),
+        ("two, and many who arrived", &[0, 1, 50, 51, 52, 53, 54, 55], &[], false),
+        ("one who asked before, five who were there", &[0, 50, 51, 52, 53, 54], &[50, 51, 52, 53, 54], true),
+        ("one who asked before, three who were there", &[0, 50, 51, 52], &[50, 51, 52], false),
+        ("six who were there", &[50, 51, 52, 53, 54, 55], &[50, 51, 52, 53, 54, 55], false),
+    ];
+    for (name, turned, there, wanted) in table {
+        let findings = found_beside(&asked(turned), &visits(there));
+        assert_eq!(findings.iter().any(|one| one.severity >= Severity::Medium), wanted, "{name}: {findings:#?}");
+    }
+}
+
 /// Forty subscribers ask theirs; from half past on eight of them ask a stranger, one after the other.
 fn turning(stranger_before: bool) -> Vec<Asked> {
     const HERE: [u8; 4] = [198, 18, 5, 9];
