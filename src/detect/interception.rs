@@ -40,7 +40,7 @@ const SUBSCRIBERS_MIN: u64 = 8;
 const COMPARED_MIN: usize = 3;
 /// Names lowered, and with contested domains together, from which on both kinds speak together.
 const LOWERED_MIN: f64 = 2.0;
-const CONTESTED_MIN: f64 = 4.0;
+const CONTESTED_MIN: f64 = 3.0;
 /// Names in common from which on another issuer is a rival. Few are to be had: most servers seal their certificates.
 const RIVAL_NAMES_MIN: f64 = 1.0;
 
@@ -260,11 +260,12 @@ fn by_both(rivalry: Rivalry, lowered: Lowered, reach: Vec<Reason>) -> Option<Con
     if contested < 1.0 || names < LOWERED_MIN || contested + names < CONTESTED_MIN {
         return None;
     }
-    let share = (contested + names) / (rivalry.contest.compared + lowered.0.compared) as f64;
+    // Mostly the same names can be compared in both ways.
+    let share = (contested + names) / rivalry.contest.compared.max(lowered.0.compared) as f64;
     // What seals its certificates is a rival like another.
     let rivals = rivalry.rivals + 1;
     let reasons = vec![
-        Reason::number("contested_share", share, "ratio", ramp(share, 0.2, 0.45), 0.35),
+        Reason::number("contested_share", share, "ratio", ramp(share, 0.4, 0.75), 0.35),
         Reason::number("rival_issuers", f64::from(rivals), "issuers", worth_of_rivals(rivals), 0.3),
     ];
     let (score, evidence) = weigh(reasons.into_iter().chain(reach).collect());

@@ -148,7 +148,14 @@ fn a_lowered_version_contests() {
         let shown = sites.iter().map(|site| (40, *site, issuer, 7_000 + u64::from(*site)));
         honest().chain(shown).collect()
     };
-    let table: [(&str, Vec<Reached>, &str, Option<Severity>); 9] = [
+    let table: [(&str, Vec<Reached>, &str, Option<Severity>); 11] = [
+        (
+            "one under its own issuer else, two sealed, one alone",
+            at(&[0, 1, 2, 21], 99),
+            OFFERS_13,
+            Some(Severity::High),
+        ),
+        ("the same among many", at(&[0, 1, 2, 21, 22, 23, 24, 25], 99), OFFERS_13, None),
         ("two under their own issuer else, two sealed", at(&[0, 4, 1, 2], 99), OFFERS_13, Some(Severity::High)),
         ("one of each kind", at(&[0, 1, 21, 22], 99), OFFERS_13, None),
         ("two of each kind among many", at(&[0, 4, 1, 2, 21, 22, 23, 24, 25, 26, 27, 28, 29], 99), OFFERS_13, None),
