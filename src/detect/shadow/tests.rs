@@ -1,0 +1,96 @@
+//! Shadows, and what only comes along, as slots.
+
+use super::*;
+
+/// Draws that spread over 0 to 1 without order.
+fn draw(i: usize) -> f64 {
+    let x = (i as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    ((x ^ (x >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 11) as f64 / (1u64 << 53) as f64
+}
+
+#[test]
+fn equal_values_share_their_rank() {
+    assert_eq!(ranks(vec![3.0, 1.0, 3.0, 2.0, 3.0]), [3.0, 0.0, 3.0, 1.0, 3.0]);
+}
+
+#[test]
+fn a_part_of_what_was_gathered_is_in_proportion_to_that() {
+    // An upload after one to six slots in each of which something moves, a hundredth of all of it.
+    let line = |who: usize| {
+        let (mut gathered, mut left) = (0.0, 1);
+        let slot = |at: usize| {
+            let others = 4e3 * (2.0 * draw(64 * who + at)).exp();
+            gathered += others;
+            left -= 1;
+            let since = gathered;
+            let given = if left == 0 { 0.01 * std::mem::take(&mut gathered) } else { 0.0 };
+            if left == 0 {
+                left = 1 + (6.0 * draw(7 * who + 3 * at)) as usize;
+            }
+            Slot { others, recent: others, since, given, flows: 1.0 }
+        };
+        (0..56).map(slot).collect::<Vec<_>>()
+    };
+    let lines: Vec<_> = (0..6).map(line).collect();
+    let [of_late, gathered] = MOVED.map(|(moved, errors)| proportion(&lines, moved, errors));
+    assert!(gathered > 0.9 && of_late < 0.6, "{of_late} {gathered}");
+    let measures = Measures::of_lines(&lines, 0.8, 64).expect("enough to compare");
+    assert_eq!(measures.in_proportion, gathered);
+}
+
+#[test]
+fn few_uploads_of_each_of_many_show_their_proportion() {
+    // Two dozen subscribers who are busy twice in an hour: a part of what moved, or an advert's size.
+    let line = |who: usize, given: &dyn Fn(f64, f64) -> f64| {
+        let mut slots = vec![Slot::default(); 56];
+        for turn in 0..2 {
+            let at = 3 + 25 * turn + (20.0 * draw(7 * who + turn)) as usize;
+            let others = 4e3 * (4.0 * draw(11 * who + turn)).exp();
+            slots[at] = Slot { others, recent: others, ..Slot::default() };
+            slots[at + 1] = Slot {
+                recent: others,
+                since: others,
+                given: given(others, draw(13 * who + turn)),
+                flows: 1.0,
+                ..slots[at + 1]
+            };
+        }
+        slots
+    };
+    let part = |others: f64, u: f64| 400.0 + others * 0.03 * (0.7 + 0.6 * u);
+    let advert = |_: f64, u: f64| 500.0 + 900.0 * u;
+    for (name, given, wanted) in [("a part", &part as &dyn Fn(f64, f64) -> f64, true), ("an advert", &advert, false)] {
+        let lines: Vec<_> = (0..24).map(|who| line(who, given)).collect();
+        let measures = Measures::of_lines(&lines, 0.8, 64).expect("enough to compare");
+        let (score, _) = weigh(measures.reasons(12));
+        assert_eq!(score >= 0.6 && measures.chance <= 0.1, wanted, "{name}: {score} {measures:?}");
+    }
+}
+
+/// Six subscribers with an hour of slots, idle four times in ten; `given` from what moved with others and a draw.
+fn lines(given: impl Fn(f64, f64) -> f64) -> Vec<Vec<Slot>> {
+    let slot = |i: usize| {
+        let others = if draw(3 * i) < 0.4 { 0.0 } else { 1e4 * (4.0 * draw(3 * i + 1)).exp() };
+        Slot { others, recent: others, since: others, given: given(others, draw(3 * i + 2)), flows: 1.0 }
+    };
+    (0..6).map(|who| (0..60).map(|at| slot(who * 60 + at)).collect()).collect()
+}
+
+#[test]
+fn shadows_are_told_from_what_only_comes_along() {
+    type Given = fn(f64, f64) -> f64;
+    let table: [(&str, Given, bool); 6] = [
+        ("a fiftieth of all that moves", |others, u| others * 0.02 * (0.7 + 0.6 * u), true),
+        ("the same, one slot in four left out", |others, u| if u < 0.25 { 0.0 } else { others * 0.02 }, true),
+        ("an advert with each page", |others, u| if others > 0.0 { 500.0 + 900.0 * u } else { 0.0 }, false),
+        ("a report by the clock", |_, u| 1_800.0 + 200.0 * u, false),
+        ("photographs, whenever", |_, u| if u < 0.1 { 2e6 * u } else { 0.0 }, false),
+        ("nothing", |_, _| 0.0, false),
+    ];
+    for (name, given, wanted) in table {
+        let measures = Measures::of_lines(&lines(given), 0.95, 64);
+        let score = measures.map_or(0.0, |measures| weigh(measures.reasons(6)).0);
+        let is_shadow = score >= 0.6 && measures.is_some_and(|measures| measures.chance <= 0.1);
+        assert_eq!(is_shadow, wanted, "{name}: {score} {measures:?}");
+    }
+}
