@@ -1,6 +1,7 @@
 //! Shadows, and what only comes along, as slots.
 
 use super::*;
+use crate::units::TimestampNs;
 
 /// Draws that spread over 0 to 1 without order.
 fn draw(i: usize) -> f64 {
@@ -65,6 +66,31 @@ fn few_uploads_of_each_of_many_show_their_proportion() {
         let (score, _) = weigh(measures.reasons(12));
         assert_eq!(score >= 0.6 && measures.chance <= 0.1, wanted, "{name}: {score} {measures:?}");
     }
+}
+
+#[test]
+fn what_was_told_of_half_a_minute_ago_hides_no_proportion() {
+    // A page every 40 seconds or so of a visit, and 25 seconds after each one a thirtieth of it to the collector.
+    let line = |who: usize, level: u8| {
+        let (mut own, mut given) = (Timeline::<256>::default(), Timeline::<256>::default());
+        let mut second = 0;
+        for n in 0..12 {
+            let page = 1e4 * (4.0 * draw(31 * who + n)).exp();
+            let to_collector = page * (0.03 + 0.01 * draw(17 * who + 5 * n));
+            let at = |second: u64| TimestampNs((1_000_000_000 + second) * 1_000_000_000);
+            own.add(at(second), 1, [0, page as u64]);
+            own.add(at(second + 25), 1, [to_collector as u64, 0]);
+            given.add(at(second + 25), 1, [to_collector as u64, 0]);
+            second += if n % 4 == 3 { 600 } else { 32 + (20.0 * draw(11 * who + 3 * n)) as u64 };
+        }
+        slots_of(&own, &given, level)
+    };
+    let measured = |level: u8| {
+        let lines: Vec<_> = (0..5).filter_map(|who| line(who, level)).collect();
+        Measures::of_lines(&lines, 0.8, 1 << level).expect("enough to compare")
+    };
+    let [finest, next] = [SLOT_LEVELS[0], SLOT_LEVELS[1]].map(|level| measured(level).in_proportion);
+    assert!(finest > 0.35 && finest > next + 0.15, "{finest} {next}");
 }
 
 /// Six subscribers with an hour of slots, idle four times in ten; `given` from what moved with others and a draw.
