@@ -60,6 +60,11 @@ fn who_waits_for_news_over_an_open_connection_reports_nothing() {
             Measures { upload_share: 0.68, clockwork: Some(1.0), ..alike },
             true,
         ),
+        (
+            "a check of the network, by the clock",
+            Measures { upload_share: 0.59, record_bytes: 140.0, clockwork: Some(1.0), ..alike },
+            false,
+        ),
         ("a few that people sent, alike by chance", Measures { record_dispersion: 0.231, ..chance }, false),
         ("a few that are alike", Measures { record_dispersion: 0.05, ..chance }, true),
     ];
