@@ -48,8 +48,17 @@ const EACH_OVER_USUAL: (f64, f64) = (1.0, 3.0);
 const COMMON_CLIENT_SHARE: f64 = 0.3;
 /// Likeness of the answers that needs no such excess: people do not each read pages of one size.
 const ALIKE_WITHOUT_EXCESS: (f64, f64) = (0.25, 0.12);
+/// Dispersion of the answers between which opinion turns.
+const ALIKE_TURNS: (f64, f64) = (0.45, 0.12);
 /// Gap from which on a clock is a monitor's; scrapers that wait so long vary it.
 const MONITOR_GAP_MS: f64 = 9_000.0;
+
+/// Answers are known by their mean a row, and a few means lie near each other by chance: what so many rows leave open.
+const ROWS_IN_DOUBT: f64 = 3.0;
+/// Minutes in each of which it must have asked, and always been given what no person reads one after the other, before as many
+/// answers again are expected of as many minutes: who pulls records at an even pace is told before he has many, and who looks at
+/// like pages for a moment is not.
+const PACE_MINUTES_MIN: u32 = 3;
 
 /// Minutes that one person stays at a service without a pause, and what steadiness over less is worth.
 const SESSION_MINUTES: f64 = 15.0;
@@ -152,6 +161,10 @@ fn pulls<'a>(scene: &Scene<'a>, service: Service, all: &[(Address, &Served)]) ->
 #[derive(Clone, Copy, Debug)]
 struct Measures {
     exchanges: f64,
+    /// Whether it asked in every minute so far, and is still to show whether that is more than a person's session.
+    is_early_pace: bool,
+    /// Rows, each of which gives a mean answer.
+    rows: f64,
     /// What an asker of the service usually takes: the median and the ninth decile of the others.
     usual: Option<(f64, f64)>,
     answer_bytes: f64,
@@ -194,6 +207,8 @@ impl Measures {
         let dispersion = dispersion(whole);
         Self {
             exchanges: whole.exchanges as f64,
+            is_early_pace: is_early_pace(whole, scene.summary.class()),
+            rows: whole.totals.rows as f64,
             usual,
             answer_bytes: up / whole.exchanges.max(1) as f64,
             dispersion,
@@ -210,10 +225,16 @@ impl Measures {
         }
     }
 
+    /// How alike the answers are, as far as so few rows tell.
+    fn alike(&self, (from, to): (f64, f64)) -> f64 {
+        ramp(self.dispersion * (1.0 + ROWS_IN_DOUBT / self.rows.max(1.0)), from, to)
+    }
+
     /// How far the number of answers stands out. Where there are others to compare with, five times their ninth decile is
     /// the least that anyone need explain.
     fn many(&self) -> f64 {
-        let alone = log_ramp(self.exchanges, EXCHANGES_MIN as f64, EXCHANGES_MANY);
+        let expected = if self.is_early_pace { self.exchanges * self.alike(ALIKE_WITHOUT_EXCESS) } else { 0.0 };
+        let alone = log_ramp(self.exchanges + expected, EXCHANGES_MIN as f64, EXCHANGES_MANY);
         let over_usual = match self.usual {
             Some((median, _)) if !self.is_common_client => {
                 ramp(self.each, EACH_OVER_USUAL.0 * median, EACH_OVER_USUAL.1 * median)
@@ -222,7 +243,7 @@ impl Measures {
             _ if self.is_client => 0.0,
             _ => 1.0,
         };
-        let alike = ramp(self.dispersion, ALIKE_WITHOUT_EXCESS.0, ALIKE_WITHOUT_EXCESS.1);
+        let alike = self.alike(ALIKE_WITHOUT_EXCESS);
         let of_members = if self.members > 1 { over_usual.max(alike) } else { 1.0 };
         match self.usual {
             Some((_, high)) => alone.min(log_ramp(self.exchanges, high * 1.5, high * 6.0)).min(of_members),
@@ -231,6 +252,23 @@ impl Measures {
             None => alone * 0.8,
         }
     }
+
+    fn reasons(&self) -> Vec<Reason> {
+        vec![
+            Reason::number("answers", self.exchanges, "answers", self.many(), 0.35).beside(self.usual),
+            Reason::number("answer_size_dispersion", self.dispersion, "ratio", self.alike(ALIKE_TURNS), 0.25),
+            Reason::number("steadiness", self.steadiness, "ratio", ramp(self.steadiness, 0.25, 0.8), 0.2),
+            Reason::number("answer_share", self.answer_share, "ratio", ramp(self.answer_share, 0.35, 0.7), 0.1),
+            Reason::number("share_of_service", self.of_service, "ratio", log_ramp(self.of_service, 0.01, 0.3), 0.1),
+        ]
+    }
+}
+
+/// Whether it asked in every minute that it was seen, for less than a session: past that it is seen whether it goes on.
+fn is_early_pace(whole: &Served, class: SpanClass) -> bool {
+    let (minutes, active) = (whole.seen.length().as_secs_f64() / 60.0, whole.active_minutes.count_ones());
+    let is_even = active >= PACE_MINUTES_MIN && f64::from(active) >= minutes.floor();
+    class == SpanClass::Hour && minutes < SESSION_MINUTES && is_even
 }
 
 /// Quartile coefficient of dispersion of the answers.
@@ -272,20 +310,7 @@ fn judge(scene: &Scene<'_>, pull: &Pull<'_>, all: &[(Address, &Served)]) -> Opti
     {
         return None;
     }
-    let reasons = vec![
-        Reason::number("answers", measures.exchanges, "answers", measures.many(), 0.35).beside(measures.usual),
-        Reason::number(
-            "answer_size_dispersion",
-            measures.dispersion,
-            "ratio",
-            ramp(measures.dispersion, 0.45, 0.12),
-            0.25,
-        ),
-        Reason::number("steadiness", measures.steadiness, "ratio", ramp(measures.steadiness, 0.25, 0.8), 0.2),
-        Reason::number("answer_share", measures.answer_share, "ratio", ramp(measures.answer_share, 0.35, 0.7), 0.1),
-        Reason::number("share_of_service", measures.of_service, "ratio", log_ramp(measures.of_service, 0.01, 0.3), 0.1),
-    ];
-    let (score, evidence) = weigh(reasons);
+    let (score, evidence) = weigh(measures.reasons());
     let as_many = all.iter().filter(|(_, one)| one.exchanges as f64 >= measures.exchanges).count().max(1);
     // Among few askers a rank says little: then twenty is what stands for "nobody else does".
     let p_value = (as_many as f64 / all.len().max(20) as f64).min(1.0);

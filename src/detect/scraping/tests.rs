@@ -5,8 +5,9 @@ use crate::detect::finding::Severity;
 use crate::flow::row::FlowRow;
 use crate::population::limits::SummaryLimits;
 use crate::population::places::Places;
+use crate::population::span::Seen;
 use crate::population::summary::tests::{populations, row, summary_of};
-use crate::units::DurationNs;
+use crate::units::{DurationNs, TimestampNs};
 
 fn server() -> Address {
     Address::v4([10, 0, 0, 80])
@@ -115,6 +116,8 @@ fn a_browser_that_many_visitors_have_is_no_fleet() {
     for (name, members, is_common_client, each, dispersion, wanted) in table {
         let measures = Measures {
             exchanges: each * members as f64,
+            is_early_pace: false,
+            rows: 100.0,
             usual: Some((6.0, 19.0)),
             answer_bytes: 12_000.0,
             dispersion,
@@ -133,5 +136,61 @@ fn a_browser_that_many_visitors_have_is_no_fleet() {
         let alone = Measures { usual: None, of_service: 0.8, ..measures };
         let is_told = wanted && (members == 1 || dispersion < 0.1);
         assert_eq!(alone.many() > 0.5, is_told, "{name}, and few others: {}", alone.many());
+    }
+}
+
+#[test]
+fn who_pulls_at_an_even_pace_is_told_before_he_has_many() {
+    let measures = Measures {
+        exchanges: 66.0,
+        is_early_pace: true,
+        rows: 5.0,
+        usual: Some((4.0, 12.0)),
+        answer_bytes: 2_060.0,
+        dispersion: 0.06,
+        steadiness: STEADY_SESSION,
+        answer_share: 0.88,
+        of_service: 0.4,
+        askers: 12,
+        members: 1,
+        each: 66.0,
+        is_client: false,
+        is_common_client: false,
+        is_monitor: false,
+    };
+    let table = [
+        ("like records in each of three minutes", measures, true),
+        ("and pauses", Measures { is_early_pace: false, ..measures }, false),
+        ("pages of an office that are alike for once", Measures { dispersion: 0.25, rows: 14.0, ..measures }, false),
+        (
+            "means of so few rows that they are alike by chance",
+            Measures { dispersion: 0.12, rows: 3.0, ..measures },
+            false,
+        ),
+    ];
+    for (name, measures, wanted) in table {
+        let score = weigh(measures.reasons()).0;
+        assert_eq!(score >= 0.6, wanted, "{name}: {score}");
+    }
+}
+
+#[test]
+fn a_pace_is_even_while_no_minute_is_without_questions() {
+    // Seconds at which questions come.
+    let table: [(&str, Vec<u64>, SpanClass, bool); 4] = [
+        ("each minute", (0..10).map(|n| 20 * n).collect(), SpanClass::Hour, true),
+        ("two minutes so far", (0..6).map(|n| 20 * n).collect(), SpanClass::Hour, false),
+        ("a pause of some minutes", vec![0, 30, 70, 110, 400, 430, 470], SpanClass::Hour, false),
+        ("longer than a session", (0..60).map(|n| 20 * n).collect(), SpanClass::Hour, false),
+    ];
+    for (name, seconds, class, wanted) in table {
+        let start = TimestampNs(1_699_977_600_000_000_000);
+        let last = seconds.iter().max().copied().unwrap_or_default();
+        let served = Served {
+            active_minutes: seconds.iter().fold(0, |minutes, second| minutes | 1 << (second / 60 % 60)),
+            seen: Seen::between(start, start.after(DurationNs::from_secs(last))),
+            ..Served::default()
+        };
+        assert_eq!(is_early_pace(&served, class), wanted, "{name}");
     }
 }
