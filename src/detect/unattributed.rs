@@ -47,6 +47,8 @@ const CALLER_SHARE_MIN: f64 = 0.8;
 const SUBSCRIBERS_AN_ADDRESS: f64 = 1.5;
 /// Share of its flows that a collector begins from which on it is the one who calls.
 const CALLS_SHARE_MIN: f64 = 0.5;
+/// Share of its subscribers that it must call to be the one who calls.
+const CALLED_SHARE_MIN: f64 = 0.5;
 /// Share of the followed subscribers that must have a period: the device of one household that checks a site by the clock does not
 /// make the site anybody else's stranger.
 const TOLD_SHARE_MIN: f64 = 0.4;
@@ -114,8 +116,21 @@ impl Measures {
     }
 }
 
+/// Share of the flows that the collector began, as far as it calls those it deals with. One that calls a single server inside again
+/// and again, and that everybody else calls as the page that it also is, is no stranger to them.
 fn begun_by_collector(whole: &CollectorSummary) -> f64 {
-    whole.flows_by_collector as f64 / whole.totals.flows.max(1) as f64
+    let share = whole.flows_by_collector as f64 / whole.totals.flows.max(1) as f64;
+    if called_share(whole) >= CALLED_SHARE_MIN { share } else { 0.0 }
+}
+
+/// Share of its subscribers that the collector calls: 1 where its services were too many to be kept apart.
+fn called_share(whole: &CollectorSummary) -> f64 {
+    let parts = whole.services_apart.apart();
+    if parts.is_empty() {
+        return whole.services_apart.only().map_or(1.0, |only| f64::from(u8::from(only.at == ServiceAt::Subscriber)));
+    }
+    let called = parts.iter().find(|(service, _)| service.at == ServiceAt::Subscriber);
+    called.map_or(0, |(_, facet)| facet.subscribers.count()) as f64 / whole.subscribers.count().max(1) as f64
 }
 
 /// 1 where the collector begins or the flows go by the clock, 0 where subscribers call when they like.
@@ -153,10 +168,15 @@ fn calls_one_service(whole: &CollectorSummary) -> bool {
     2 * most >= all
 }
 
-/// Whether most rows are of one service.
-fn asks_one_service(whole: &CollectorSummary) -> bool {
-    let most = whole.services.by_count().first().map_or(0, |(_, rows)| *rows);
-    2 * most > whole.services.total()
+/// Whether most rows of neighbours are of one service, and those of them whose own most rows are of it reach enough: a visitor who
+/// asks one server all day is no fleet with the peers that stand beside it.
+fn ask_for_the_same(scene: &Scene<'_>, group: &Group<'_>) -> bool {
+    let services = &group.whole.services;
+    let Some((service, most)) = services.by_count().first().copied() else { return false };
+    let members = group.of.addresses.iter().filter_map(|address| scene.collector(group.of.population, *address));
+    let ask = members.filter(|one| service_of(one) == Some(service)).map(|one| one.subscribers.count());
+    let (count, reach) = ask.fold((0, 0), |(count, reach), subscribers| (count + 1, reach + subscribers));
+    2 * most > services.total() && count > 1 && reach >= SUBSCRIBERS_MIN
 }
 
 /// See the file's header. Stands last in the register: it looks at what the others found.
@@ -176,7 +196,7 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
         calls,
     ));
     // And only where they ask for the same: who polls a fleet asks every device at one port, peers each at its own.
-    groups.retain(|group| group.level == Level::Address || asks_one_service(&group.whole));
+    groups.retain(|group| group.level == Level::Address || ask_for_the_same(scene, group));
     let is_explained = |group: &Group<'_>| {
         let named = findings.iter().filter(|found| found.severity >= Severity::Low);
         let mut held = named.map(|found| &found.collector.addresses);
@@ -310,6 +330,59 @@ mod tests {
             whole.flows_by_collector = calls.len() as u64;
             whole.totals.flows = calls.len() as u64 + called;
             assert_eq!(unasked(&whole), wanted, "{name}");
+        }
+    }
+
+    #[test]
+    fn who_calls_one_server_is_no_stranger_to_those_who_call_it() {
+        use crate::population::limits::SummaryLimits;
+        use crate::population::summary::tests::{row, summary_of};
+        let far = Address::v4([203, 0, 113, 7]);
+        let home = |n: u64| Address::v4([10, 0, 0, n as u8]);
+        // Calls of the party, and of subscribers to it, each to or from the n-th home.
+        let table: [(&str, Vec<u64>, Vec<u64>, f64); 4] = [
+            ("a page whose machine visits a server inside", vec![0; 20], (1..9).collect(), 0.0),
+            ("one who polls nine, two of which call it as well", (0..9).collect(), vec![3, 4], 9.0 / 11.0),
+            ("one who polls nine", (0..9).collect(), Vec::new(), 1.0),
+            ("a page", Vec::new(), (1..9).collect(), 0.0),
+        ];
+        for (name, calls, called, wanted) in table {
+            let call = |from: Address, to: Address, n: usize| row(from, to, n as u64, 300, 900);
+            let out = calls.iter().enumerate().map(|(n, to)| call(far, home(*to), n));
+            let rows: Vec<_> =
+                out.chain(called.iter().enumerate().map(|(n, from)| call(home(*from), far, n))).collect();
+            let summary = summary_of(&rows, &SummaryLimits::default());
+            let (_, whole) = summary.collectors.sorted()[0];
+            let share = begun_by_collector(whole);
+            assert!((share - wanted).abs() < 1e-9, "{name}: {share}");
+        }
+    }
+
+    #[test]
+    fn a_visitor_is_no_fleet_with_peers_beside_it() {
+        use crate::population::limits::SummaryLimits;
+        use crate::population::places::Places;
+        use crate::population::summary::tests::{populations, row, summary_of};
+        let far = |last: u64| Address::v4([203, 0, 113, last as u8]);
+        let call = |from: Address, home: u64, n: u64, port: u16| {
+            let mut one = row(from, Address::v4([10, 0, 0, home as u8]), n, 300, 900);
+            // The home's address is the lower one of the two.
+            one.key.ports[0] = port;
+            one
+        };
+        let visits = (0..40).map(|n| call(far(1), 99, n, 443));
+        let peers = (0..9).map(|n| call(far(2 + n % 3), n, n, 20_000 + n as u16));
+        let polls = (0..24).map(|n| call(far(1 + n % 3), n, n, 7_547));
+        for (name, rows, wanted) in [
+            ("a visitor and peers", visits.chain(peers).collect::<Vec<_>>(), false),
+            ("a fleet", polls.collect(), true),
+        ] {
+            let summary = summary_of(&rows, &SummaryLimits::default());
+            let (populations, places) = (populations(), Places::default());
+            let scene = Scene::new(&summary, &populations, &places, None);
+            let groups = levels::together(&scene, Technique::UnattributedCluster, &[Level::Prefix], 8, |_| true);
+            assert_eq!(groups.len(), 1, "{name}");
+            assert_eq!(ask_for_the_same(&scene, &groups[0]), wanted, "{name}");
         }
     }
 
