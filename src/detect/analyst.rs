@@ -20,6 +20,8 @@ use crate::units::{DurationNs, TimestampNs};
 
 mod round;
 
+use round::Rounds;
+
 const HOUR: DurationNs = DurationNs::from_secs(3_600);
 const DAY: DurationNs = DurationNs::from_secs(86_400);
 
@@ -48,6 +50,7 @@ pub struct Analyst<'a> {
     day: Horizon,
     ledger: Ledger,
     account: Account,
+    rounds: Rounds,
 }
 
 /// Whether what is looked at is an hour that is over.
@@ -89,6 +92,7 @@ impl<'a> Analyst<'a> {
             day: Horizon::new(DAY, SpanClass::Day),
             ledger: Ledger::default(),
             account: Account::default(),
+            rounds: Rounds::on(knowledge.threads),
         }
     }
 
@@ -211,11 +215,11 @@ impl<'a> Analyst<'a> {
     }
 
     fn look(&mut self, summary: &Summary, hour: Hour) {
-        let Knowledge { populations, places, model, register, threads, .. } = self.knowledge;
+        let Knowledge { populations, places, model, register, .. } = self.knowledge;
         let before = [&self.hour.so_far, &self.day.so_far];
         let scene = Scene::new(summary, populations, places, model).under(register).following(before);
         let scene = scene.after(self.ledger.claimed());
-        let found = round::over(&scene, threads);
+        let found = self.rounds.over(&scene);
         let doubts = scene.into_doubts();
         let look = Look { span: summary.span(), is_whole_hour: matches!(hour, Hour::Over), doubts };
         self.ledger.absorb(found, &look);

@@ -7,7 +7,11 @@ use crate::packet::columns::FlowKey;
 /// Words at the start: one page.
 const BUCKETS_MIN: usize = 512;
 
-/// Tag and slot in one word, so that a miss costs one cache line: tag in the upper half, slot + 1 in the lower, 0 is free.
+/// A word that holds nothing. Not zero: zeros come from the system as one page that all share until it is written to, so that every
+/// page would be mapped twice, once when it is searched and once more, told to all processors, when a flow is filed in it.
+const FREE: u64 = u64::MAX;
+
+/// Tag and slot in one word, so that a miss costs one cache line: tag in the upper half, slot in the lower.
 #[derive(Debug)]
 pub(super) struct Index {
     buckets: Vec<u64>,
@@ -37,7 +41,7 @@ pub(super) fn fold(a: u64, b: u64) -> u64 {
 
 impl Index {
     pub(super) fn new() -> Self {
-        Self { buckets: vec![0; BUCKETS_MIN], live: 0 }
+        Self { buckets: vec![FREE; BUCKETS_MIN], live: 0 }
     }
 
     /// Starts bringing a tag's first bucket into the cache.
@@ -56,7 +60,7 @@ impl Index {
         let mut at = self.home(tag);
         loop {
             let word = self.buckets[at];
-            if word == 0 {
+            if word == FREE {
                 return None;
             }
             if (word >> 32) as u32 == tag && is_it(slot_of(word)) {
@@ -72,7 +76,7 @@ impl Index {
         if full {
             self.grow();
         }
-        self.place(u64::from(tag) << 32 | u64::from(slot.wrapping_add(1)));
+        self.place(u64::from(tag) << 32 | u64::from(slot));
         self.live += 1;
         full
     }
@@ -80,17 +84,17 @@ impl Index {
     /// Takes a slot out and moves what it had pushed aside back towards home, so that no markers are left behind.
     pub(super) fn remove(&mut self, tag: u32, slot: u32) {
         let mask = self.mask();
-        let word = u64::from(tag) << 32 | u64::from(slot.wrapping_add(1));
+        let word = u64::from(tag) << 32 | u64::from(slot);
         let mut hole = self.home(tag);
         while self.buckets[hole] != word {
-            assert!(self.buckets[hole] != 0, "a live flow is always in the index");
+            assert!(self.buckets[hole] != FREE, "a live flow is always in the index");
             hole = (hole + 1) & mask;
         }
         let mut at = hole;
         loop {
             at = (at + 1) & mask;
             let next = self.buckets[at];
-            if next == 0 {
+            if next == FREE {
                 break;
             }
             // A word may fill the hole unless its home lies between the hole and where it stands.
@@ -100,7 +104,7 @@ impl Index {
                 hole = at;
             }
         }
-        self.buckets[hole] = 0;
+        self.buckets[hole] = FREE;
         self.live -= 1;
     }
 
@@ -121,25 +125,26 @@ impl Index {
     fn place(&mut self, word: u64) {
         let mask = self.mask();
         let mut at = self.home((word >> 32) as u32);
-        while self.buckets[at] != 0 {
+        while self.buckets[at] != FREE {
             at = (at + 1) & mask;
         }
         self.buckets[at] = word;
     }
 
     fn grow(&mut self) {
-        // Zeros from the system are not touched yet, so the request for large pages comes in time.
-        let doubled = vec![0; self.buckets.len() * 2];
+        let mut doubled = Vec::with_capacity(self.buckets.len() * 2);
+        // Before any of it is touched.
         super::pages::ask_for_huge(&doubled);
+        doubled.resize(self.buckets.len() * 2, FREE);
         let old = std::mem::replace(&mut self.buckets, doubled);
-        for word in old.into_iter().filter(|&word| word != 0) {
+        for word in old.into_iter().filter(|&word| word != FREE) {
             self.place(word);
         }
     }
 }
 
 fn slot_of(word: u64) -> u32 {
-    (word as u32).wrapping_sub(1)
+    word as u32
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Pairs: when two addresses last began a flow with each other, whatever their ports.
 //! In: the start of each flow. Out: the start before it. One entry a pair of addresses and tunnel context.
-//! Bounds: two generations of half of `pairs_max`; when the younger is full it becomes the older and the older is forgotten.
+//! Bounds: two generations of half of `pairs_max`, which grow by doubling; when the younger is full it becomes the older and the
+//! older is forgotten.
 //! Not here: which worker sees a pair (all flows of a pair must go to one, or gaps depend on the number of workers).
 
 use super::index::fold;
@@ -17,11 +18,16 @@ pub(super) struct Pairs {
     secret: [u64; 2],
 }
 
+/// Places at the start: one page.
+const PLACES_MIN: usize = 256;
+/// A place that holds nothing; not zero, see the index of flows.
+const FREE: [u64; 2] = [u64::MAX; 2];
+
 /// Keyed hashes of pairs with the pair's latest start, open addressing. The hash stands for the pair: two of 100,000 pairs
 /// share one once in four billion runs, and a gap would be wrong then.
 #[derive(Debug)]
 struct Generation {
-    /// Hash (0 where free) and start.
+    /// Hash and start, at most half of them in use, so that a search is short.
     places: Vec<[u64; 2]>,
     /// Pairs that are in no younger generation.
     len: usize,
@@ -31,7 +37,7 @@ impl Pairs {
     /// A map of at most `pairs_max` pairs, hashed under `secret`.
     pub(super) fn new(pairs_max: usize, secret: [u64; 2]) -> Self {
         let half = pairs_max / 2;
-        Self { young: Generation::new(half), old: Generation::new(half), half, secret }
+        Self { young: Generation::new(), old: Generation::new(), half, secret }
     }
 
     /// Starts bringing near where a pair is looked for.
@@ -47,6 +53,7 @@ impl Pairs {
             return (DurationNs::ZERO, 0);
         }
         let hash = hash_of(key, self.secret);
+        self.young.make_room();
         let at = self.young.place_of(hash);
         let is_known = self.young.places[at][0] == hash;
         let before = match is_known {
@@ -59,7 +66,7 @@ impl Pairs {
         if self.young.len >= self.half {
             std::mem::swap(&mut self.young, &mut self.old);
             forgotten = self.young.len as u64;
-            self.young.places.fill([0; 2]);
+            self.young.places.fill(FREE);
             self.young.len = 0;
         }
         (before.map_or(DurationNs::ZERO, |last| start.since(TimestampNs(last))), forgotten)
@@ -67,9 +74,20 @@ impl Pairs {
 }
 
 impl Generation {
-    /// At most half full, so that a search is short. Zeros from the system take no memory until they are written over.
-    fn new(pairs_max: usize) -> Self {
-        Self { places: vec![[0; 2]; (2 * pairs_max).next_power_of_two()], len: 0 }
+    fn new() -> Self {
+        Self { places: vec![FREE; PLACES_MIN], len: 0 }
+    }
+
+    /// Makes room for one more.
+    fn make_room(&mut self) {
+        if (self.len + 1) * 2 > self.places.len() {
+            let doubled = vec![FREE; self.places.len() * 2];
+            let old = std::mem::replace(&mut self.places, doubled);
+            for place in old.into_iter().filter(|place| *place != FREE) {
+                let at = self.place_of(place[0]);
+                self.places[at] = place;
+            }
+        }
     }
 
     fn home(&self, hash: u64) -> usize {
@@ -83,7 +101,7 @@ impl Generation {
     /// Where a hash stands, or where it would.
     fn place_of(&self, hash: u64) -> usize {
         let mut at = self.home(hash);
-        while self.places[at][0] != hash && self.places[at][0] != 0 {
+        while self.places[at][0] != hash && self.places[at] != FREE {
             at = (at + 1) & (self.places.len() - 1);
         }
         at
@@ -98,12 +116,12 @@ impl Generation {
     }
 }
 
-/// A hash of a pair of addresses and its tunnel context, never 0. Equal for both directions, because the key's order is.
+/// A hash of a pair of addresses and its tunnel context, never that of a free place. Equal for both directions, because the key's order is.
 fn hash_of(key: &FlowKey, secret: [u64; 2]) -> u64 {
     let [low, high] = key.addresses.map(|address| u128::from_le_bytes(address.0));
     let first = fold(low as u64 ^ secret[0], (low >> 64) as u64 ^ secret[1]);
     let second = fold(high as u64 ^ secret[1], (high >> 64) as u64 ^ secret[0].rotate_left(23));
-    fold(first ^ u64::from(key.context), second ^ secret[0]).max(1)
+    fold(first ^ u64::from(key.context), second ^ secret[0]).min(u64::MAX - 1)
 }
 
 #[cfg(test)]

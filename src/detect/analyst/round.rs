@@ -3,55 +3,57 @@
 //! Bounds: one list of findings a detector. A detector sees nothing of what another one finds beside it, but the last, which
 //! looks at what all others found.
 
+use std::cell::OnceCell;
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+
+use rayon::prelude::*;
+use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::detect::finding::Finding;
 use crate::detect::scene::Scene;
 use crate::detect::{DETECTORS, Detector};
 
-/// Pairs from which on a summary is worth threads: of fewer a round takes less than starting them does.
+/// Pairs from which on a summary is worth threads: of fewer a round takes less than waking them does.
 const PAIRS_MIN: usize = 2_000;
 
-/// What all detectors find.
-pub(super) fn over(scene: &Scene<'_>, threads: NonZeroUsize) -> Vec<Finding> {
-    let Some((last, others)) = DETECTORS.split_last() else { return Vec::new() };
-    let mut found = Vec::new();
-    if threads.get() == 1 || scene.pairs().len() < PAIRS_MIN {
-        others.iter().for_each(|detector| (detector.detect)(scene, &mut found));
-    } else {
-        side_by_side(others, scene, threads.get().min(others.len()), &mut found);
-    }
-    (last.detect)(scene, &mut found);
-    found
+/// The threads of an analyst's rounds. They are kept from one to the next: a thread that ends gives its memory back to the system.
+#[derive(Debug)]
+pub(super) struct Rounds {
+    threads: NonZeroUsize,
+    /// None inside where the system grants no threads.
+    pool: OnceCell<Option<ThreadPool>>,
 }
 
-/// The detectors on several threads, of which the caller's is one. Each takes the next that nobody has taken.
-fn side_by_side(detectors: &[Detector], scene: &Scene<'_>, threads: usize, found: &mut Vec<Finding>) {
-    let next = AtomicUsize::new(0);
-    let lists = Mutex::new(Vec::with_capacity(detectors.len()));
-    let work = || {
-        while let Some((at, detector)) = {
-            let at = next.fetch_add(1, Ordering::Relaxed);
-            detectors.get(at).map(|detector| (at, detector))
-        } {
-            let mut own = Vec::new();
-            (detector.detect)(scene, &mut own);
-            lists.lock().unwrap_or_else(PoisonError::into_inner).push((at, own));
+impl Rounds {
+    /// On so many threads, which begin when the first large summary is looked at.
+    pub(super) fn on(threads: NonZeroUsize) -> Self {
+        Self { threads, pool: OnceCell::new() }
+    }
+
+    /// What all detectors find.
+    pub(super) fn over(&self, scene: &Scene<'_>) -> Vec<Finding> {
+        let Some((last, others)) = DETECTORS.split_last() else { return Vec::new() };
+        let look = |detector: &Detector| {
+            let mut found = Vec::new();
+            (detector.detect)(scene, &mut found);
+            found
+        };
+        let lists: Vec<Vec<Finding>> = match self.pool_for(scene) {
+            // One by one: a few take most of the time.
+            Some(pool) => pool.install(|| others.par_iter().with_max_len(1).map(look).collect()),
+            None => others.iter().map(look).collect(),
+        };
+        let mut found = lists.concat();
+        (last.detect)(scene, &mut found);
+        found
+    }
+
+    fn pool_for(&self, scene: &Scene<'_>) -> Option<&ThreadPool> {
+        if self.threads.get() == 1 || scene.pairs().len() < PAIRS_MIN {
+            return None;
         }
-    };
-    std::thread::scope(|scope| {
-        for _ in 1..threads {
-            // Where no thread is to be had, those that there are do all of it.
-            let started = std::thread::Builder::new().name("detect".to_owned()).spawn_scoped(scope, work);
-            if started.is_err() {
-                break;
-            }
-        }
-        work();
-    });
-    let mut lists = lists.into_inner().unwrap_or_else(PoisonError::into_inner);
-    lists.sort_unstable_by_key(|(at, _)| *at);
-    found.extend(lists.into_iter().flat_map(|(_, own)| own));
+        let named = |n| format!("detect-{n}");
+        let begin = || ThreadPoolBuilder::new().num_threads(self.threads.get()).thread_name(named).build().ok();
+        self.pool.get_or_init(begin).as_ref()
+    }
 }

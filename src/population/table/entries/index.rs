@@ -10,7 +10,11 @@ const WORDS_MIN: usize = 8;
 /// An empty index keeps room for at most this many times the entries that were there.
 const ROOM_KEPT: usize = 4;
 
-/// Hash and place in one word: the hash in the upper half, the place and one in the lower; 0 is free.
+/// A word that holds nothing. Not zero: zeros come from the system as one page that all share until it is written to, so that every
+/// page would be mapped twice, once when it is searched and once more, told to all processors, when something is filed in it.
+const FREE: u64 = u64::MAX;
+
+/// Hash and place in one word: the hash in the upper half, the place in the lower.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Index {
     words: Vec<u64>,
@@ -30,10 +34,10 @@ impl Index {
         let mut at = self.home(hash);
         loop {
             let word = *self.words.get(at)?;
-            if word == 0 {
+            if word == FREE {
                 return None;
             }
-            let place = (word as u32).wrapping_sub(1);
+            let place = word as u32;
             if (word >> 32) as u32 == hash && is_it(place) {
                 return Some(place);
             }
@@ -44,23 +48,23 @@ impl Index {
     /// Files a place whose key is not there yet.
     pub(super) fn insert(&mut self, hash: u32, place: u32) {
         self.make_room(self.len + 1);
-        self.file(u64::from(hash) << 32 | u64::from(place.wrapping_add(1)));
+        self.file(u64::from(hash) << 32 | u64::from(place));
         self.len += 1;
     }
 
     /// Makes room for so many entries in all.
     pub(super) fn make_room(&mut self, entries: usize) {
         if entries * 2 > self.words.len() {
-            let words = vec![0; (entries * 2).next_power_of_two().max(WORDS_MIN)];
+            let words = vec![FREE; (entries * 2).next_power_of_two().max(WORDS_MIN)];
             let old = std::mem::replace(&mut self.words, words);
-            old.into_iter().filter(|&word| word != 0).for_each(|word| self.file(word));
+            old.into_iter().filter(|&word| word != FREE).for_each(|word| self.file(word));
         }
     }
 
     /// Forgets everything; the room stays.
     pub(super) fn clear(&mut self) {
         if std::mem::take(&mut self.len) > 0 {
-            self.words.fill(0);
+            self.words.fill(FREE);
         }
     }
 
@@ -88,7 +92,7 @@ impl Index {
 
     fn file(&mut self, word: u64) {
         let mut at = self.home((word >> 32) as u32);
-        while self.words[at] != 0 {
+        while self.words[at] != FREE {
             at = (at + 1) & self.mask();
         }
         self.words[at] = word;
