@@ -93,6 +93,33 @@ fn what_was_told_of_half_a_minute_ago_hides_no_proportion() {
     assert!(finest > 0.35 && finest > next + 0.15, "{finest} {next}");
 }
 
+#[test]
+fn a_little_proportion_will_do_where_everything_else_speaks() {
+    let measures = Measures {
+        follows: 0.73,
+        in_proportion: 0.07,
+        growth: 0.59,
+        presence: 0.59,
+        volume_share: 0.056,
+        upload_share: 1.0,
+        compared: 12,
+        chance: 0.025,
+        slot_s: 64,
+    };
+    let is_likely = |one: Measures| one.is_likely(weigh(one.reasons(12)).0);
+    assert!(is_likely(measures));
+    let table = [
+        ("hardly any", Measures { in_proportion: 0.03, ..measures }),
+        ("it follows less", Measures { follows: 0.35, ..measures }),
+        ("it speaks as often to the idle", Measures { presence: 0.12, ..measures }),
+        ("sizes are alike", Measures { growth: 0.08, ..measures }),
+        ("half of it comes back", Measures { upload_share: 0.55, ..measures }),
+    ];
+    for (name, one) in table {
+        assert!(!is_likely(one), "{name}: {}", weigh(one.reasons(12)).0);
+    }
+}
+
 /// Six subscribers with an hour of slots, idle four times in ten; `given` from what moved with others and a draw.
 fn lines(given: impl Fn(f64, f64) -> f64) -> Vec<Vec<Slot>> {
     let slot = |i: usize| {
