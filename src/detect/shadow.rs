@@ -113,6 +113,14 @@ impl Measures {
                 .collect();
             Self::of_lines(&lines, upload_share, 1 << level)
         });
+        Self::that_shows_best(at_levels)
+    }
+
+    /// Of measures at several slot lengths. Half a minute counts where it shows something: a program that gathers for minutes
+    /// does not there, which is no doubt where longer slots cannot tell.
+    fn that_shows_best(at_levels: impl Iterator<Item = Self>) -> Option<Self> {
+        let at_levels =
+            at_levels.filter(|one| one.slot_s > 1 << SLOT_LEVELS[0] || one.has_proportion(PROPORTION_LIKELY));
         // Over long slots everything agrees and shifts too: what chance cannot do comes before what agrees best.
         let shows = |one: &Self| (one.chance <= CHANCE_MAX, one.follows + one.in_proportion);
         at_levels.max_by(|a, b| {
@@ -155,9 +163,14 @@ impl Measures {
         })
     }
 
+    /// Whether sizes grow with what had moved, beyond two standard errors by at least so much.
+    fn has_proportion(&self, least: f64) -> bool {
+        self.in_proportion >= least && self.growth >= GROWTH_MIN
+    }
+
     /// Whether less proportion than is sure alone will do, where everything together comes to `score`.
     fn is_likely(&self, score: f64) -> bool {
-        score >= SCORE_STRONG && self.in_proportion >= PROPORTION_LIKELY && self.growth >= GROWTH_MIN
+        score >= SCORE_STRONG && self.has_proportion(PROPORTION_LIKELY)
     }
 
     fn reasons(&self, subscribers: u64) -> Vec<Reason> {
@@ -355,7 +368,7 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
         let share = upload_share_unanswered(&group.whole);
         let Some(measures) = Measures::of(scene, &group, share) else { continue };
         let (score, _) = weigh(measures.reasons(group.whole.subscribers.count()));
-        let is_sure = measures.in_proportion >= PROPORTION_SURE && measures.growth >= GROWTH_MIN;
+        let is_sure = measures.has_proportion(PROPORTION_SURE);
         let is_likely = is_sure || measures.is_likely(score);
         if score < 0.6 || measures.chance > 0.1 || !is_likely {
             let party = (group.of.population, group.key.as_str());

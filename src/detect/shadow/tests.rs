@@ -93,19 +93,39 @@ fn what_was_told_of_half_a_minute_ago_hides_no_proportion() {
     assert!(finest > 0.35 && finest > next + 0.15, "{finest} {next}");
 }
 
+/// A campus' uploads, of which half told of what moved over IPv6.
+const CAMPUS: Measures = Measures {
+    follows: 0.73,
+    in_proportion: 0.07,
+    growth: 0.59,
+    presence: 0.59,
+    volume_share: 0.056,
+    upload_share: 1.0,
+    compared: 12,
+    chance: 0.025,
+    slot_s: 64,
+};
+
+#[test]
+fn half_a_minute_is_no_doubt_of_what_gathers_for_four() {
+    let gathers = Measures { follows: 0.17, in_proportion: -0.38, slot_s: 32, ..CAMPUS };
+    let quick = Measures { follows: 0.8, slot_s: 32, ..CAMPUS };
+    let long = Measures { in_proportion: -0.2, slot_s: 256, ..CAMPUS };
+    let table: [(&str, &[Measures], Option<u64>); 4] = [
+        ("nothing to be seen in half a minute, and nothing else known", &[gathers], None),
+        ("nothing to be seen in either", &[gathers, long], Some(256)),
+        ("seen in half a minute", &[quick, long], Some(32)),
+        ("seen in a minute only", &[gathers, CAMPUS, long], Some(64)),
+    ];
+    for (name, at_levels, wanted) in table {
+        let best = Measures::that_shows_best(at_levels.iter().copied());
+        assert_eq!(best.map(|one| one.slot_s), wanted, "{name}");
+    }
+}
+
 #[test]
 fn a_little_proportion_will_do_where_everything_else_speaks() {
-    let measures = Measures {
-        follows: 0.73,
-        in_proportion: 0.07,
-        growth: 0.59,
-        presence: 0.59,
-        volume_share: 0.056,
-        upload_share: 1.0,
-        compared: 12,
-        chance: 0.025,
-        slot_s: 64,
-    };
+    let measures = CAMPUS;
     let is_likely = |one: Measures| one.is_likely(weigh(one.reasons(12)).0);
     assert!(is_likely(measures));
     let table = [
