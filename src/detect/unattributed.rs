@@ -37,6 +37,10 @@ const UPLOAD_TURNS: (f64, f64) = (0.55, 0.75);
 /// Most that may lie as far out, and how far that must be, for a `medium`.
 const P_VALUE_MAX: f64 = 0.05;
 const OUTLIER_MIN: f64 = 2.0;
+/// How far out one must lie who calls most of its subscribers, at one port, and whom hardly any calls: that is strange by itself, and
+/// twelve harmless days hold nobody else who does. No clock comes to that much of what is unasked.
+const POLLS_MIN: f64 = 0.95;
+const POLLER_OUTLIER_MIN: f64 = 1.5;
 /// How unasked for a `medium`: a mail server that half of its callers poll is people's, and a peer that calls them as often as
 /// they call it is one of theirs.
 const UNASKED_MIN: f64 = 0.6;
@@ -70,7 +74,8 @@ struct Measures {
 impl Measures {
     /// How loud a score is told.
     fn severity(&self, score: f64) -> Option<Severity> {
-        let is_far = self.p_value <= P_VALUE_MAX && self.outlier >= OUTLIER_MIN;
+        let outlier_min = if self.unasked >= POLLS_MIN { POLLER_OUTLIER_MIN } else { OUTLIER_MIN };
+        let is_far = self.p_value <= P_VALUE_MAX && self.outlier >= outlier_min;
         // Who begins nearly all of it is not asked, however seldom it calls.
         let is_unasked = self.unasked >= UNASKED_MIN || self.begun_by_collector >= CALLER_SHARE_MIN;
         match score {
@@ -403,6 +408,17 @@ mod tests {
 
     #[test]
     fn who_is_asked_as_often_as_not_is_no_stranger() {
+        let nearer = Measures {
+            subscribers: 8,
+            upload_share: 0.96,
+            answered_share: 1.0,
+            unasked: 1.0,
+            begun_by_collector: 1.0,
+            outlier: 1.64,
+            p_value: 0.048,
+        };
+        assert_eq!(nearer.severity(0.75), Some(Severity::Medium), "one who polls eight at one port");
+        assert_eq!(Measures { unasked: 0.8, ..nearer }.severity(0.75), Some(Severity::Low), "as near, by the clock");
         let table = [
             ("calls all of them", 1.0, 1.0, 0.9, Some(Severity::Medium)),
             ("calls all of them now and then", 0.39, 1.0, 0.79, Some(Severity::Medium)),
