@@ -277,12 +277,15 @@ fn dispersion(whole: &Served) -> f64 {
     quartile(0.25).zip(quartile(0.75)).map_or(1.0, |(a, b)| (b - a) / (a + b).max(1e-9))
 }
 
-/// A monitor's questions: seldom, by the clock, and always the same answer.
+/// A monitor's questions: seldom, by the clock, and always the same answer. Where sessions are resumed now and then an answer has two
+/// sizes, with a certificate before it and without: there the clock must be the better one, and seldom twice as seldom.
 fn is_monitor(whole: &Served, dispersion: f64) -> bool {
     let gap = |q: f64| whole.gaps_ms.quantile(q);
     let Some(((low, middle), high)) = gap(0.25).zip(gap(0.5)).zip(gap(0.75)) else { return false };
-    let by_the_clock = (high - low) / middle.max(1.0) < 0.15 && middle >= MONITOR_GAP_MS;
-    by_the_clock && dispersion < 0.04 && whole.exchanges <= 3 * whole.totals.flows
+    let spread = (high - low) / middle.max(1.0);
+    let is_same = spread < 0.15 && middle >= MONITOR_GAP_MS && dispersion < 0.04;
+    let is_resumed = spread < 0.05 && middle >= 2.0 * MONITOR_GAP_MS && dispersion < ALIKE_WITHOUT_EXCESS.0;
+    (is_same || is_resumed) && whole.exchanges <= 3 * whole.totals.flows
 }
 
 /// The share of the slots between first and last question in which it asked at all; short spans say nothing for it.

@@ -194,3 +194,26 @@ fn a_pace_is_even_while_no_minute_is_without_questions() {
         assert_eq!(is_early_pace(&served, class), wanted, "{name}");
     }
 }
+
+#[test]
+fn a_monitor_that_resumes_its_sessions_is_one_still() {
+    // Milliseconds between calls and how far they stray, sizes of the answers by turns, answers a call.
+    type Case<'a> = (&'a str, u64, u64, [u64; 3], u64, bool);
+    let table: [Case<'_>; 5] = [
+        ("always the same", 30_000, 3_000, [420, 420, 420], 2, true),
+        ("with and without a certificate", 30_000, 400, [340, 340, 520], 2, true),
+        ("and at no good clock", 30_000, 3_000, [340, 340, 520], 2, false),
+        ("as often as records are pulled", 12_000, 150, [340, 340, 520], 2, false),
+        ("many answers a call", 30_000, 400, [340, 340, 520], 8, false),
+    ];
+    for (name, gap_ms, strays_ms, sizes, a_call, wanted) in table {
+        let mut served = Served::default();
+        for n in 0..90u64 {
+            served.answer_sizes.add(sizes[n as usize % 3]);
+            served.gaps_ms.add(gap_ms + n * 2 * strays_ms / 90 - strays_ms);
+            served.totals.flows += 1;
+            served.exchanges += a_call;
+        }
+        assert_eq!(is_monitor(&served, dispersion(&served)), wanted, "{name}: {}", dispersion(&served));
+    }
+}
