@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::finding::Technique;
 use super::scene::{Group, Scene};
 use crate::population::PopulationIndex;
-use crate::population::collector::{CollectorSummary, Service};
+use crate::population::collector::{CollectorSummary, Service, ServiceAt};
 use crate::population::facet::{DomainKey, DomainSummary, Facet};
 use crate::population::groups::{CollectorGroup, GroupName, Level, name_of};
 use crate::population::sketch::Merge;
@@ -37,6 +37,8 @@ pub fn facets<'s, 'a>(
             let mut whole = facet.as_collector();
             note(&mut whole, *service);
             whole.ja4 = one.ja4.clone();
+            // Of what stands at the subscribers every flow is the collector's call.
+            whole.flows_by_collector = if service.at == ServiceAt::Subscriber { whole.totals.flows } else { 0 };
             group(scene, Level::Service, of, whole)
         })
     });
@@ -192,6 +194,20 @@ mod tests {
             let found: Vec<_> = groups.into_iter().map(|group| group.of.addresses).collect();
             assert_eq!(found, [wanted], "{name}");
         }
+    }
+
+    #[test]
+    fn who_calls_in_is_not_called() {
+        let far = Address::v4([203, 0, 113, 7]);
+        let home = |n: u8| Address::v4([10, 0, 0, n]);
+        let polls = (0..12u8).map(|n| row(far, home(n), u64::from(n), 300, 900));
+        let visits = (0..3u8).map(|n| row(home(n), far, u64::from(n), 300, 900));
+        let summary = summary_of(&polls.chain(visits).collect::<Vec<_>>(), &SummaryLimits::default());
+        let (populations, places) = (populations(), Places::default());
+        let scene = Scene::new(&summary, &populations, &places, None);
+        let groups = facets(&scene, Technique::PopulationFanIn, |_| true);
+        let flows = groups.map(|group| (group.whole.totals.flows, group.whole.flows_by_collector));
+        assert_eq!(flows.collect::<std::collections::BTreeSet<_>>(), [(3, 0), (12, 12)].into());
     }
 
     #[test]
