@@ -24,6 +24,8 @@ const RACE_MAX: DurationNs = DurationNs::from_secs(5);
 const ADDRESSES_MAX: usize = 8;
 /// An honest path moves by no more hops than this while a question lives.
 const TTL_DRIFT_MAX: u8 = 1;
+/// Within this time the same answer is a copy of the frame, as mirrors make them, and none that the resolver gave again.
+const COPIED_MAX_US: u32 = 1_000;
 /// Segments after a reset that came the usual way, before it is called forged: fewer may only have been overtaken.
 const SEGMENTS_AFTER_MIN: u8 = 3;
 /// And how late the last of them must be.
@@ -65,6 +67,27 @@ struct First {
     addresses: [u32; ADDRESSES_MAX],
     rcode: u8,
     count: u8,
+    latest: Said,
+}
+
+/// What the latest answer said, by 16 bits of a keyed hash, and when: in microseconds, which go round in an hour. Packed, it
+/// lies where a first answer has six bytes to spare: a question takes no more memory for it.
+#[derive(Clone, Copy, Debug)]
+#[repr(packed(2))]
+struct Said {
+    hash: u16,
+    us: u32,
+}
+
+impl Said {
+    fn of(lookup: &NameLookup, rcode: u8, sight: Sight, hash: &FixedState) -> Self {
+        let said = hash.hash_one((rcode, hash_of(&lookup.answers)));
+        Self { hash: said as u16, us: (sight.ts.0 / 1_000) as u32 }
+    }
+
+    fn is_copied_by(self, next: Self) -> bool {
+        self.hash == next.hash && { next.us }.wrapping_sub(self.us) <= COPIED_MAX_US
+    }
 }
 
 /// One question: (ends, ports, id, name, type).
@@ -101,6 +124,12 @@ impl Questions {
             question.queries = question.queries.saturating_add(1);
             return None;
         };
+        if let Some(first) = &mut question.first {
+            let said = Said::of(lookup, rcode, sight, &hash);
+            if std::mem::replace(&mut first.latest, said).is_copied_by(said) {
+                return None;
+            }
+        }
         question.answers = question.answers.saturating_add(1);
         let Some(first) = question.first.filter(|first| sight.ts.since(first.sight.ts) <= RACE_MAX) else {
             question.first = First::of(lookup, rcode, sight, &hash);
@@ -161,7 +190,8 @@ impl First {
             let mut addresses = [0; ADDRESSES_MAX];
             addresses.iter_mut().zip(&lookup.answers).for_each(|(to, from)| *to = brief(*from, hash));
             let all = hash_of(&lookup.answers[..count.min(ADDRESSES_MAX)]);
-            Self { sight, hash: all, addresses, rcode, count: count.min(ADDRESSES_MAX) as u8 }
+            let latest = Said::of(lookup, rcode, sight, hash);
+            Self { sight, hash: all, addresses, rcode, count: count.min(ADDRESSES_MAX) as u8, latest }
         })
     }
 
@@ -274,7 +304,13 @@ mod tests {
     #[test]
     fn two_answers_to_one_question_and_what_looks_like_them() {
         type Step = (u64, u8, u16, Option<u8>, &'static [u8]);
-        let table: [(&str, &[Step], usize); 11] = [
+        const TWICE: [Step; 2] = [(0, 64, 1, None, &[]), (2, 64, 1, None, &[])];
+        let [a, b] = [(5, 60, 1, Some(0), &[1][..]), (9, 60, 1, Some(0), &[2][..])];
+        let later = (40, 60, 1, Some(0), &[2][..]);
+        let table: [(&str, &[Step], usize); 14] = [
+            ("asked twice, the first answer copied", &[TWICE[0], TWICE[1], a, a, b], 0),
+            ("asked twice, the second answer copied", &[TWICE[0], TWICE[1], a, b, b], 0),
+            ("asked twice, answered a third time", &[TWICE[0], TWICE[1], a, b, later], 1),
             ("a forged answer", &[(0, 64, 1, None, &[]), (5, 50, 1, Some(0), &[1]), (9, 60, 1, Some(0), &[2])], 1),
             ("the same distance", &[(0, 64, 1, None, &[]), (5, 60, 1, Some(0), &[1]), (9, 60, 1, Some(0), &[2])], 1),
             ("a name error", &[(0, 64, 1, None, &[]), (5, 60, 1, Some(3), &[]), (9, 60, 1, Some(0), &[2])], 1),
