@@ -73,7 +73,7 @@ struct First {
 /// What the latest answer said, by 16 bits of a keyed hash, and when: in microseconds, which go round in an hour. Packed, it
 /// lies where a first answer has six bytes to spare: a question takes no more memory for it.
 #[derive(Clone, Copy, Debug)]
-#[repr(packed(2))]
+#[repr(Rust, packed(2))]
 struct Said {
     hash: u16,
     us: u32,
