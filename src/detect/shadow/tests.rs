@@ -128,11 +128,17 @@ fn a_little_proportion_will_do_where_everything_else_speaks() {
     let measures = CAMPUS;
     let is_likely = |one: Measures| one.is_likely(weigh(one.reasons(12)).0);
     assert!(is_likely(measures));
+    assert!(is_likely(Measures { growth: 0.24, in_proportion: 0.6, ..measures }), "little, and always more of more");
     let table = [
         ("hardly any", Measures { in_proportion: 0.03, ..measures }),
         ("it follows less", Measures { follows: 0.35, ..measures }),
         ("it speaks as often to the idle", Measures { presence: 0.12, ..measures }),
         ("sizes are alike", Measures { growth: 0.08, ..measures }),
+        (
+            "sizes grow little, as those of a counter of pages",
+            Measures { growth: 0.24, in_proportion: 0.3, ..measures },
+        ),
+        ("they grow faster than what had moved", Measures { growth: 1.69, in_proportion: 0.42, ..measures }),
         ("half of it comes back", Measures { upload_share: 0.55, ..measures }),
     ];
     for (name, one) in table {
