@@ -22,7 +22,7 @@ use crate::population::identity::Party;
 use crate::population::pace::{PaceSeries, Stream, StreamKey, slot_length};
 use crate::population::sketch::Merge;
 use crate::population::{PopulationIndex, SpanClass};
-use crate::units::{Address, DurationNs};
+use crate::units::Address;
 use members::{WithoutHeavy, contained};
 
 mod members;
@@ -50,12 +50,6 @@ const PARTS: usize = 6;
 const LARGER: (f64, f64) = (3.0, 8.0);
 /// Deviations over the shifted copies that must be left without the other streams.
 const PLAIN_Z_MIN: f64 = 2.5;
-/// Share of the parts of a minute when all but one of them follow.
-const ALL_BUT_ONE: f64 = (PARTS as f64 - 1.0) / PARTS as f64 - 1e-9;
-/// Most matches as good as one's own that chance may make in a day, over all streams and minutes, where a part does not follow.
-const CHANCE_A_DAY_MAX: f64 = 0.1;
-const DAY: DurationNs = DurationNs::from_secs(86_400);
-
 /// Streams that are one collector's.
 struct Candidate<'a> {
     key: String,
@@ -83,14 +77,6 @@ struct Match {
     tries: f64,
 }
 
-impl Match {
-    /// Whether one burst that two have in common can be behind it: of a minute's parts one does not follow. Of the minutes and
-    /// streams of a day some have that, so where but one of the parts is missing it must be too seldom to come by chance.
-    fn is_one_burst(&self, by_chance_a_day: f64) -> bool {
-        self.agreement < 1.0 && (self.agreement < ALL_BUT_ONE || by_chance_a_day > CHANCE_A_DAY_MAX)
-    }
-}
-
 /// What it follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Of {
@@ -113,7 +99,7 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
         let streams = streams_of(scene, population);
         for (rank, candidate) in candidates.iter().enumerate() {
             if let Some((best, of)) = follows(scene, (population, whole, &streams), candidate, rank < SUBSETS_MAX) {
-                findings.extend(judge(scene, (population, candidate), best, of, candidates.len()));
+                findings.extend(judge(scene, population, candidate, best, of));
             }
         }
     }
@@ -344,10 +330,10 @@ fn dense(series: &PaceSeries, first: u64, last: u64) -> Vec<[f64; 2]> {
 
 fn judge(
     scene: &Scene<'_>,
-    (population, candidate): (PopulationIndex, &Candidate<'_>),
+    population: PopulationIndex,
+    candidate: &Candidate<'_>,
     found: Match,
     of: Of,
-    streams: usize,
 ) -> Option<Finding> {
     let [sent, back] = candidate.stream.bytes.map(|bytes| bytes as f64);
     let one_sided = sent / (sent + back).max(1.0);
@@ -361,9 +347,9 @@ fn judge(
     ];
     let (score, mut evidence) = weigh(reasons);
     let p_value = (tail(found.z) * found.tries).clamp(1e-9, 1.0);
-    let by_chance_a_day =
-        p_value * streams as f64 * DAY.as_secs_f64() / scene.summary.span().length().as_secs_f64().max(1.0);
-    let is_one_burst = scene.summary.class() == SpanClass::Window && found.is_one_burst(by_chance_a_day);
+    // A minute has three parts. Where one of them does not follow, one burst that two have in common is behind it, and of the
+    // minutes and streams of a day some have that.
+    let is_one_burst = scene.summary.class() == SpanClass::Window && found.agreement < 1.0;
     let severity = severity_of(score, p_value)?.min(if is_one_burst { Severity::Low } else { Severity::High });
     let slot_s = slot_length(scene.summary.class()).as_secs_f64();
     evidence.push(words::evidence("lag", EvidenceValue::Number(found.lag as f64 * slot_s), "seconds", 0.0));

@@ -165,26 +165,3 @@ fn the_tail_is_the_normal_one() {
         assert!((tail(z) / wanted - 1.0).abs() < 0.03, "{z}: {}", tail(z));
     }
 }
-
-#[test]
-fn a_minute_without_one_part_must_be_seldom() {
-    let found = Match {
-        correlation: 0.8,
-        z: 5.5,
-        agreement: 1.0,
-        lag: 0,
-        ratio: 1.0,
-        ratio_spread: 0.2,
-        slots: 60,
-        tries: 24.0,
-    };
-    let table = [
-        ("every part follows", 1.0, 5.0, false),
-        ("one does not, and a copy is likelier than chance", 5.0 / 6.0, 0.01, false),
-        ("one does not, as on some minutes of a day", 5.0 / 6.0, 1.0, true),
-        ("two do not", 4.0 / 6.0, 0.01, true),
-    ];
-    for (name, agreement, by_chance_a_day, wanted) in table {
-        assert_eq!(Match { agreement, ..found }.is_one_burst(by_chance_a_day), wanted, "{name}");
-    }
-}
