@@ -148,6 +148,24 @@ mod tests {
     }
 
     #[test]
+    fn a_map_that_grew_knows_what_it_knew() {
+        let far = |n: u64| FlowKey {
+            addresses: [Address::v4([10, 0, (n >> 8) as u8, n as u8]), Address::v4([192, 0, 2, 1])],
+            ..key(0, 1)
+        };
+        // Twelve times as many as there are places for at first.
+        let (many, mut pairs) = (12 * PLACES_MIN as u64, Pairs::new(100_000, [1, 2]));
+        for n in 0..many {
+            assert_eq!(pairs.begin(&far(n), TimestampNs(n)), (DurationNs::ZERO, 0), "pair {n} is new");
+        }
+        for n in 0..many {
+            assert_eq!(pairs.begin(&far(n), TimestampNs(many)), (DurationNs(many - n), 0), "pair {n} is known");
+        }
+        assert_eq!(pairs.young.len as u64, many);
+        assert!(2 * pairs.young.len <= pairs.young.places.len(), "at most half of the places are in use");
+    }
+
+    #[test]
     fn a_full_map_forgets_the_older_half_and_counts_it() {
         let mut pairs = Pairs::new(4, [1, 2]);
         let forgotten: u64 = (0..6).map(|host| pairs.begin(&key(host, 1), TimestampNs(u64::from(host))).1).sum();
