@@ -14,7 +14,7 @@ use crate::detect::scene::Scene;
 use crate::detect::{DETECTORS, Detector};
 
 /// Pairs from which on a summary is worth threads: of fewer a round takes less than waking them does.
-const PAIRS_MIN: usize = 2_000;
+pub(super) const PAIRS_MIN: usize = 2_000;
 
 /// The threads of an analyst's rounds. They are kept from one to the next: a thread that ends gives its memory back to the system.
 #[derive(Debug)]

@@ -148,6 +148,10 @@ fn busy_window(number: u64, limits: &SummaryLimits) -> Vec<u8> {
 fn what_is_found_does_not_depend_on_threads() {
     let limits = SummaryLimits::default();
     let windows: Vec<Vec<u8>> = (0..3).map(|number| busy_window(number, &limits)).collect();
+    for bytes in &windows {
+        let pairs = Summary::from_bytes(bytes).unwrap_or_else(|e| panic!("{e}")).pairs.len();
+        assert!(pairs >= round::PAIRS_MIN, "{pairs} pairs are looked at on one thread whatever may be taken");
+    }
     let (alone, account) = analysed(&windows, &limits);
     let techniques: std::collections::BTreeSet<Technique> = alone.iter().map(|finding| finding.technique).collect();
     assert!(techniques.len() > 1, "several detectors speak: {techniques:?}");
@@ -156,4 +160,10 @@ fn what_is_found_does_not_depend_on_threads() {
         assert_eq!(found, alone, "{threads} threads");
         assert_eq!(format!("{counted:?}"), format!("{account:?}"), "{threads} threads");
     }
+}
+
+#[test]
+fn the_detector_that_looks_at_what_others_found_comes_last() {
+    let last = crate::detect::DETECTORS.last().map(|detector| detector.technique);
+    assert_eq!(last, Some(Technique::UnattributedCluster), "one behind it would hide its findings from it");
 }
