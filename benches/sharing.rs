@@ -21,7 +21,7 @@ use trawlwatch::capture::{Captures, Frame, FrameBatch, InputPath};
 use trawlwatch::packet::columns::PacketColumns;
 use trawlwatch::packet::{Parser, ParserLimits, shard_addresses};
 
-/// Batches on a worker's queue at most, as the pipeline has it.
+/// Batches on a worker's queue at most, one by one; the pipeline hands them over by eights, which costs less still.
 const QUEUE_BATCHES: usize = 8;
 /// More than the machine has cores: processor time is told apart from waiting, so that they need none.
 const WORKERS: [usize; 4] = [1, 2, 4, 16];

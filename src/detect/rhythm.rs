@@ -16,6 +16,7 @@ const OWN_GAPS_MIN: usize = 3;
 const SLOTS_A_PERIOD: f64 = 4.0;
 /// Gaps shorter than this share of the upper quartile, and than so many seconds, lie within one beat.
 const WITHIN_BEAT: (f64, f64) = (0.12, BEAT_S);
+/// Seconds within which calls are one beat, whatever the period.
 pub(super) const BEAT_S: f64 = 3.5;
 /// Most beats missed in a row that still count as the same rhythm.
 const MISSED_MAX: f64 = 8.0;
