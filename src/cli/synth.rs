@@ -60,7 +60,7 @@ pub struct Args {
     /// Write only those captures of the suite whose names match this glob, or hold it
     #[arg(long, value_name = "PATTERN", requires = "suite")]
     only: Option<String>,
-    /// Write only those captures of the suite whose seeds lie in this range
+    /// Write only those captures of the suite whose seeds, shifted ones where --shift-seeds is given, lie in this range
     #[arg(long, value_name = "A-B", requires = "suite")]
     seeds: Option<String>,
     /// Add this to every seed of the suite: captures of the same kinds that nobody has seen; a multiple of ten keeps the worlds
@@ -202,7 +202,8 @@ fn write_suite(
     let mut parts = if chosen.shift == 0 { suite.parts() } else { suite.shifted(chosen.shift)? };
     parts.retain(|part| chosen.holds(&part.name, part.seed()));
     if parts.is_empty() {
-        bail!("no capture of the suite {name} is chosen; --list says which there are");
+        let shifted = if chosen.shift == 0 { "" } else { ", and --seeds takes seeds with --shift-seeds added" };
+        bail!("no capture of the suite {name} is chosen; --list says which there are{shifted}");
     }
     std::fs::create_dir_all(dir).with_context(|| format!("{}: cannot make the folder", dir.display()))?;
     for part in parts {
