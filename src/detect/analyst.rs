@@ -1,6 +1,6 @@
 //! Analyst: windows in, findings out.
 //! In: one summary a window. Out: findings over windows, hours and days, folded by the ledger.
-//! Bounds: one summary of the hour so far and one of the day so far, each within the summary's own limits.
+//! Bounds: one summary of the hour so far and one of the day so far, each within the summary's own limits; the paces of one window.
 //! Time: capture time. A window is looked at when it closes, the hour so far after 2, 3, 4, 6, 8, 12 … windows and at its end,
 //! the day so far after 2, 3, 4, 6, 8, 12 and 16 hours and at its end; so what is loud shows at once, and what is slow shows
 //! when enough of it is there or half as long again after.
@@ -14,6 +14,7 @@ use super::looks::Look;
 use super::register::Register;
 use super::scene::Scene;
 use crate::model::Model;
+use crate::population::pace::Paces;
 use crate::population::places::Places;
 use crate::population::{MergeError, Populations, Span, SpanClass, Summary, SummaryLimits};
 use crate::units::{DurationNs, TimestampNs};
@@ -48,6 +49,8 @@ pub struct Analyst<'a> {
     knowledge: Knowledge<'a>,
     hour: Horizon,
     day: Horizon,
+    /// When the last window ended, and its paces by the second: the hour keeps them by four.
+    last: Option<(TimestampNs, Paces)>,
     ledger: Ledger,
     account: Account,
     rounds: Rounds,
@@ -90,6 +93,7 @@ impl<'a> Analyst<'a> {
             knowledge,
             hour: Horizon::new(HOUR, SpanClass::Hour),
             day: Horizon::new(DAY, SpanClass::Day),
+            last: None,
             ledger: Ledger::default(),
             account: Account::default(),
             rounds: Rounds::on(knowledge.threads),
@@ -110,6 +114,7 @@ impl<'a> Analyst<'a> {
         }
         self.note_limits(summary.limit_hits().named());
         self.look(&summary, Hour::Open);
+        self.last = Some((summary.span().end, summary.paces.clone()));
         let hits = self.hour.add(&mut summary, self.knowledge.limits)?;
         self.note_limits(hits);
         // What repeats slowly is found after a time in proportion to its slowness.
@@ -218,7 +223,9 @@ impl<'a> Analyst<'a> {
         let Knowledge { populations, places, model, register, .. } = self.knowledge;
         let before = [&self.hour.so_far, &self.day.so_far];
         let scene = Scene::new(summary, populations, places, model).under(register).following(before);
-        let scene = scene.after(self.ledger.claimed());
+        let last =
+            self.last.as_ref().filter(|(end, _)| summary.class() == SpanClass::Window && *end == summary.span().start);
+        let scene = scene.after(self.ledger.claimed()).beside(last.map(|(_, paces)| paces));
         let found = self.rounds.over(&scene);
         let doubts = scene.into_doubts();
         let look = Look { span: summary.span(), is_whole_hour: matches!(hour, Hour::Over), doubts };

@@ -13,6 +13,7 @@ use crate::model::{Baseline, Model, ProfileScore};
 use crate::population::collector::{CollectorKey, CollectorSummary, Service, ServiceAt};
 use crate::population::groups::{CollectorGroup, Level, Member, roll_up_where};
 use crate::population::identity::Party;
+use crate::population::pace::Paces;
 use crate::population::places::Places;
 use crate::population::profile::{PROFILE_LEN, ProfileContext, profile_of};
 use crate::population::texts::TextId;
@@ -42,6 +43,7 @@ pub struct Scene<'a> {
     /// The trained model, where there is one.
     pub model: Option<&'a Model>,
     before: Vec<&'a Summary>,
+    paces_before: Option<&'a Paces>,
     register: &'a dyn Register,
     claimed: BTreeSet<(Technique, String)>,
     doubts: Mutex<Vec<Doubt>>,
@@ -114,6 +116,7 @@ impl<'a> Scene<'a> {
             places,
             model,
             before: Vec::new(),
+            paces_before: None,
             register: &NoRegister,
             claimed: BTreeSet::new(),
             doubts: Mutex::default(),
@@ -135,6 +138,16 @@ impl<'a> Scene<'a> {
     /// The same where these stretches went before the span; what is empty is none.
     pub fn following(self, before: [&'a Summary; 2]) -> Self {
         Self { before: before.into_iter().filter(|one| one.span().length() > DurationNs::ZERO).collect(), ..self }
+    }
+
+    /// The same beside the paces of the window just before.
+    pub fn beside(self, paces_before: Option<&'a Paces>) -> Self {
+        Self { paces_before, ..self }
+    }
+
+    /// The paces of the window just before this one, slot for slot as fine; none where the span is no window or the first.
+    pub fn paces_before(&self) -> Option<&'a Paces> {
+        self.paces_before
     }
 
     /// What was seen before the span: the hour and the day so far, none of it twice.

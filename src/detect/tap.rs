@@ -1,6 +1,6 @@
 //! `tap-correlation`: an opaque stream to a stranger whose rate over time is a copy of the population's rate.
-//! In: paces of a scene: of populations, of their busiest subscribers, of what streams out. Out: a finding for each far end
-//! whose stream follows.
+//! In: paces of a scene: of populations, of their busiest subscribers, of what streams out; of a window also together with the one
+//! before it, by the second. Out: a finding for each far end whose stream follows.
 //! What it weighs: the correlation of what is left once slow change is taken out (a shared daily rhythm is not a tap), at a
 //! few lags; how far it stands out of the same with one series shifted around a circle, and still does without the part of the
 //! span that says most for it; whether it holds in every part (two bursts that meet once are chance); the ratio of volumes (a
@@ -19,10 +19,10 @@ use super::words;
 use crate::population::collector::ServiceAt;
 use crate::population::conflict::network_of;
 use crate::population::identity::Party;
-use crate::population::pace::{PaceSeries, Stream, StreamKey, slot_length};
+use crate::population::pace::{PaceSeries, Paces, Stream, StreamKey, slot_length};
 use crate::population::sketch::Merge;
 use crate::population::{PopulationIndex, SpanClass};
-use crate::units::Address;
+use crate::units::{Address, DurationNs};
 use members::{WithoutHeavy, contained};
 
 mod members;
@@ -50,6 +50,9 @@ const PARTS: usize = 6;
 const LARGER: (f64, f64) = (3.0, 8.0);
 /// Deviations over the shifted copies that must be left without the other streams.
 const PLAIN_Z_MIN: f64 = 2.5;
+/// Probability of a match of two windows from which on it may be chance: a day has 1,440 such looks, at some streams each. Of 23
+/// taps one is told a minute later for that.
+const CHANCE_OF_TWO_MAX: f64 = 5e-5;
 /// Streams that are one collector's.
 struct Candidate<'a> {
     key: String,
@@ -92,14 +95,55 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
     if paces.streams.is_empty() || paces.whole.is_empty() {
         return;
     }
+    let length = match scene.summary.class() {
+        SpanClass::Window => Length::Window,
+        SpanClass::Hour | SpanClass::Day => Length::Longer,
+    };
+    follow(scene, paces, length, findings);
+    // Two windows by the second tell what the hour so far, by four seconds, tells when it has twice as many.
+    if let Some(before) = scene.paces_before() {
+        let mut both = before.clone();
+        both.merge(paces.clone());
+        follow(scene, &both, Length::TwoWindows, findings);
+    }
+}
+
+/// How long the paces are that are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Length {
+    Window,
+    TwoWindows,
+    Longer,
+}
+
+impl Length {
+    /// Two windows in one of which a stream is silent are one; their slots are seconds.
+    fn of_slots(self, slots: usize, window: DurationNs) -> Self {
+        let is_one = self == Self::TwoWindows && slots as f64 <= window.as_secs_f64();
+        if is_one { Self::Window } else { self }
+    }
+
+    /// Whether more of it may look otherwise. A minute has few parts: where one of them does not follow, one burst that two have
+    /// in common is behind it, and of the minutes and streams of a day some have that.
+    fn may_be_chance(self, agreement: f64, p_value: f64) -> bool {
+        match self {
+            Self::Window => agreement < 1.0,
+            Self::TwoWindows => p_value > CHANCE_OF_TWO_MAX,
+            Self::Longer => false,
+        }
+    }
+}
+
+/// Streams that follow, by these paces.
+fn follow(scene: &Scene<'_>, paces: &Paces, length: Length, findings: &mut Vec<Finding>) {
     // What is decoded inside is for `traffic-mirroring`.
     let tunnels = scene.tunnel_ends();
-    let candidates = candidates(scene, &tunnels);
+    let candidates = candidates(paces, &tunnels);
     for (&population, whole) in &paces.whole {
-        let streams = streams_of(scene, population);
+        let streams = streams_of(paces, population);
         for (rank, candidate) in candidates.iter().enumerate() {
-            if let Some((best, of)) = follows(scene, (population, whole, &streams), candidate, rank < SUBSETS_MAX) {
-                findings.extend(judge(scene, population, candidate, best, of));
+            if let Some((best, of)) = follows(paces, (population, whole, &streams), candidate, rank < SUBSETS_MAX) {
+                findings.extend(judge(scene, length, population, candidate, best, of));
             }
         }
     }
@@ -109,9 +153,9 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
 type Common = (&'static str, Option<Party>, Option<Address>);
 
 /// Every stream alone, and those of one sender or to one network together; heaviest first.
-fn candidates(scene: &Scene<'_>, tunnels: &BTreeSet<Address>) -> Vec<Candidate<'static>> {
+fn candidates(paces: &Paces, tunnels: &BTreeSet<Address>) -> Vec<Candidate<'static>> {
     let streams: Vec<(&StreamKey, &Stream)> =
-        scene.summary.paces.streams.sorted().into_iter().filter(|(key, _)| !tunnels.contains(&key.to)).collect();
+        paces.streams.sorted().into_iter().filter(|(key, _)| !tunnels.contains(&key.to)).collect();
     let mut groups: BTreeMap<Common, Vec<usize>> = BTreeMap::new();
     for (i, (key, _)) in streams.iter().enumerate() {
         groups.entry(("address", None, Some(key.to))).or_default().push(i);
@@ -146,7 +190,7 @@ fn candidates(scene: &Scene<'_>, tunnels: &BTreeSet<Address>) -> Vec<Candidate<'
 
 /// The best match of a candidate with a population, if there is one.
 fn follows(
-    scene: &Scene<'_>,
+    paces: &Paces,
     (population, whole, streams): (PopulationIndex, &PaceSeries, &PaceSeries),
     candidate: &Candidate<'_>,
     try_subsets: bool,
@@ -198,7 +242,7 @@ fn follows(
         let less = |all: Vec<f64>, part: &PaceSeries| -> Vec<f64> {
             all.iter().zip(rate_of(part)).map(|(all, part)| (all - part).max(0.0)).collect()
         };
-        let busy = busy(scene, population, candidate);
+        let busy = busy(paces, population, candidate);
         let apart: Vec<Vec<f64>> = busy.iter().map(|one| less(rate_of(one.moved), &one.copy)).collect();
         let base = kept.iter().map(|t| rest[*t][0] + rest[*t][1]).collect();
         let base = busy.iter().fold(base, |base, one| less(base, &one.copy));
@@ -231,13 +275,13 @@ struct BusyOne<'a> {
 }
 
 /// The busy subscribers of a population but for those who send the candidate.
-fn busy<'a>(scene: &Scene<'a>, population: PopulationIndex, candidate: &Candidate<'_>) -> Vec<BusyOne<'a>> {
+fn busy<'a>(paces: &'a Paces, population: PopulationIndex, candidate: &Candidate<'_>) -> Vec<BusyOne<'a>> {
     let mut streamed: BTreeMap<Party, Stream> = BTreeMap::new();
-    for (key, stream) in scene.summary.paces.streams.sorted() {
+    for (key, stream) in paces.streams.sorted() {
         streamed.entry(key.from).or_default().merge(stream.clone());
     }
     let copy_bytes_min = members::COMPRESSED_MIN * candidate.stream.bytes[0] as f64;
-    let busy = scene.summary.paces.busy.sorted().into_iter().filter(|(key, _)| key.population == population);
+    let busy = paces.busy.sorted().into_iter().filter(|(key, _)| key.population == population);
     let parties = busy.map(|(key, one)| (Party::Subscriber(population, key.subscriber), one));
     let others = parties.filter(|(party, _)| !candidate.senders.contains(party));
     let known = others.map(|(party, one)| {
@@ -250,9 +294,9 @@ fn busy<'a>(scene: &Scene<'a>, population: PopulationIndex, candidate: &Candidat
 }
 
 /// Everything that streams out of a population.
-fn streams_of(scene: &Scene<'_>, population: PopulationIndex) -> PaceSeries {
+fn streams_of(paces: &Paces, population: PopulationIndex) -> PaceSeries {
     let mut sum = PaceSeries::default();
-    for (key, stream) in scene.summary.paces.streams.sorted() {
+    for (key, stream) in paces.streams.sorted() {
         if matches!(key.from, Party::Subscriber(of, _) if of == population) {
             sum.merge(stream.series.clone());
         }
@@ -330,6 +374,7 @@ fn dense(series: &PaceSeries, first: u64, last: u64) -> Vec<[f64; 2]> {
 
 fn judge(
     scene: &Scene<'_>,
+    length: Length,
     population: PopulationIndex,
     candidate: &Candidate<'_>,
     found: Match,
@@ -347,10 +392,9 @@ fn judge(
     ];
     let (score, mut evidence) = weigh(reasons);
     let p_value = (tail(found.z) * found.tries).clamp(1e-9, 1.0);
-    // A minute has three parts. Where one of them does not follow, one burst that two have in common is behind it, and of the
-    // minutes and streams of a day some have that.
-    let is_one_burst = scene.summary.class() == SpanClass::Window && found.agreement < 1.0;
-    let severity = severity_of(score, p_value)?.min(if is_one_burst { Severity::Low } else { Severity::High });
+    let length = length.of_slots(found.slots, scene.summary.span().length());
+    let most = if length.may_be_chance(found.agreement, p_value) { Severity::Low } else { Severity::High };
+    let severity = severity_of(score, p_value)?.min(most);
     let slot_s = slot_length(scene.summary.class()).as_secs_f64();
     evidence.push(words::evidence("lag", EvidenceValue::Number(found.lag as f64 * slot_s), "seconds", 0.0));
     let class = match scene.summary.class() {

@@ -31,9 +31,19 @@ fn rate(home: u64, second: u64) -> f64 {
 
 /// A row for each minute whose bytes lie in time as told; `back` is what the other side sends.
 fn rows_of(from: Address, to: Address, back: f64, rate: impl Fn(u64) -> f64) -> Vec<FlowRow> {
-    (0..SECONDS.div_ceil(60))
+    rows_in(0..SECONDS, from, to, back, rate)
+}
+
+fn rows_in(
+    span: std::ops::Range<u64>,
+    from: Address,
+    to: Address,
+    back: f64,
+    rate: impl Fn(u64) -> f64,
+) -> Vec<FlowRow> {
+    (span.start / 60..span.end.div_ceil(60))
         .map(|minute| {
-            let seconds = minute * 60..(minute * 60 + 60).min(SECONDS);
+            let seconds = minute * 60..(minute * 60 + 60).min(span.end);
             let mut pace = Pace::new(at(seconds.start));
             let mut sum = 0;
             for second in seconds.clone() {
@@ -157,6 +167,43 @@ fn ends_that_carry_little_are_told_with_those_that_are_followed() {
     let findings = found(stream);
     let loud = findings.iter().find(|finding| finding.severity >= super::super::finding::Severity::Medium);
     assert_eq!(loud.map(|finding| finding.collector.addresses.as_slice()), Some([light, far].as_slice()));
+}
+
+#[test]
+fn what_is_too_short_for_a_window_is_told_with_the_window_before() {
+    let (inside, far) = (Address::v4([10, 0, 9, 9]), Address::v4([203, 0, 113, 7]));
+    let all = |second: u64| (0..24).map(|home| rate(home, second)).sum::<f64>();
+    let summary = |span: std::ops::Range<u64>| {
+        let homes = (0..24u8).flat_map(|home| {
+            let (from, to) = (Address::v4([10, 0, 1, home]), Address::v4([198, 51, 100, home]));
+            rows_in(span.clone(), from, to, 0.5, move |second| rate(home.into(), second))
+        });
+        let stream = rows_in(span.clone(), inside, far, 0.0, |s| all(s) * 1.6);
+        summary_of(&homes.chain(stream).collect::<Vec<_>>(), &SummaryLimits::default())
+    };
+    let (before, here) = (summary(0..240), summary(240..275));
+    let (populations, places) = (populations(), Places::default());
+    for (name, beside, wanted) in [("alone", None, 0), ("with the one before", Some(&before.paces), 1)] {
+        let mut findings = Vec::new();
+        detect(&Scene::new(&here, &populations, &places, None).beside(beside), &mut findings);
+        let loud = findings.iter().filter(|f| f.severity >= super::super::finding::Severity::Medium);
+        assert_eq!(loud.count(), wanted, "{name}: {findings:#?}");
+    }
+}
+
+#[test]
+fn one_burst_in_two_minutes_is_no_copy() {
+    let minute = DurationNs::from_secs(60);
+    for (name, length, slots, agreement, p_value, wanted) in [
+        ("a minute, every part of it", Length::Window, 60, 1.0, 1e-3, false),
+        ("a minute but a part of it", Length::Window, 60, 0.83, 1e-9, true),
+        ("two minutes, surely", Length::TwoWindows, 118, 0.67, 1e-6, false),
+        ("two minutes, as some streams of a day do", Length::TwoWindows, 113, 1.0, 1e-4, true),
+        ("two minutes, silent in one of them", Length::TwoWindows, 42, 0.67, 1e-7, true),
+        ("an hour", Length::Longer, 900, 0.67, 1e-3, false),
+    ] {
+        assert_eq!(length.of_slots(slots, minute).may_be_chance(agreement, p_value), wanted, "{name}");
+    }
 }
 
 #[test]
