@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::finding::{CollectorIdentity, Finding, Technique};
+use super::finding::{CollectorIdentity, Finding, Severity, Technique};
 use super::scene::Scene;
 use super::weigh::{Reason, log_ramp, ramp, severity_of, weigh};
 use super::words;
@@ -18,7 +18,7 @@ use crate::population::quartiles::Quartiles;
 use crate::population::served::{Served, ServedKey};
 use crate::population::sketch::Merge;
 use crate::population::texts::TextId;
-use crate::units::Address;
+use crate::units::{Address, DurationNs, TimestampNs};
 
 /// IP protocol numbers.
 const TCP: u8 = 6;
@@ -59,6 +59,16 @@ const ROWS_IN_DOUBT: f64 = 3.0;
 /// answers again are expected of as many minutes: who pulls records at an even pace is told before he has many, and who looks at
 /// like pages for a moment is not.
 const PACE_MINUTES_MIN: u32 = 3;
+/// The same where it asks faster than people turn pages, as long as it does: so many answers in each of these minutes, in rows of
+/// two connections one of which lasted over both, and it is expected to go on for so many times as long.
+const FAST_MINUTES_MIN: u32 = 2;
+const FAST_A_MINUTE: u64 = 12;
+const FAST_ROWS_MIN: u64 = 3;
+const FAST_GOES_ON: f64 = 4.0;
+/// Likeness of the answers from which on it is sure there. Of 108 harmless hours one visitor's 63 answers in four minutes came to 0.19.
+const SURELY_ALIKE: (f64, f64) = (0.19, 0.12);
+/// Others from which on the one of them who got most like answers is a measure.
+const OTHERS_MIN: usize = 3;
 
 /// Minutes that one person stays at a service without a pause, and what steadiness over less is worth.
 const SESSION_MINUTES: f64 = 15.0;
@@ -94,7 +104,7 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
         if protocol != TCP && (protocol != UDP || port != 443) {
             continue;
         }
-        if askers.iter().map(|(_, one)| one.exchanges).sum::<u64>() < EXCHANGES_MIN {
+        if askers.iter().map(|(_, one)| one.exchanges).sum::<u64>() < u64::from(FAST_MINUTES_MIN) * FAST_A_MINUTE {
             continue;
         }
         let all: Vec<(Address, &Served)> = askers.iter().map(|(key, one)| (key.asker, &***one)).collect();
@@ -133,7 +143,11 @@ fn pulls<'a>(scene: &Scene<'a>, service: Service, all: &[(Address, &Served)]) ->
         }
         let mut whole = Served::default();
         members.iter().for_each(|i| whole.merge(all[*i].1.clone()));
-        if whole.exchanges < EXCHANGES_MIN || whole.totals.data_bytes[0] < BYTES_MIN {
+        let least = match Pace::of(&whole, scene.summary.class(), scene.summary.span().end) {
+            Pace::Fast => u64::from(FAST_MINUTES_MIN) * FAST_A_MINUTE,
+            Pace::Even | Pace::Untold => EXCHANGES_MIN,
+        };
+        if whole.exchanges < least || whole.totals.data_bytes[0] < BYTES_MIN {
             continue;
         }
         let addresses: Vec<Address> = members.iter().map(|i| all[*i].0).collect();
@@ -161,12 +175,14 @@ fn pulls<'a>(scene: &Scene<'a>, service: Service, all: &[(Address, &Served)]) ->
 #[derive(Clone, Copy, Debug)]
 struct Measures {
     exchanges: f64,
-    /// Whether it asked in every minute so far, and is still to show whether that is more than a person's session.
-    is_early_pace: bool,
+    /// What so short a time tells of its pace.
+    pace: Pace,
     /// Rows, each of which gives a mean answer.
     rows: f64,
     /// What an asker of the service usually takes: the median and the ninth decile of the others.
     usual: Option<(f64, f64)>,
+    /// The same of answers that are alike: the ninth decile, of a few others the most.
+    usual_alike: Option<f64>,
     answer_bytes: f64,
     /// Quartile coefficient of dispersion of the answers, 0 (all equal) to 1.
     dispersion: f64,
@@ -198,6 +214,19 @@ impl Measures {
             .map(|(_, one)| one.exchanges as f64)
             .collect();
         others.sort_by(f64::total_cmp);
+        let mut alike: Vec<f64> = all
+            .iter()
+            .filter(|(address, _)| pull.addresses.binary_search(address).is_err())
+            .map(|(_, one)| {
+                one.exchanges as f64 * alike(self::dispersion(one), one.totals.rows as f64, ALIKE_WITHOUT_EXCESS)
+            })
+            .collect();
+        alike.sort_by(f64::total_cmp);
+        let usual_alike = match alike.len() {
+            ..OTHERS_MIN => None,
+            n @ OTHERS_MIN..ASKERS_MIN => Some(alike[n - 1]),
+            n => Some(alike[((n - 1) as f64 * 0.9) as usize]),
+        };
         let members = all.iter().filter(|(address, _)| pull.addresses.binary_search(address).is_ok());
         let each = Quartiles::of(members.map(|(_, one)| one.exchanges as f64).collect());
         let at = |q: f64| others[((others.len() - 1) as f64 * q) as usize];
@@ -207,9 +236,10 @@ impl Measures {
         let dispersion = dispersion(whole);
         Self {
             exchanges: whole.exchanges as f64,
-            is_early_pace: is_early_pace(whole, scene.summary.class()),
+            pace: Pace::of(whole, scene.summary.class(), scene.summary.span().end),
             rows: whole.totals.rows as f64,
             usual,
+            usual_alike,
             answer_bytes: up / whole.exchanges.max(1) as f64,
             dispersion,
             steadiness: steadiness(whole, scene.summary.class()),
@@ -226,15 +256,20 @@ impl Measures {
     }
 
     /// How alike the answers are, as far as so few rows tell.
-    fn alike(&self, (from, to): (f64, f64)) -> f64 {
-        ramp(self.dispersion * (1.0 + ROWS_IN_DOUBT / self.rows.max(1.0)), from, to)
+    fn alike(&self, turns: (f64, f64)) -> f64 {
+        alike(self.dispersion, self.rows, turns)
     }
 
     /// How far the number of answers stands out. Where there are others to compare with, five times their ninth decile is
     /// the least that anyone need explain.
     fn many(&self) -> f64 {
-        let expected = if self.is_early_pace { self.exchanges * self.alike(ALIKE_WITHOUT_EXCESS) } else { 0.0 };
-        let alone = log_ramp(self.exchanges + expected, EXCHANGES_MIN as f64, EXCHANGES_MANY);
+        let alike = self.alike(ALIKE_WITHOUT_EXCESS);
+        let goes_on = match self.pace {
+            Pace::Untold => 1.0,
+            Pace::Even => 1.0 + alike,
+            Pace::Fast => 1.0 + alike.max((FAST_GOES_ON - 1.0) * self.alike(SURELY_ALIKE)),
+        };
+        let alone = log_ramp(self.exchanges * goes_on, EXCHANGES_MIN as f64, EXCHANGES_MANY);
         let over_usual = match self.usual {
             Some((median, _)) if !self.is_common_client => {
                 ramp(self.each, EACH_OVER_USUAL.0 * median, EACH_OVER_USUAL.1 * median)
@@ -243,14 +278,24 @@ impl Measures {
             _ if self.is_client => 0.0,
             _ => 1.0,
         };
-        let alike = self.alike(ALIKE_WITHOUT_EXCESS);
         let of_members = if self.members > 1 { over_usual.max(alike) } else { 1.0 };
-        match self.usual {
-            Some((_, high)) => alone.min(log_ramp(self.exchanges, high * 1.5, high * 6.0)).min(of_members),
+        let over = |high: f64| log_ramp(self.exchanges, high.max(1.0) * 1.5, high.max(1.0) * 6.0);
+        // Who asks as much and gets pages of all sizes does not make like answers at an even pace usual.
+        let by_likeness = match self.usual_alike.filter(|_| self.pace == Pace::Fast) {
+            Some(high) => alike * alone.min(over(high)),
+            None => 0.0,
+        };
+        let by_number = match self.usual {
+            Some((_, high)) => alone.min(over(high)).min(of_members),
             // A few askers: its share of what the service gave must say it.
             None if self.askers > 1 => (alone * ramp(self.of_service, 0.3, 0.7)).min(of_members),
             None => alone * 0.8,
-        }
+        };
+        by_number.max(by_likeness)
+    }
+
+    fn rows_min(&self) -> u64 {
+        if self.pace == Pace::Fast { FAST_ROWS_MIN } else { ROWS_MIN }
     }
 
     fn reasons(&self) -> Vec<Reason> {
@@ -264,11 +309,37 @@ impl Measures {
     }
 }
 
-/// Whether it asked in every minute that it was seen, for less than a session: past that it is seen whether it goes on.
-fn is_early_pace(whole: &Served, class: SpanClass) -> bool {
-    let (minutes, active) = (whole.seen.length().as_secs_f64() / 60.0, whole.active_minutes.count_ones());
-    let is_even = active >= PACE_MINUTES_MIN && f64::from(active) >= minutes.floor();
-    class == SpanClass::Hour && minutes < SESSION_MINUTES && is_even
+/// What so short a time tells of a pace that is still to show whether it is more than a person's session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pace {
+    /// Nothing, or it has shown it.
+    Untold,
+    /// It asked in every minute so far.
+    Even,
+    /// It did, faster than people do, and does.
+    Fast,
+}
+
+impl Pace {
+    /// In a summary of this class that ends at `end`.
+    fn of(whole: &Served, class: SpanClass, end: TimestampNs) -> Self {
+        let (minutes, active) = (whole.seen.length().as_secs_f64() / 60.0, whole.active_minutes.count_ones());
+        if class != SpanClass::Hour || minutes >= SESSION_MINUTES || f64::from(active) < minutes.floor() {
+            return Self::Untold;
+        }
+        let goes_on = end.since(whole.seen.last) < DurationNs::from_secs(60);
+        let is_fast = whole.exchanges >= u64::from(active) * FAST_A_MINUTE;
+        match active {
+            FAST_MINUTES_MIN.. if goes_on && is_fast => Self::Fast,
+            PACE_MINUTES_MIN.. => Self::Even,
+            _ => Self::Untold,
+        }
+    }
+}
+
+/// How alike answers are, as far as so many rows tell.
+fn alike(dispersion: f64, rows: f64, (from, to): (f64, f64)) -> f64 {
+    ramp(dispersion * (1.0 + ROWS_IN_DOUBT / rows.max(1.0)), from, to)
 }
 
 /// Quartile coefficient of dispersion of the answers.
@@ -309,7 +380,7 @@ fn judge(scene: &Scene<'_>, pull: &Pull<'_>, all: &[(Address, &Served)]) -> Opti
     let measures = Measures::of(scene, pull, all);
     if measures.is_monitor
         || measures.answer_bytes > RECORD_BYTES_MAX
-        || pull.whole.totals.rows < ROWS_MIN && pull.whole.exchanges < 1_000
+        || pull.whole.totals.rows < measures.rows_min() && pull.whole.exchanges < 1_000
     {
         return None;
     }
@@ -317,7 +388,12 @@ fn judge(scene: &Scene<'_>, pull: &Pull<'_>, all: &[(Address, &Served)]) -> Opti
     let as_many = all.iter().filter(|(_, one)| one.exchanges as f64 >= measures.exchanges).count().max(1);
     // Among few askers a rank says little: then twenty is what stands for "nobody else does".
     let p_value = (as_many as f64 / all.len().max(20) as f64).min(1.0);
-    let severity = severity_of(score, p_value)?;
+    let severity = severity_of(score, p_value);
+    if severity < Some(Severity::Medium) && measures.alike(ALIKE_WITHOUT_EXCESS) < 0.5 {
+        // What was like records for some minutes was a person's like pages.
+        scene.doubt(Technique::RecordScraping, (pull.service.0, &pull.key), pull.whole.totals.packets_both(), score);
+    }
+    let severity = severity?;
     Some(Finding { severity, score, p_value, evidence, ..described(scene, pull, &measures) })
 }
 

@@ -76,6 +76,25 @@ fn only_scrapers_are_found() {
 }
 
 #[test]
+fn a_claim_is_doubted_where_more_answers_are_unlike() {
+    let one = Address::v4([203, 0, 113, 7]);
+    type Case<'a> = (&'a str, &'a dyn Fn(u64) -> u64, usize);
+    let table: [Case<'_>; 2] =
+        [("of all sizes", &|n| 5_000 + noise(6, n) % 400_000, 1), ("alike", &|n| 20_000 + noise(5, n) % 4_000, 0)];
+    for (name, answers, wanted) in table {
+        let mut rows = people();
+        rows.extend((0..60).map(|n| call(one, n * 4, 8, answers(n), noise(7, n) % 9)));
+        let summary = summary_of(&rows, &SummaryLimits::default());
+        let (populations, places) = (populations(), Places::default());
+        let claimed = [(Technique::RecordScraping, one.to_string())].into();
+        let scene = Scene::new(&summary, &populations, &places, None).after(claimed);
+        detect(&scene, &mut Vec::new());
+        let doubts = scene.into_doubts();
+        assert_eq!(doubts.len(), wanted, "{name}: {doubts:?}");
+    }
+}
+
+#[test]
 fn subscribers_that_call_out_are_no_service() {
     let far = Address::v4([203, 0, 113, 7]);
     let rows = (0..200).map(|n| {
@@ -116,7 +135,8 @@ fn a_browser_that_many_visitors_have_is_no_fleet() {
     for (name, members, is_common_client, each, dispersion, wanted) in table {
         let measures = Measures {
             exchanges: each * members as f64,
-            is_early_pace: false,
+            pace: Pace::Untold,
+            usual_alike: None,
             rows: 100.0,
             usual: Some((6.0, 19.0)),
             answer_bytes: 12_000.0,
@@ -143,7 +163,8 @@ fn a_browser_that_many_visitors_have_is_no_fleet() {
 fn who_pulls_at_an_even_pace_is_told_before_he_has_many() {
     let measures = Measures {
         exchanges: 66.0,
-        is_early_pace: true,
+        pace: Pace::Even,
+        usual_alike: Some(2.0),
         rows: 5.0,
         usual: Some((4.0, 12.0)),
         answer_bytes: 2_060.0,
@@ -160,7 +181,7 @@ fn who_pulls_at_an_even_pace_is_told_before_he_has_many() {
     };
     let table = [
         ("like records in each of three minutes", measures, true),
-        ("and pauses", Measures { is_early_pace: false, ..measures }, false),
+        ("and pauses", Measures { pace: Pace::Untold, ..measures }, false),
         ("pages of an office that are alike for once", Measures { dispersion: 0.25, rows: 14.0, ..measures }, false),
         (
             "means of so few rows that they are alike by chance",
@@ -176,22 +197,66 @@ fn who_pulls_at_an_even_pace_is_told_before_he_has_many() {
 
 #[test]
 fn a_pace_is_even_while_no_minute_is_without_questions() {
-    // Seconds at which questions come.
-    let table: [(&str, Vec<u64>, SpanClass, bool); 4] = [
-        ("each minute", (0..10).map(|n| 20 * n).collect(), SpanClass::Hour, true),
-        ("two minutes so far", (0..6).map(|n| 20 * n).collect(), SpanClass::Hour, false),
-        ("a pause of some minutes", vec![0, 30, 70, 110, 400, 430, 470], SpanClass::Hour, false),
-        ("longer than a session", (0..60).map(|n| 20 * n).collect(), SpanClass::Hour, false),
+    use SpanClass::{Hour, Window};
+    // Seconds at which questions come, and how many at each; when the summary ends.
+    let every = |gap: u64, times: u64| (0..times).map(|n| gap * n).collect::<Vec<_>>();
+    type Case<'a> = (&'a str, Vec<u64>, u64, u64, SpanClass, Pace);
+    let table: [Case<'_>; 9] = [
+        ("each minute", every(20, 10), 1, 200, Hour, Pace::Even),
+        ("two minutes so far", every(20, 6), 1, 120, Hour, Pace::Untold),
+        ("two minutes, faster than people", every(20, 6), 5, 120, Hour, Pace::Fast),
+        ("and no more since", every(20, 6), 5, 240, Hour, Pace::Untold),
+        ("a minute, faster than people", every(19, 4), 9, 60, Hour, Pace::Untold),
+        ("a window", every(20, 6), 5, 120, Window, Pace::Untold),
+        ("three minutes, fast and no more since", every(20, 9), 5, 400, Hour, Pace::Even),
+        ("a pause of some minutes", vec![0, 30, 70, 110, 400, 430, 470], 9, 480, Hour, Pace::Untold),
+        ("longer than a session", every(20, 60), 9, 1_200, Hour, Pace::Untold),
     ];
-    for (name, seconds, class, wanted) in table {
+    for (name, seconds, each, end, class, wanted) in table {
         let start = TimestampNs(1_699_977_600_000_000_000);
-        let last = seconds.iter().max().copied().unwrap_or_default();
+        let at = |second: u64| start.after(DurationNs::from_secs(second));
         let served = Served {
             active_minutes: seconds.iter().fold(0, |minutes, second| minutes | 1 << (second / 60 % 60)),
-            seen: Seen::between(start, start.after(DurationNs::from_secs(last))),
+            seen: Seen::between(start, at(seconds.iter().max().copied().unwrap_or_default())),
+            exchanges: each * seconds.len() as u64,
             ..Served::default()
         };
-        assert_eq!(is_early_pace(&served, class), wanted, "{name}");
+        assert_eq!(Pace::of(&served, class, at(end)), wanted, "{name}");
+    }
+}
+
+#[test]
+fn like_records_faster_than_people_ask_are_told_in_two_minutes() {
+    // Two connections of a scraper, beside others one of whom got as many pages of all sizes.
+    let measures = Measures {
+        exchanges: 36.0,
+        pace: Pace::Fast,
+        rows: 3.0,
+        usual: Some((7.0, 40.0)),
+        usual_alike: Some(2.0),
+        answer_bytes: 2_060.0,
+        dispersion: 0.05,
+        steadiness: STEADY_SESSION,
+        answer_share: 0.88,
+        of_service: 0.3,
+        askers: 9,
+        members: 1,
+        each: 36.0,
+        is_client: false,
+        is_common_client: false,
+        is_monitor: false,
+    };
+    let table = [
+        ("like records", measures, true),
+        ("that came to an end", Measures { pace: Pace::Even, ..measures }, false),
+        ("where others get as many like answers", Measures { usual_alike: Some(20.0), ..measures }, false),
+        ("beside nobody to compare with", Measures { usual: None, usual_alike: None, ..measures }, false),
+        ("somewhat like pages", Measures { exchanges: 63.0, dispersion: 0.157, rows: 13.0, ..measures }, false),
+        ("too few", Measures { exchanges: 24.0, ..measures }, false),
+    ];
+    for (name, measures, wanted) in table {
+        let score = weigh(measures.reasons()).0;
+        assert_eq!(score >= 0.6, wanted, "{name}: {score}");
     }
 }
 
