@@ -23,6 +23,7 @@ use crate::population::collector::{CollectorSummary, SIZE_BITS};
 use crate::population::facet::{DomainKey, Facet};
 use crate::population::groups::{CollectorGroup, Level};
 use crate::population::sketch::{LogHistogram, Merge};
+use crate::population::totals::Totals;
 use crate::units::Address;
 
 /// Fewest subscribers that make a fan-in; also keeps groups above the k of privacy.
@@ -83,6 +84,9 @@ const BY_PEOPLE: f64 = 0.03;
 const ONE_WAY: f64 = 0.4;
 /// Share of the addresses of a fingerprint that must behave like parts of a collector for it to be one party's.
 const IDENTITY_SHARE_MIN: f64 = 0.6;
+/// Share of the flows, and of the data up, from which on they are one subscriber's doing, and the most that such is worth.
+const OF_ONE_SHARE: f64 = 0.6;
+const OF_ONE: f64 = 0.55;
 /// Names from which on one fingerprint under many of them is a fleet.
 const FLEET_NAMES_MIN: usize = 6;
 
@@ -478,7 +482,10 @@ fn judge(scene: &Scene<'_>, group: &Group<'_>, measures: &Measures, bulk: &Bulk)
     if measures.subscribers < SUBSCRIBERS_MIN || beaconing::is_registrar(&group.whole) {
         return None;
     }
-    let (score, evidence) = weigh(measures.reasons(&bulk.usual));
+    let (mut score, evidence) = weigh(measures.reasons(&bulk.usual));
+    if severity_of(score, 0.0) >= Some(Severity::Medium) && is_of_one(scene, group) {
+        score = score.min(OF_ONE);
+    }
     // No p-value lifts a score that is too low for any severity.
     let severity = severity_of(score, 0.0);
     // Where no rhythm could be told, a claim that rests on one is neither held nor shaken.
@@ -487,6 +494,22 @@ fn judge(scene: &Scene<'_>, group: &Group<'_>, measures: &Measures, bulk: &Bulk)
         scene.doubt(Technique::PopulationFanIn, party, group.whole.totals.packets_both(), score);
     }
     severity.map(|_| (score, evidence))
+}
+
+/// Whether one subscriber makes nearly all of it at an address that others use too: a monitor that asks a server inside every half
+/// minute, at a machine that tells homes the time besides, has its rhythm and its likeness from that server alone. One device
+/// that calls anew all day beside connections that stay open has the flows, and not the data.
+fn is_of_one(scene: &Scene<'_>, group: &Group<'_>) -> bool {
+    let [address] = group.of.addresses.as_slice() else { return false };
+    if group.level != Level::Address {
+        return false;
+    }
+    let pairs = scene.pairs_of(group.of.population, *address).iter().map(|(_, pair)| &pair.totals);
+    let is_most = |of: fn(&Totals) -> u64| {
+        let (most, all) = pairs.clone().map(of).fold((0, 0), |(most, all): (u64, u64), n| (most.max(n), all + n));
+        most as f64 > OF_ONE_SHARE * all as f64
+    };
+    is_most(|totals| totals.flows) && is_most(|totals| totals.data_bytes[0])
 }
 
 /// By the trained model's calibration where there is one, else by how many of the capture's own popular collectors score

@@ -75,6 +75,30 @@ fn who_waits_for_news_over_an_open_connection_reports_nothing() {
 }
 
 #[test]
+fn a_monitor_of_one_server_is_no_fan_in_of_those_who_ask_its_machine_the_time() {
+    use crate::population::limits::SummaryLimits;
+    use crate::population::places::Places;
+    use crate::population::summary::tests::{populations, row, summary_of};
+    let far = Address::v4([203, 0, 113, 7]);
+    let home = |n: u64| Address::v4([10, 0, 0, n as u8]);
+    // Bytes and calls of the first subscriber beside those of eleven others, 400 bytes in each call.
+    for (name, bytes, calls, others, wanted) in [
+        ("one server is asked all day", 900, 60, 2, true),
+        ("a device that calls anew all day", 4, 60, 2, false),
+        ("all alike", 400, 4, 4, false),
+    ] {
+        let first = (0..calls).map(|n| row(far, home(0), 4 * n, 100, bytes));
+        let rest = (1..12).flat_map(|n| (0..others).map(move |call| row(home(n), far, 9 * n + 60 * call, 400, 90)));
+        let summary = summary_of(&first.chain(rest).collect::<Vec<_>>(), &SummaryLimits::default());
+        let (populations, places) = (populations(), Places::default());
+        let scene = Scene::new(&summary, &populations, &places, None);
+        let groups = scene.alone(|_| true);
+        assert_eq!(groups.len(), 1, "{name}");
+        assert_eq!(is_of_one(&scene, &groups[0]), wanted, "{name}");
+    }
+}
+
+#[test]
 fn the_gaps_of_a_name_speak_for_each_of_its_addresses() {
     use crate::flow::row::{FlowColumns, FlowRow};
     use crate::packet::facts::AppFacts;
