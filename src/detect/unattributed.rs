@@ -56,6 +56,8 @@ const CALLED_SHARE_MIN: f64 = 0.5;
 /// Share of the followed subscribers that must have a period: the device of one household that checks a site by the clock does not
 /// make the site anybody else's stranger.
 const TOLD_SHARE_MIN: f64 = 0.4;
+/// Quartile coefficient of dispersion of what goes up, and of what comes down, up to which all is one question and its answer.
+const ALIKE_MAX: f64 = 0.15;
 /// Share of what is unasked of a collector that another must have to be as unasked.
 const AS_UNASKED: f64 = 0.7;
 
@@ -142,7 +144,11 @@ fn called_share(whole: &CollectorSummary) -> f64 {
 fn unasked(whole: &CollectorSummary) -> f64 {
     let rhythm = Rhythm::of(&whole.sample).filter(|rhythm| rhythm.told_share() >= TOLD_SHARE_MIN);
     let clockwork = rhythm.map_or(0.0, |rhythm| rhythm.clockwork());
-    let calls = if calls_one_service(whole) { ramp(begun_by_collector(whole), 0.3, 0.8) } else { 0.0 };
+    let calls = if calls_one_service(whole) || is_answered_alike(whole) {
+        ramp(begun_by_collector(whole), 0.3, 0.8)
+    } else {
+        0.0
+    };
     calls.max(0.8 * clockwork)
 }
 
@@ -171,6 +177,16 @@ fn calls_one_service(whole: &CollectorSummary) -> bool {
     let called = services.filter(|(service, _)| service.at == ServiceAt::Subscriber).map(|(_, rows)| rows);
     let (most, all) = called.fold((0, 0), |(most, all): (u64, u64), rows| (most.max(rows), all + rows));
     2 * most >= all
+}
+
+/// Whether whoever calls asks the same of all and is told as much by each. A carrier's translator gives every home ports of its own,
+/// so the port at which devices are polled is another one for each; peers exchange pieces of all sizes.
+fn is_answered_alike(whole: &CollectorSummary) -> bool {
+    let sizes = [&whole.upload_sizes, &whole.download_sizes];
+    sizes.into_iter().all(|sizes| {
+        let quartiles = sizes.quantile(0.25).zip(sizes.quantile(0.75));
+        quartiles.is_some_and(|(low, high)| high - low <= ALIKE_MAX * (high + low))
+    })
 }
 
 /// Whether most rows of neighbours are of one service, and those of them whose own most rows are of it reach enough: a visitor who
@@ -319,15 +335,22 @@ mod tests {
 
     #[test]
     fn a_peer_that_calls_many_homes_polls_no_devices() {
-        // Ports at which the party calls, how often it is called itself.
-        let table: [(&str, &[u16], u64, f64); 4] = [
-            ("one who polls a port of eight devices", &[7_547; 8], 0, 1.0),
-            ("a peer of eight homes", &[20_001, 31_000, 45_120, 6_881, 51_413, 27_001, 33_333, 60_100], 0, 0.0),
-            ("such a peer that is called as well", &[20_001, 31_000, 45_120, 6_881, 51_413, 27_001], 2, 0.0),
-            ("a service that people call", &[], 8, 0.0),
+        const APART: [u16; 8] = [20_001, 31_000, 45_120, 6_881, 51_413, 27_001, 33_333, 60_100];
+        // Ports at which the party calls, how often it is called itself, how many bytes of an answer are one more than the last.
+        type Case<'a> = (&'a str, &'a [u16], u64, u64, f64);
+        let table: [Case<'_>; 5] = [
+            ("one who polls a port of eight devices", &[7_547; 8], 0, 400, 1.0),
+            ("one who polls eight behind a translator", &APART, 0, 10, 1.0),
+            ("a peer of eight homes", &APART, 0, 400, 0.0),
+            ("such a peer that is called as well", &APART[..6], 2, 400, 0.0),
+            ("a service that people call", &[], 8, 10, 0.0),
         ];
-        for (name, calls, called, wanted) in table {
+        for (name, calls, called, unlike, wanted) in table {
             let mut whole = CollectorSummary::default();
+            for n in 0..calls.len() as u64 + called {
+                whole.upload_sizes.add(1_400 + unlike * n);
+                whole.download_sizes.add(120);
+            }
             for port in calls {
                 whole.services.add(Service { protocol: 17, port: *port, at: ServiceAt::Subscriber });
             }
