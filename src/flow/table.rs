@@ -505,9 +505,9 @@ mod tests {
 
     #[test]
     fn a_living_flow_takes_no_more_than_its_packets_need() {
-        // Five lines of record, two words of index; a line for four packets, and after eight three for each end, the two of the
+        // Five lines of record, two words of index; a line for five packets, and after ten three for each end, the two of the
         // log being others' by then.
-        for (packets, wanted) in [(1, 400), (4, 400), (5, 464), (8, 464), (9, 720 + 128), (100, 720 + 128)] {
+        for (packets, wanted) in [(1, 400), (5, 400), (6, 464), (10, 464), (11, 720 + 128), (100, 720 + 128)] {
             assert_eq!(bytes_a_flow(packets), wanted, "{packets} packets");
         }
     }
