@@ -13,7 +13,7 @@ use super::record::{ColdFlow, HotFlow, Phase};
 use super::row::CarrierRow;
 use super::segments::{Conflict, Ground, Sighting};
 use super::table::FlowTable;
-use super::tcp::{self, End, Order, Segment, Spoke, Step};
+use super::tcp::{self, End, Endpoint, Order, Segment, Spoke, Step};
 use super::totals::Counted;
 use crate::packet::app::AppContext;
 use crate::packet::columns::{PacketRow, TunnelRef};
@@ -22,16 +22,33 @@ use crate::units::{DurationNs, Side, TimestampNs};
 /// Packets of a flow less than this apart are one burst.
 const BURST_GAP: DurationNs = DurationNs::from_secs(1);
 
+/// The flow of the packet that is counted.
+struct Here {
+    slot: u32,
+    side: Side,
+    /// Both sides, unpacked.
+    sides: [Endpoint; 2],
+    /// What was usual of the packet's sender before it.
+    ttl_usual: Option<u8>,
+}
+
+impl Here {
+    /// The packet's sender.
+    fn own(&mut self) -> &mut Endpoint {
+        &mut self.sides[self.side.index()]
+    }
+}
+
 impl FlowTable {
     /// Adds a packet to its flow.
     pub(super) fn count(&mut self, slot: u32, arrival: &Arrival<'_>, sink: &mut Sink<'_>) {
         let row = &arrival.row;
         let (hot, cold) = (self.hot.at_mut(slot), self.cold.at_mut(slot));
         let side = hot.side_of(row);
-        let gap = count_time(hot, side, row.ts);
-        let own = &mut hot.sides[side.index()];
-        let ttl_usual = own.note_ttl(row.ttl);
-        own.spoke = Spoke::Yes;
+        let mut here = Here { slot, side, sides: hot.sides.whole(hot.ts_last, &cold.history), ttl_usual: None };
+        let gap = count_time(hot, &mut here, row.ts);
+        here.ttl_usual = here.own().note_ttl(row.ttl);
+        here.own().spoke = Spoke::Yes;
         let is_opening = row.payload_bytes > 0 && hot.note_talker(side);
         if let Some(tunnel) = arrival.tunnel {
             count_carrier(cold, side, row, tunnel);
@@ -42,18 +59,20 @@ impl FlowTable {
         let (ip_bytes, payload_bytes, ttl) = (row.ip_bytes, row.payload_bytes, row.ttl);
         let counted = Counted { gap, ip_bytes, payload_bytes, ttl, is_opening, ..Counted::default() };
         if row.key.protocol == TCP && !row.is_fragment {
-            let step = self.count_tcp(slot, side, row);
+            let step = self.count_tcp(&mut here, row);
             let (order, zero_window) = (step.order, step.zero_window);
             let (flags, window) = (row.tcp_flags, row.tcp_window);
             self.enter(slot, side, row, &Counted { flags, window, order, zero_window, ..counted });
-            self.look_into_segment(slot, side, arrival, &step, ttl_usual, sink);
+            self.look_into_segment(&mut here, arrival, &step, sink);
         } else {
-            self.count_datagram(slot, side, row.key.protocol);
+            self.count_datagram(&mut here, row.key.protocol);
             self.enter(slot, side, row, &counted);
             if row.key.protocol == UDP && !row.is_fragment {
                 self.read_app(slot, side, arrival, 0, sink);
             }
         }
+        let (hot, cold) = (self.hot.at_mut(slot), self.cold.at_mut(slot));
+        hot.sides.keep(&here.sides, hot.ts_last, &mut cold.history);
     }
 
     /// Adds a packet to its row's totals, and to its pace where the side sends much.
@@ -66,37 +85,38 @@ impl FlowTable {
         }
     }
 
-    fn count_datagram(&mut self, slot: u32, side: Side, protocol: u8) {
+    fn count_datagram(&mut self, here: &mut Here, protocol: u8) {
         let idle = self.idle_timeout(protocol);
-        let hot = self.hot.at_mut(slot);
+        let hot = self.hot.at_mut(here.slot);
         if protocol == UDP {
-            tcp::note_datagram(&mut hot.sides[side.index()], side, &mut self.cold.at_mut(slot).history);
+            let (slot, side) = (here.slot, here.side);
+            tcp::note_datagram(here.own(), side, &mut self.cold.at_mut(slot).history);
         }
         hot.ts_open_last = hot.ts_last;
         hot.deadline = hot.ts_last.after(idle);
     }
 
-    fn count_tcp(&mut self, slot: u32, side: Side, row: &PacketRow) -> Step {
+    fn count_tcp(&mut self, here: &mut Here, row: &PacketRow) -> Step {
         let timeouts = self.config.timeouts;
-        let (hot, cold) = (self.hot.at_mut(slot), self.cold.at_mut(slot));
-        match (side, row.tcp_flags & (tcp::SYN | tcp::ACK)) {
+        let (hot, cold) = (self.hot.at_mut(here.slot), self.cold.at_mut(here.slot));
+        match (here.side, row.tcp_flags & (tcp::SYN | tcp::ACK)) {
             (Side::Orig, tcp::SYN) => cold.handshake.syn(row.ts),
             (Side::Resp, flags) if flags == tcp::SYN | tcp::ACK => cold.handshake.syn_ack(row.ts),
             _ => {}
         }
-        if tcp::is_any_side_open(&hot.sides) {
+        if tcp::is_any_side_open(&here.sides) {
             hot.ts_open_last = hot.ts_open_last.max(row.ts);
         }
-        let step = tcp::advance(&mut hot.sides, side, &Segment::of(row), &mut cold.history);
+        let step = tcp::advance(&mut here.sides, here.side, &Segment::of(row), &mut cold.history);
         if hot.phase == Phase::Over {
             return step;
         }
         hot.deadline = if step.over {
             hot.phase = Phase::Over;
             hot.ts_open_last.after(timeouts.tcp_close)
-        } else if tcp::is_attempt(&hot.sides) {
+        } else if tcp::is_attempt(&here.sides) {
             hot.flow_start.after(timeouts.tcp_attempt)
-        } else if tcp::is_past_handshake(&hot.sides) {
+        } else if tcp::is_past_handshake(&here.sides) {
             hot.ts_last.after(timeouts.tcp_idle)
         } else {
             hot.ts_last.after(timeouts.tcp_handshake)
@@ -105,24 +125,16 @@ impl FlowTable {
     }
 
     /// What a segment proves and says: resets, conflicts, the application's words.
-    fn look_into_segment(
-        &mut self,
-        slot: u32,
-        side: Side,
-        arrival: &Arrival<'_>,
-        step: &Step,
-        ttl_usual: Option<u8>,
-        sink: &mut Sink<'_>,
-    ) {
-        let row = &arrival.row;
+    fn look_into_segment(&mut self, here: &mut Here, arrival: &Arrival<'_>, step: &Step, sink: &mut Sink<'_>) {
+        let (row, slot, side) = (&arrival.row, here.slot, here.side);
         if row.tcp_flags & tcp::RST != 0 {
-            self.note_reset(slot, side, arrival, step, ttl_usual);
-        } else if row.payload_bytes > 0 && self.hot.at(slot).sides[side.index()].state == End::Reset {
-            // The state lies in a line that is near already; the resets do not.
+            self.note_reset(here, arrival, step);
+        } else if row.payload_bytes > 0 && here.own().state == End::Reset {
+            // The state is at hand; the resets are not.
             self.after_reset(slot, side, arrival, step, sink);
         }
         if row.payload_bytes > 0 {
-            self.witness(slot, side, arrival, step, ttl_usual, sink);
+            self.witness(here, arrival, step, sink);
             // The first payload byte has relative number 1; what lies before is no part of the stream.
             if step.payload_at > 0 {
                 self.read_app(slot, side, arrival, (step.payload_at - 1) as u32, sink);
@@ -132,17 +144,10 @@ impl FlowTable {
 
     /// Compares a TCP payload with what its side sent before. What follows a RST of its sender, lies before its stream or
     /// is known to be damaged proves nothing.
-    fn witness(
-        &mut self,
-        slot: u32,
-        side: Side,
-        arrival: &Arrival<'_>,
-        step: &Step,
-        ttl_usual: Option<u8>,
-        sink: &mut Sink<'_>,
-    ) {
+    fn witness(&mut self, here: &mut Here, arrival: &Arrival<'_>, step: &Step, sink: &mut Sink<'_>) {
         let (row, Some(frame)) = (&arrival.row, arrival.frame) else { return };
-        let own = &mut self.hot.at_mut(slot).sides[side.index()];
+        let ttl_usual = here.ttl_usual;
+        let own = here.own();
         let payload = arrival.payload();
         let at = match u64::try_from(step.payload_at) {
             Ok(at) if at > 0 && own.state != End::Reset && !row.checksum_wrong && !payload.is_empty() => at,
@@ -167,15 +172,16 @@ impl FlowTable {
         let mut found = Vec::new();
         self.evidence.take(&mut own.evidence, &seen, ground, |conflict| found.push(conflict));
         if !found.is_empty() {
-            self.tell_conflicts(slot, side, arrival, frame.file, &found, sink);
+            self.tell_conflicts(own, arrival, frame.file, &found, sink);
         }
     }
 
     /// Remembers a reset of a connection on which something was said: it may be forged.
-    fn note_reset(&mut self, slot: u32, side: Side, arrival: &Arrival<'_>, step: &Step, ttl_usual: Option<u8>) {
+    fn note_reset(&mut self, here: &Here, arrival: &Arrival<'_>, step: &Step) {
+        let slot = here.slot;
         if self.hot.at(slot).talker.is_some() && arrival.row.payload_bytes == 0 && !arrival.row.checksum_wrong {
             let resets = self.cold.at_mut(slot).history.rare_mut().resets.get_or_insert_default();
-            resets.take(side.index(), step.payload_at, sight_of(arrival), ttl_usual);
+            resets.take(here.side.index(), step.payload_at, sight_of(arrival), here.ttl_usual);
         }
     }
 
@@ -219,8 +225,7 @@ impl FlowTable {
 
     fn tell_conflicts(
         &mut self,
-        slot: u32,
-        side: Side,
+        own: &mut Endpoint,
         arrival: &Arrival<'_>,
         file: u16,
         found: &[Conflict],
@@ -230,7 +235,6 @@ impl FlowTable {
         let (from, to) = (usize::from(row.from & 1), usize::from(row.from & 1 ^ 1));
         for conflict in found {
             self.counters.conflicts += 1;
-            let own = &mut self.hot.at_mut(slot).sides[side.index()];
             if own.conflicts >= self.config.segments.conflicts_per_side_max {
                 self.counters.conflicts_untold += 1;
                 continue;
@@ -274,8 +278,8 @@ fn ends_of(row: &PacketRow) -> Ends {
 }
 
 /// Moves the flow's clocks: bursts and silence of both sides together. Returns the time since the side's packet before.
-fn count_time(hot: &mut HotFlow, side: Side, ts: TimestampNs) -> Option<DurationNs> {
-    if hot.sides.iter().all(|side| side.spoke == Spoke::No) {
+fn count_time(hot: &mut HotFlow, here: &mut Here, ts: TimestampNs) -> Option<DurationNs> {
+    if here.sides.iter().all(|side| side.spoke == Spoke::No) {
         hot.bursts = 1;
     } else {
         match ts.since(hot.ts_last) {
@@ -283,7 +287,7 @@ fn count_time(hot: &mut HotFlow, side: Side, ts: TimestampNs) -> Option<Duration
             _ => hot.bursts = hot.bursts.saturating_add(1),
         }
     }
-    let own = &mut hot.sides[side.index()];
+    let own = here.own();
     let gap = (own.spoke == Spoke::Yes).then(|| ts.since(own.ts_last));
     own.ts_last = own.ts_last.max(ts);
     hot.ts_last = hot.ts_last.max(ts);

@@ -10,7 +10,7 @@ use super::observation::Observation;
 use super::orient::{TCP, UDP};
 use super::record::{ColdFlow, HotFlow};
 use super::row::{ConnState, FlowColumns, FlowRow, RowEnd};
-use super::tcp::{self, Spoke};
+use super::tcp::{self, Endpoint, Spoke};
 use crate::packet::columns::FlowKey;
 use crate::units::{DurationNs, Side, TimestampNs};
 
@@ -29,11 +29,11 @@ pub(super) const NO_ROW: TimestampNs = TimestampNs::ZERO;
 /// Takes a row out of a flow and clears its totals for the next.
 #[inline]
 pub(super) fn take_row(ledger: &mut Ledger, hot: &mut HotFlow, cold: &mut ColdFlow, end: RowEnd) -> FlowRow {
-    let state = state(hot, cold);
+    let ends = hot.sides.whole(hot.ts_last, &cold.history);
+    let state = state(hot.key.protocol, &ends, cold);
     let mut streams = Side::BOTH.map(|side| {
-        let s = side.index();
         (hot.key.protocol == TCP).then(|| {
-            let (told, now) = (cold.stream_told(side), hot.sides[s].stream_bytes);
+            let (told, now) = (cold.stream_told(side), ends[side.index()].stream_bytes);
             // Of a flow that is over nobody asks again.
             if matches!(end, RowEnd::Window | RowEnd::Active) {
                 cold.tell_stream(side, now);
@@ -79,10 +79,10 @@ pub(super) fn take_row(ledger: &mut Ledger, hot: &mut HotFlow, cold: &mut ColdFl
     row
 }
 
-fn state(hot: &HotFlow, cold: &ColdFlow) -> ConnState {
-    let spoke = hot.sides.each_ref().map(|side| side.spoke == Spoke::Yes);
-    match (hot.key.protocol, spoke) {
-        (TCP, _) => tcp::conn_state(&hot.sides, &cold.history),
+fn state(protocol: u8, ends: &[Endpoint; 2], cold: &ColdFlow) -> ConnState {
+    let spoke = ends.each_ref().map(|side| side.spoke == Spoke::Yes);
+    match (protocol, spoke) {
+        (TCP, _) => tcp::conn_state(ends, &cold.history),
         (UDP, [true, true]) => ConnState::SF,
         (UDP, [true, false]) => ConnState::S0,
         (UDP, [false, true]) => ConnState::SHR,

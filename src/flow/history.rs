@@ -37,7 +37,7 @@ const SCALED_LETTERS: [u8; 4] = *b"CGTW";
 
 /// Which of [`Once`] a side has shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Seen(u8);
+pub(super) struct Seen(pub(super) u8);
 
 impl Seen {
     /// Marks an event; true the first time.

@@ -1,5 +1,5 @@
 //! Flow records: what the table keeps of a living flow, the parts that every packet touches apart from the rest.
-//! Bounds: [`HotFlow`] is four cache lines; what a row's packets add up to lies in the ledger. Side tables hang off
+//! Bounds: [`HotFlow`] is three cache lines; what a row's packets add up to lies in the ledger. Side tables hang off
 //! [`ColdFlow`] by pointer and exist only where something was seen.
 
 use super::app::{Appetite, Reading};
@@ -11,7 +11,7 @@ use super::ledger::Account;
 use super::orient::Orientation;
 use super::pace::Pace;
 use super::row::{CarrierRow, OrigBy};
-use super::tcp::Endpoint;
+use super::tcp::{Endpoint, Sides};
 use super::totals::Beginnings;
 use crate::packet::columns::{EndIndex, FlowKey, PacketRow};
 use crate::simd::prefetch;
@@ -69,8 +69,8 @@ pub(super) struct HotFlow {
     pub(super) opening: u8,
     /// Whether the application parser still wants payload.
     pub(super) appetite: Appetite,
-    /// By side.
-    pub(super) sides: [Endpoint; 2],
+    /// Both sides.
+    pub(super) sides: Sides,
 }
 
 impl HotFlow {
@@ -96,7 +96,7 @@ impl HotFlow {
             talker: None,
             opening: 0,
             appetite: Appetite::Open,
-            sides: [Endpoint::default(); 2],
+            sides: Sides::default(),
         }
     }
 
@@ -118,7 +118,7 @@ impl HotFlow {
         self.talker = None;
         self.opening = 0;
         self.appetite = Appetite::Open;
-        self.sides = [Endpoint::default(); 2];
+        self.sides = Sides::default();
     }
 
     /// Whether it is a flow that is over at this time.
@@ -154,7 +154,7 @@ impl HotFlow {
     }
 }
 
-const _: () = assert!(size_of::<HotFlow>() == 256);
+const _: () = assert!(size_of::<HotFlow>() == 192);
 
 /// The rest of a flow: one cache line.
 #[derive(Debug, Default)]
@@ -182,6 +182,8 @@ pub(super) struct Rare {
     pub(super) pace: Option<Box<Pace>>,
     /// Resets, where there were any.
     pub(super) resets: Option<Box<Resets>>,
+    /// Both sides, where the record has no room for what they hold.
+    pub(super) sides: Option<Box<[Endpoint; 2]>>,
 }
 
 /// Lines of [`ColdFlow`].

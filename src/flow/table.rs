@@ -296,7 +296,7 @@ impl FlowTable {
         let anew = row.tcp_flags & tcp::SYN != 0
             && row.key.protocol == TCP
             && !row.is_fragment
-            && tcp::begins_anew(&hot.sides, &Segment::of(row));
+            && tcp::begins_anew(&hot.sides.whole(hot.ts_last, &self.cold.at(slot).history), &Segment::of(row));
         anew.then_some(RowEnd::Closed)
     }
 
@@ -505,9 +505,9 @@ mod tests {
 
     #[test]
     fn a_living_flow_takes_no_more_than_its_packets_need() {
-        // Five lines of record, two words of index; a line for five packets, and after ten three for each end, the two of the
+        // Four lines of record, two words of index; a line for five packets, and after ten three for each end, the two of the
         // log being others' by then.
-        for (packets, wanted) in [(1, 400), (5, 400), (6, 464), (10, 464), (11, 720 + 128), (100, 720 + 128)] {
+        for (packets, wanted) in [(1, 336), (5, 336), (6, 400), (10, 400), (11, 656 + 128), (100, 656 + 128)] {
             assert_eq!(bytes_a_flow(packets), wanted, "{packets} packets");
         }
     }

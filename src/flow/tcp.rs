@@ -4,10 +4,13 @@
 //! Sequence numbers: relative to the ISN (the SYN is 0, the first byte 1), in 64 bits, so that nothing wraps (RFC 9293
 //! section 3.4). A side met midway is treated as if its SYN had come just before.
 
+pub(super) use self::sides::Sides;
 use super::history::{History, Once, Scaled, Seen};
 use super::row::ConnState;
 use crate::packet::columns::{PacketRow, TcpFlags};
 use crate::units::{Side, TimestampNs};
+
+mod sides;
 
 pub(super) const FIN: TcpFlags = 1;
 pub(super) const SYN: TcpFlags = 2;
@@ -37,9 +40,9 @@ pub(super) enum End {
     Reset,
 }
 
-/// One side of a connection. 64 bytes, one cache line; other protocols use the first and last fields only.
-#[derive(Clone, Copy, Debug, Default)]
-#[repr(C, align(64))]
+/// One side of a connection, as a packet is counted with it; between packets it is packed ([`Sides`]). Other protocols use the
+/// first and last fields only.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Endpoint {
     /// Its latest packet.
     pub(super) ts_last: TimestampNs,
@@ -77,8 +80,6 @@ pub(super) enum Spoke {
     No,
     Yes,
 }
-
-const _: () = assert!(size_of::<Endpoint>() == 64);
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Closing {
