@@ -81,7 +81,7 @@ impl Measures {
     /// Of one group; none where nothing repeats.
     pub fn of(scene: &Scene<'_>, group: &Group<'_>) -> Option<Self> {
         let whole = &group.whole;
-        let rhythm = Rhythm::of(&whole.sample).filter(|rhythm| rhythm.gaps >= GAPS_MIN)?;
+        let rhythm = Rhythm::of(&whole.sample()).filter(|rhythm| rhythm.gaps >= GAPS_MIN)?;
         let subscribers = whole.subscribers.count();
         let active = scene.active(group.of.population);
         let span_s = scene.summary.seen.length().as_secs_f64();

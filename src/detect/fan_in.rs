@@ -20,7 +20,7 @@ use super::weigh::{Reason, log_ramp, ramp, severity_of, weigh};
 use super::{beaconing, steady, words};
 use crate::model::ProfileScore;
 use crate::population::collector::{CollectorSummary, SIZE_BITS};
-use crate::population::facet::{DomainKey, Facet};
+use crate::population::facet::{DomainKey, Facet, Sample};
 use crate::population::groups::{CollectorGroup, Level};
 use crate::population::sketch::{LogHistogram, Merge};
 use crate::population::totals::Totals;
@@ -129,11 +129,12 @@ impl Measures {
         let rows = whole.totals.rows.max(1) as f64;
         let (up, down) = (whole.totals.data_bytes[0] as f64, whole.totals.data_bytes[1] as f64);
         let quartile = |q: f64| whole.upload_sizes.quantile(q);
-        let times = Times::of(whole);
+        let sample = whole.sample();
+        let times = Times::of(whole, &sample);
         let by_gaps = times.map(|times| times.clockwork);
         // Behind shared addresses gaps are those between one device and the next: calls that are counted say what they cannot.
         let is_asked = subscribers >= SUBSCRIBERS_MIN && by_gaps < Some(CLOCKWORK_TURNS.1);
-        let counts = Some(&whole.sample).filter(|_| is_asked).and_then(Counts::of);
+        let counts = Some(&*sample).filter(|_| is_asked).and_then(Counts::of);
         let by_counts = counts.filter(|counts| counts.chance <= CHANCE_MAX).map(|counts| counts.clockwork());
         let times = times.filter(|_| by_counts.is_none_or(|by_counts| by_gaps >= Some(by_counts)));
         let dispersion = |(low, high): (f64, f64)| (high - low) / (high + low).max(1e-9);
@@ -147,9 +148,8 @@ impl Measures {
             gap_s: times.map(|times| times.gap_s),
             gap_spread: times.map(|times| times.spread),
             clockwork: by_gaps.into_iter().chain(by_counts).reduce(f64::max),
-            early_spread: spread_so_far(&whole.sample, EARLY_GAPS_MIN)
-                .filter(|_| by_gaps.is_none() && by_counts.is_none()),
-            unevenness: steady::unevenness(&whole.sample),
+            early_spread: spread_so_far(&sample, EARLY_GAPS_MIN).filter(|_| by_gaps.is_none() && by_counts.is_none()),
+            unevenness: steady::unevenness(&sample),
             begun_by_collector: whole.flows_by_collector as f64 / whole.totals.flows.max(1) as f64,
             records_per_subscriber: whole.upload_sizes.total() as f64 / subscribers.max(1) as f64,
         }
@@ -250,8 +250,8 @@ struct Times {
 
 impl Times {
     /// By the followed subscribers, each against its own period; where too few of them repeat, by the gaps of all pairs.
-    fn of(whole: &CollectorSummary) -> Option<Self> {
-        let rhythm = Rhythm::of(&whole.sample).filter(|rhythm| rhythm.gaps as u64 >= GAPS_MIN);
+    fn of(whole: &CollectorSummary, sample: &Sample) -> Option<Self> {
+        let rhythm = Rhythm::of(sample).filter(|rhythm| rhythm.gaps as u64 >= GAPS_MIN);
         if rhythm.is_some_and(|rhythm| rhythm.told_share() < TOLD_SHARE_MIN) {
             return None;
         }
@@ -290,7 +290,7 @@ fn is_member_like(one: &CollectorSummary) -> bool {
 /// the hours after it by this: few gaps of people look regular once, and not again.
 fn is_untimed(whole: &CollectorSummary) -> bool {
     let told = |rhythm: &Rhythm| rhythm.gaps as u64 >= GAPS_MIN && rhythm.told_share() >= TOLD_SHARE_MIN;
-    Rhythm::of(&whole.sample).is_some_and(|rhythm| told(&rhythm) && rhythm.clockwork() < UNTIMED_CLOCKWORK)
+    Rhythm::of(&whole.sample()).is_some_and(|rhythm| told(&rhythm) && rhythm.clockwork() < UNTIMED_CLOCKWORK)
 }
 
 fn share(up: f64, down: f64) -> f64 {

@@ -410,7 +410,7 @@ impl<'a> Scene<'a> {
     /// A finding about a group that says nothing yet: who, whose, when and how much.
     pub fn blank(&self, technique: Technique, group: &Group<'_>) -> Finding {
         let whole = &group.whole;
-        let mut sample: Vec<Address> = whole.sample.iter().take(SAMPLE).map(|one| one.subscriber).collect();
+        let mut sample: Vec<Address> = whole.sample().iter().take(SAMPLE).map(|one| one.subscriber).collect();
         sample.sort_unstable();
         let population = self.share(group.of.population, whole.subscribers.count(), sample);
         Finding {

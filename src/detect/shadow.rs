@@ -112,7 +112,7 @@ impl Measures {
     /// Of one collector, at the slot length that shows it best; none where too little can be compared.
     fn of(scene: &Scene<'_>, group: &Group<'_>, upload_share: f64) -> Option<Self> {
         let at_levels = SLOT_LEVELS.into_iter().filter_map(|level| {
-            let lines: Vec<Vec<Slot>> = (group.whole.sample.iter())
+            let lines: Vec<Vec<Slot>> = (group.whole.sample().iter())
                 .filter_map(|one| slots(scene, group, one, level))
                 .filter(|slots| slots.iter().any(|slot| slot.given > 0.0))
                 .collect();

@@ -142,7 +142,7 @@ fn called_share(whole: &CollectorSummary) -> f64 {
 
 /// 1 where the collector begins or the flows go by the clock, 0 where subscribers call when they like.
 fn unasked(whole: &CollectorSummary) -> f64 {
-    let rhythm = Rhythm::of(&whole.sample).filter(|rhythm| rhythm.told_share() >= TOLD_SHARE_MIN);
+    let rhythm = Rhythm::of(&whole.sample()).filter(|rhythm| rhythm.told_share() >= TOLD_SHARE_MIN);
     let clockwork = rhythm.map_or(0.0, |rhythm| rhythm.clockwork());
     let calls = if calls_one_service(whole) || is_answered_alike(whole) {
         ramp(begun_by_collector(whole), 0.3, 0.8)
@@ -500,7 +500,7 @@ mod tests {
                     sample.add(&Moment { hash, subscriber, ts, flows: 1, data_bytes: [300, 200] });
                 }
             }
-            let whole = CollectorSummary { sample, ..CollectorSummary::default() };
+            let whole = CollectorSummary::following(sample);
             assert_eq!(unasked(&whole) >= UNASKED_MIN, wanted, "{by_clock} of 16: {}", unasked(&whole));
         }
     }

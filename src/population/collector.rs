@@ -2,6 +2,8 @@
 //! In: flow rows between a subscriber and the far party. Out: counts, sketches and small sets that merge exactly.
 //! Bounds: every part has its own; see the binary form for the greatest size. Not here: what it means (`profile`).
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use super::facet::{Sample, Services};
@@ -139,8 +141,8 @@ pub struct CollectorSummary {
     pub services: CountedSet<Service, 8>,
     /// Each service by itself, where there are a few.
     pub services_apart: Services,
-    /// Some subscribers in time.
-    pub sample: Sample,
+    /// Some subscribers in time, where no services are apart; see [`Self::sample`].
+    pub(super) sample: Sample,
     /// Rows by application protocol, where the bytes prove one.
     pub apps: CountedSet<AppProtocol, 8>,
     /// Rows by the name asked for (SNI, Host).
@@ -167,6 +169,17 @@ impl CollectorSummary {
     /// The same in coarser slots.
     pub(super) fn rollup(&mut self, from: SpanClass, to: SpanClass) {
         self.series.rollup(from, to);
+    }
+
+    /// Some subscribers in time. Where services are apart, each follows its own, and these are put together here.
+    pub fn sample(&self) -> Cow<'_, Sample> {
+        self.services_apart.sample().map_or(Cow::Borrowed(&self.sample), Cow::Owned)
+    }
+
+    /// One of which no more is known than whom it follows.
+    #[cfg(test)]
+    pub(crate) fn following(sample: Sample) -> Self {
+        Self { sample, ..Self::default() }
     }
 
     /// Starts bringing near what a row of this subscriber touches outside the record itself.

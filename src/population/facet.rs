@@ -222,7 +222,8 @@ impl Facet {
         }
     }
 
-    fn of(whole: &CollectorSummary) -> Self {
+    /// The only service of an address, which has another now. Whom it follows is followed here from now on.
+    fn of(whole: &mut CollectorSummary) -> Self {
         Self {
             totals: whole.totals,
             seen: whole.seen,
@@ -230,7 +231,7 @@ impl Facet {
             rows_answered: whole.rows_answered,
             upload_sizes: whole.upload_sizes.clone(),
             download_sizes: whole.download_sizes.clone(),
-            sample: whole.sample.clone(),
+            sample: std::mem::take(&mut whole.sample),
         }
     }
 }
@@ -248,7 +249,8 @@ impl Merge for Facet {
     }
 }
 
-/// The services of one address. As long as there is one, it is the whole address and costs nothing.
+/// The services of one address. As long as there is one, it is the whole address and costs nothing. Where there are several,
+/// each follows subscribers and the address none: those with the smallest hashes of all are among those of each.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Services {
     /// No row yet.
@@ -279,6 +281,23 @@ impl Services {
         }
     }
 
+    /// Subscribers followed over all of them, where they are apart.
+    pub(super) fn sample(&self) -> Option<Sample> {
+        let mut all = self.apart().iter().map(|(_, facet)| facet.sample.clone());
+        let first = all.next()?;
+        Some(all.fold(first, |mut sample, other| {
+            sample.merge(other);
+            sample
+        }))
+    }
+
+    /// Gives whom each followed to the address, since they are not apart any more.
+    fn unite(self, whole: &mut CollectorSummary) {
+        if let Self::Several(parts) = self {
+            parts.into_iter().for_each(|(_, facet)| whole.sample.merge(facet.sample));
+        }
+    }
+
     /// Takes a subscriber out of each.
     pub(super) fn forget(&mut self, pseudonym: Address, hash: Option<u64>) {
         if let Self::Several(parts) = self {
@@ -296,10 +315,10 @@ impl Services {
 
     /// The facet that a row of this service goes to, where services are apart. `whole` is the address before that row.
     pub(super) fn facet(whole: &mut CollectorSummary, service: Service) -> Option<&mut Facet> {
-        match &whole.services_apart {
+        match whole.services_apart {
             Self::None => whole.services_apart = Self::One(service),
-            Self::One(known) if *known != service => {
-                let first = (*known, Facet::of(whole));
+            Self::One(known) if known != service => {
+                let first = (known, Facet::of(whole));
                 whole.services_apart = Self::Several(vec![first]);
             }
             _ => {}
@@ -315,7 +334,7 @@ impl Services {
             }
         };
         if parts.len() > SERVICES_MAX {
-            whole.services_apart = Self::TooMany;
+            std::mem::replace(&mut whole.services_apart, Self::TooMany).unite(whole);
             return None;
         }
         match &mut whole.services_apart {
@@ -326,21 +345,29 @@ impl Services {
 
     /// The services of two addresses taken together, or of one at two times; neither was merged yet.
     pub(super) fn joined(mine: &mut CollectorSummary, theirs: &mut CollectorSummary) -> Self {
-        let [a, b] = [mine, theirs].map(|whole| (std::mem::take(&mut whole.services_apart), whole));
-        let parts = |(services, whole): (Self, &mut CollectorSummary)| match services {
+        let [a, b] = [&mut *mine, &mut *theirs].map(|whole| std::mem::take(&mut whole.services_apart));
+        let parts = |services: Self, whole: &mut CollectorSummary| match services {
             Self::One(service) => vec![(service, Facet::of(whole))],
             Self::Several(parts) => parts,
             Self::None | Self::TooMany => Vec::new(),
         };
-        match (&a.0, &b.0) {
-            (Self::TooMany, _) | (_, Self::TooMany) => Self::TooMany,
-            (Self::None, _) => b.0,
-            (_, Self::None) => a.0,
-            (Self::One(one), Self::One(other)) if one == other => a.0,
+        match (&a, &b) {
+            (Self::TooMany, _) | (_, Self::TooMany) => {
+                a.unite(mine);
+                b.unite(theirs);
+                Self::TooMany
+            }
+            (Self::None, _) => b,
+            (_, Self::None) => a,
+            (Self::One(one), Self::One(other)) if one == other => a,
             _ => {
-                let mut all = parts(a);
-                merge_ascending(&mut all, parts(b), Facet::merge);
-                if all.len() > SERVICES_MAX { Self::TooMany } else { Self::Several(all) }
+                let mut all = parts(a, mine);
+                merge_ascending(&mut all, parts(b, theirs), Facet::merge);
+                if all.len() <= SERVICES_MAX {
+                    return Self::Several(all);
+                }
+                Self::Several(all).unite(mine);
+                Self::TooMany
             }
         }
     }
@@ -473,6 +500,38 @@ mod tests {
             two.apart().iter().map(|(s, f)| (s.port, f.subscribers.count(), f.sample.len(), f.totals.rows)).collect();
         assert_eq!(parts, [(123, 30, FOLLOWED_MAX, 30), (443, 30, FOLLOWED_MAX, 30)]);
         assert_eq!(of_ports(&[1, 2, 3, 4, 5]), Services::TooMany);
+    }
+
+    #[test]
+    fn whom_services_follow_is_whom_the_address_would_follow() {
+        let far = Address::v4([203, 0, 113, 7]);
+        let of = |service: &dyn Fn(u8) -> u16, span: std::ops::Range<u8>| {
+            let rows = span.map(|n| {
+                // Each subscriber comes back at another service.
+                let mut row = row(Address::v4([10, 0, 0, n % 40]), far, u64::from(n), 1000, 10);
+                row.key.ports[usize::from(row.orig_end) ^ 1] = service(n);
+                row
+            });
+            summary_of(&rows.collect::<Vec<_>>(), &SummaryLimits::default())
+        };
+        let of_far = |summary: &crate::population::summary::Summary| {
+            let key = CollectorKey { population: PopulationIndex(0), address: far };
+            summary.collectors.of(&key).expect("the collector").as_ref().clone()
+        };
+        let wanted = of_far(&of(&|_| 443, 0..120)).sample().into_owned();
+        assert_eq!(wanted.len(), FOLLOWED_MAX);
+        for services in [1, 2, 3, 4, 5, 7] {
+            let service = move |n: u8| 443 + u16::from(n) % services;
+            let at_once = of_far(&of(&service, 0..120));
+            let mut taken_together = of(&service, 0..50);
+            taken_together.merge(of(&service, 50..120)).expect("one basis");
+            assert_eq!(at_once.sample().as_ref(), &wanted, "{services} services");
+            assert_eq!(of_far(&taken_together), at_once, "{services} services of two windows");
+        }
+        // One that has too many takes in one that has few.
+        let mut many = of(&|n| u16::from(n), 0..60);
+        many.merge(of(&|n| 443 + u16::from(n % 2), 60..120)).expect("one basis");
+        assert_eq!(of_far(&many).sample().as_ref(), &wanted);
     }
 
     #[test]

@@ -117,8 +117,9 @@ impl<'a> Known<'a> {
         let mut pairs: BTreeMap<Address, PairSummary> =
             here.iter().map(|(key, pair)| (key.subscriber, **pair)).collect();
         if let Some(hour) = self.hour {
-            let followed = self.records_of(resolver).flat_map(|one| one.sample.iter()).map(|one| one.subscriber);
-            let anybody: BTreeSet<Address> = pairs.keys().copied().chain(followed).collect();
+            let followed = self.records_of(resolver).map(|one| one.sample());
+            let mut anybody: BTreeSet<Address> = pairs.keys().copied().collect();
+            followed.for_each(|sample| anybody.extend(sample.iter().map(|one| one.subscriber)));
             for subscriber in anybody {
                 let key = PairKey { population: self.population, collector: resolver, subscriber };
                 if let Some(before) = hour.pairs.of(&key) {
@@ -178,9 +179,9 @@ impl<'a> Known<'a> {
         }
         // A line of few moments is finer than a minute: what lies in one counts once.
         let mut bits: BTreeMap<Address, u64> = BTreeMap::new();
-        let followed =
-            self.usual.iter().flat_map(|address| self.records_of(*address)).flat_map(|one| one.sample.iter());
-        for one in followed {
+        let followed: Vec<_> =
+            self.usual.iter().flat_map(|address| self.records_of(*address)).map(|one| one.sample()).collect();
+        for one in followed.iter().flat_map(|sample| sample.iter()) {
             let mine = bits.entry(one.subscriber).or_default();
             for tick in one.line.ticks() {
                 let second = u64::from(tick.slot) * one.line.slot_s();

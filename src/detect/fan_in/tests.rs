@@ -29,7 +29,7 @@ fn times_that_could_be_told_and_show_no_clock_are_a_measurement() {
                 });
             }
         }
-        let whole = CollectorSummary { sample, ..CollectorSummary::default() };
+        let whole = CollectorSummary::following(sample);
         assert_eq!(is_untimed(&whole), wanted, "{name}");
     }
 }

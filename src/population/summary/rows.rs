@@ -168,11 +168,11 @@ impl Summary {
         let begun = flows * u32::from(is_call);
         let moment = Moment { hash, subscriber, ts: x.seen.first, flows: begun, data_bytes: x.totals.data_bytes };
         let row = FacetRow { totals: x.totals, seen: x.seen, answered: is_answered(x.rows, x.i), moment };
-        if let Some(facet) = Services::facet(collector, Services::kind_of(service)) {
-            facet.add(&row);
+        match Services::facet(collector, Services::kind_of(service)) {
+            Some(facet) => facet.add(&row),
+            None => collector.sample.add(&moment),
         }
         collector.subscribers.add(hash);
-        collector.sample.add(&moment);
         collector.series.add(volume, x.seen, range);
         collector.add(x, service, row.answered);
         if let Some(facts) = &x.rows.facts[x.i] {
