@@ -1,8 +1,8 @@
 //! Ledger: where the totals of living rows lie.
 //! In: what each packet adds to its row. Out: both sides' totals, and room for the next row.
 //! A row's first packets, of both ends, are logged in twelve bytes each; a row that has more is summed up, three cache lines
-//! for each end that sent. Most rows never get that far: five packets take one line where sums would take six, ten take
-//! two. A log is summed up by the same steps, so that nobody can tell from a row which way it was kept.
+//! for each end that sent. Most rows never get that far: three packets take 36 bytes where sums would take 384, ten take
+//! 120. A log is summed up by the same steps, so that nobody can tell from a row which way it was kept.
 //! Bounds: one account a living row; what a row leaves is used again by the next.
 
 use super::pace::PACED_FROM;
@@ -14,10 +14,12 @@ use crate::packet::columns::{EndIndex, TcpFlags};
 use crate::simd::prefetch;
 use crate::units::DurationNs;
 
-/// Packets of one page of a log: as many as a cache line holds.
-const PAGE_ENTRIES: usize = prefetch::LINE_BYTES / size_of::<Entry>();
+/// Packets of a log's first page: a look-up, a refused or forged call, a silent connection's sign of life take no more.
+const FIRST_ENTRIES: usize = 3;
+/// Packets of its second.
+const SECOND_ENTRIES: usize = 7;
 /// Packets that are logged before a row is summed up.
-const LOGGED_MAX: usize = 2 * PAGE_ENTRIES;
+const LOGGED_MAX: usize = FIRST_ENTRIES + SECOND_ENTRIES;
 /// `logged` of a row that is summed up.
 const SUMMED: u8 = u8::MAX;
 /// The place of an end that has sent nothing.
@@ -51,13 +53,14 @@ impl Account {
 /// The totals of all living rows.
 #[derive(Debug)]
 pub(super) struct Ledger {
-    pages: Pool<Page>,
+    first_pages: Pool<[Entry; FIRST_ENTRIES]>,
+    second_pages: Pool<[Entry; SECOND_ENTRIES]>,
     sums: Pool<SideTotals>,
 }
 
 impl Ledger {
     pub(super) fn new() -> Self {
-        Self { pages: Pool::new(), sums: Pool::new() }
+        Self { first_pages: Pool::new(), second_pages: Pool::new(), sums: Pool::new() }
     }
 
     /// Adds a packet from an end of the key; tells how many that end has sent in this row once it is summed up, else 0.
@@ -67,11 +70,11 @@ impl Ledger {
         if logged < LOGGED_MAX
             && let Some(entry) = Entry::of(end, counted)
         {
-            let place = &mut account.places[logged / PAGE_ENTRIES];
-            if logged % PAGE_ENTRIES == 0 {
-                *place = self.pages.take();
+            let [first, second] = &mut account.places;
+            match logged.checked_sub(FIRST_ENTRIES) {
+                None => self.first_pages.put(first, logged, entry),
+                Some(at) => self.second_pages.put(second, at, entry),
             }
-            self.pages.slab.at_mut(*place).0[logged % PAGE_ENTRIES] = entry;
             account.logged += 1;
             return 0;
         }
@@ -109,7 +112,7 @@ impl Ledger {
     /// Bytes of all that was ever in use at once.
     #[cfg(test)]
     pub(super) fn bytes(&self) -> usize {
-        self.pages.slab.bytes() + self.sums.slab.bytes()
+        self.first_pages.slab.bytes() + self.second_pages.slab.bytes() + self.sums.slab.bytes()
     }
 
     /// Starts bringing near what the next packet from an end touches.
@@ -121,12 +124,12 @@ impl Ledger {
                 place => self.sums.slab.at(place).prefetch(account.beginnings(end)),
             },
             0 => {}
-            logged => {
-                let page = (usize::from(logged) / PAGE_ENTRIES).min(1);
-                if usize::from(logged) > page * PAGE_ENTRIES {
-                    prefetch::lines(self.pages.slab.at(account.places[page]), 1);
-                }
-            }
+            logged => match usize::from(logged).checked_sub(FIRST_ENTRIES) {
+                None => self.first_pages.fetch(account.places[0], usize::from(logged)),
+                // The second page begins with its first packet.
+                Some(0) => {}
+                Some(at) => self.second_pages.fetch(account.places[1], at),
+            },
         }
     }
 
@@ -143,10 +146,13 @@ impl Ledger {
     /// The entries of a log, of which the first `logged` mean something; its pages are free.
     fn take_log(&mut self, account: &Account) -> [Entry; LOGGED_MAX] {
         let mut log = [Entry::default(); LOGGED_MAX];
-        let pages = usize::from(account.logged).div_ceil(PAGE_ENTRIES);
-        for (page, &place) in log.chunks_exact_mut(PAGE_ENTRIES).zip(&account.places[..pages]) {
-            page.copy_from_slice(&self.pages.slab.at(place).0);
-            self.pages.free.push(place);
+        let ([first, second], logged) = (account.places, usize::from(account.logged));
+        let (in_first, in_second) = log.split_at_mut(FIRST_ENTRIES);
+        if logged > 0 {
+            in_first.copy_from_slice(self.first_pages.give_back(first));
+        }
+        if logged > FIRST_ENTRIES {
+            in_second.copy_from_slice(self.second_pages.give_back(second));
         }
         log
     }
@@ -156,19 +162,12 @@ impl Ledger {
     fn side(&mut self, account: &mut Account, end: EndIndex) -> &mut SideTotals {
         let place = &mut account.places[usize::from(end & 1)];
         if *place == NOWHERE {
-            *place = self.sums.take();
+            *place = self.sums.take(SideTotals::default);
             *self.sums.slab.at_mut(*place) = SideTotals::default();
         }
         self.sums.slab.at_mut(*place)
     }
 }
-
-/// One page of a log.
-#[derive(Clone, Copy, Debug, Default)]
-#[repr(align(64))]
-struct Page([Entry; PAGE_ENTRIES]);
-
-const _: () = assert!(size_of::<Page>() == prefetch::LINE_BYTES && PAGE_ENTRIES == 5);
 
 /// One logged packet: payload bytes and window; from [`TTL`] to [`GAP_HIGH`] what is told below; the low half of the gap.
 #[derive(Clone, Copy, Debug, Default)]
@@ -269,20 +268,47 @@ struct Pool<T> {
     free: Vec<u32>,
 }
 
-impl<T: Default> Pool<T> {
+impl<T> Pool<T> {
     fn new() -> Self {
         Self { slab: Slab::new(), free: Vec::new() }
     }
 
     /// A place; what it held before is still in it.
-    fn take(&mut self) -> u32 {
+    fn take(&mut self, vacant: impl FnOnce() -> T) -> u32 {
         self.free.pop().unwrap_or_else(|| {
             let place = self.slab.len() as u32;
-            self.slab.push(T::default());
+            self.slab.push(vacant());
             place
         })
     }
 }
+
+impl<const N: usize> Pool<[Entry; N]> {
+    /// Writes an entry; the first one begins the page.
+    #[inline]
+    fn put(&mut self, place: &mut u32, at: usize, entry: Entry) {
+        if at == 0 {
+            *place = self.take(|| [Entry::default(); N]);
+        }
+        self.slab.at_mut(*place)[at] = entry;
+    }
+
+    /// Starts bringing near where an entry will be written, and where the page begins.
+    #[inline]
+    fn fetch(&self, place: u32, at: usize) {
+        let page = self.slab.at(place);
+        prefetch::line(page, 0);
+        prefetch::line(page, at);
+    }
+
+    /// The entries of a page that is free from now on.
+    fn give_back(&mut self, place: u32) -> &[Entry; N] {
+        self.free.push(place);
+        self.slab.at(place)
+    }
+}
+
+const _: () = assert!(size_of::<Entry>() == 12);
 
 #[cfg(test)]
 mod tests {
@@ -307,11 +333,16 @@ mod tests {
         }
     }
 
+    /// Of any length, and at the border of what an entry holds.
+    fn gap() -> impl Strategy<Value = Option<u64>> {
+        prop::option::of(prop_oneof![0u64..1 << 50, 0u64..1 << 30, NO_GAP - 2..NO_GAP + 2])
+    }
+
     proptest! {
         #[test]
         fn a_log_says_what_sums_say(
             rows in prop::collection::vec(
-                prop::collection::vec((0u8..2, any::<u64>(), prop::option::of(prop_oneof![0u64..1 << 50, 0u64..1 << 30, NO_GAP - 2..NO_GAP + 2]), 0u32..70_000), 0..20),
+                prop::collection::vec((0u8..2, any::<u64>(), gap(), 0u32..70_000), 0..20),
                 1..4,
             ),
         ) {
@@ -326,7 +357,8 @@ mod tests {
                 }
                 prop_assert_eq!(ledger.take(&mut account, [None, Some(7)]), [wanted[0].row(None), wanted[1].row(Some(7))]);
             }
-            prop_assert_eq!(ledger.pages.free.len(), ledger.pages.slab.len(), "every page came back");
+            prop_assert_eq!(ledger.first_pages.free.len(), ledger.first_pages.slab.len(), "every first page came back");
+            prop_assert_eq!(ledger.second_pages.free.len(), ledger.second_pages.slab.len(), "every second page too");
             prop_assert_eq!(ledger.sums.free.len(), ledger.sums.slab.len(), "every sum came back");
         }
     }

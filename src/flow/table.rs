@@ -505,9 +505,9 @@ mod tests {
 
     #[test]
     fn a_living_flow_takes_no_more_than_its_packets_need() {
-        // Four lines of record, two words of index; a line for five packets, and after ten three for each end, the two of the
-        // log being others' by then.
-        for (packets, wanted) in [(1, 336), (5, 336), (6, 400), (10, 400), (11, 656 + 128), (100, 656 + 128)] {
+        // Four lines of record, two words of index; 36 bytes for three packets and 84 for the next seven, and after that three lines
+        // for each end, what the log took being others' by then.
+        for (packets, wanted) in [(1, 308), (3, 308), (4, 392), (10, 392), (11, 656 + 120), (100, 656 + 120)] {
             assert_eq!(bytes_a_flow(packets), wanted, "{packets} packets");
         }
     }
