@@ -12,7 +12,7 @@ use super::record::{ColdFlow, HotFlow};
 use super::row::{ConnState, FlowColumns, FlowRow, RowEnd};
 use super::tcp::{self, Endpoint, Spoke};
 use crate::packet::columns::FlowKey;
-use crate::units::{DurationNs, Side, TimestampNs};
+use crate::units::{DurationNs, TimestampNs};
 
 /// The fixed key of [`tuple_hash`]: part of what rows promise, never to be changed.
 const TUPLE_HASH_KEY: (u64, u64) = (0x7472_6177_6c77_6174, 0x6368_2d74_7570_6c65);
@@ -29,18 +29,17 @@ pub(super) const NO_ROW: TimestampNs = TimestampNs::ZERO;
 /// Takes a row out of a flow and clears its totals for the next.
 #[inline]
 pub(super) fn take_row(ledger: &mut Ledger, hot: &mut HotFlow, cold: &mut ColdFlow, end: RowEnd) -> FlowRow {
-    let ends = hot.sides.whole(hot.ts_last, &cold.history);
+    let mut ends = hot.sides.whole(hot.ts_last, &cold.history);
     let state = state(hot.key.protocol, &ends, cold);
-    let mut streams = Side::BOTH.map(|side| {
-        (hot.key.protocol == TCP).then(|| {
-            let (told, now) = (cold.stream_told(side), ends[side.index()].stream_bytes);
-            // Of a flow that is over nobody asks again.
-            if matches!(end, RowEnd::Window | RowEnd::Active) {
-                cold.tell_stream(side, now);
-            }
-            now.saturating_sub(told)
-        })
-    });
+    let mut streams = [None; 2];
+    if hot.key.protocol == TCP {
+        streams = ends.each_ref().map(|side| Some(side.stream_bytes.saturating_sub(side.stream_told)));
+        // Of a flow that is over nobody asks again.
+        if matches!(end, RowEnd::Window | RowEnd::Active) {
+            ends.iter_mut().for_each(|side| side.stream_told = side.stream_bytes);
+            hot.sides.keep(&ends, hot.ts_last, &mut cold.history);
+        }
+    }
     // The ledger goes by ends of the key, rows by sides.
     let is_turned = hot.orig_end & 1 == 1;
     if is_turned {

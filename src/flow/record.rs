@@ -174,8 +174,6 @@ pub(super) struct ColdFlow {
 pub(super) struct Rare {
     /// Letters past the first, and what thins them out.
     pub(super) history: Further,
-    /// Stream bytes told in earlier rows, by side.
-    pub(super) stream_told: [u64; 2],
     /// The tunnel that carries it.
     pub(super) carrier: Option<Box<CarrierRow>>,
     /// Where a side sends much within the row.
@@ -226,18 +224,6 @@ impl ColdFlow {
         let row = **carrier;
         (carrier.packets, carrier.bytes) = ([[0; 2]; 2], [[0; 2]; 2]);
         Some(row)
-    }
-
-    /// How far a side's stream had come when it was last told.
-    pub(super) fn stream_told(&self, side: Side) -> u64 {
-        self.history.rare.as_ref().map_or(0, |rare| rare.stream_told[side.index()])
-    }
-
-    /// Notes how far a side's stream had come in the row that is handed on.
-    pub(super) fn tell_stream(&mut self, side: Side, bytes: u64) {
-        if self.stream_told(side) != bytes {
-            self.history.rare_mut().stream_told[side.index()] = bytes;
-        }
     }
 
     /// The pace as the row has it.

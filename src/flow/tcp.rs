@@ -52,6 +52,8 @@ pub(super) struct Endpoint {
     acked: u64,
     /// Largest stream length seen so far: Zeek's `orig_bytes`.
     pub(super) stream_bytes: u64,
+    /// As much of it as earlier rows told.
+    pub(super) stream_told: u64,
     /// The newest of its segments in the evidence pool, plus one; zero for none.
     pub(super) evidence: u64,
     isn: u32,
@@ -281,8 +283,13 @@ impl Endpoint {
 
     /// Stream length by sequence numbers, SYN and FIN taken off.
     fn note_stream_bytes(&mut self) {
+        self.stream_bytes = self.stream_bytes.max(self.length());
+    }
+
+    /// The length by what was sent and acknowledged of late: less than before only where a SYN began it anew.
+    fn length(&self) -> u64 {
         let syn_and_fin = 1 + u64::from(self.fins > 0);
-        self.stream_bytes = self.stream_bytes.max(self.sent.max(self.acked).saturating_sub(syn_and_fin));
+        self.sent.max(self.acked).saturating_sub(syn_and_fin)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Sides: both ends of a flow as its record keeps them, one cache line.
 //! In: what TCP knows of either end once a packet is counted. Out: the same, for the next packet.
-//! Bounds: numbers of 32 bits, which hold streams of 4 GiB, and no hole. A flow that has more is kept whole with what few flows have.
+//! Bounds: numbers of 32 bits, which hold streams of 4 GiB, no hole, and no stream that was begun anew before its length was
+//! told. A flow that has more is kept whole with what few flows have.
 
 use super::{Closing, End, Endpoint, Spoke, SynSeen};
 use crate::flow::history::{History, Seen};
@@ -28,7 +29,8 @@ const ELSEWHERE: u8 = u8::MAX;
 struct Packed {
     sent: u32,
     acked: u32,
-    stream_bytes: u32,
+    /// The stream's length is the greater of this and what `sent` and `acked` say.
+    stream_told: u32,
     isn: u32,
     evidence: u32,
     evidence_high: u16,
@@ -98,14 +100,15 @@ impl Packed {
     fn of(end: &Endpoint) -> Option<Self> {
         let mark = |mark: u8, is_set: bool| if is_set { mark } else { 0 };
         let is_whole = end.hole[0] == end.hole[1];
-        let wide = end.sent | end.acked | end.stream_bytes;
-        if wide > u64::from(u32::MAX) || end.evidence >> (u32::BITS + u16::BITS) > 0 || !is_whole {
+        let wide = end.sent | end.acked | end.stream_told;
+        let is_told = end.stream_bytes == end.length().max(end.stream_told);
+        if wide > u64::from(u32::MAX) || end.evidence >> (u32::BITS + u16::BITS) > 0 || !is_whole || !is_told {
             return None;
         }
         Some(Self {
             sent: end.sent as u32,
             acked: end.acked as u32,
-            stream_bytes: end.stream_bytes as u32,
+            stream_told: end.stream_told as u32,
             isn: end.isn,
             evidence: end.evidence as u32,
             evidence_high: (end.evidence >> u32::BITS) as u16,
@@ -123,11 +126,12 @@ impl Packed {
 
     #[inline]
     fn whole(&self, ts_last: TimestampNs) -> Endpoint {
-        Endpoint {
+        let end = Endpoint {
             ts_last,
             sent: self.sent.into(),
             acked: self.acked.into(),
-            stream_bytes: self.stream_bytes.into(),
+            stream_bytes: 0,
+            stream_told: self.stream_told.into(),
             evidence: u64::from(self.evidence_high) << u32::BITS | u64::from(self.evidence),
             isn: self.isn,
             hole: [0; 2],
@@ -141,7 +145,8 @@ impl Packed {
             ttl_lead: self.ttl_lead,
             conflicts: self.conflicts,
             spoke: if self.seen & SPOKE == 0 { Spoke::No } else { Spoke::Yes },
-        }
+        };
+        Endpoint { stream_bytes: end.length().max(end.stream_told), ..end }
     }
 }
 
@@ -171,25 +176,30 @@ mod tests {
         let numbers = (number(), number(), number(), prop_oneof![9 => number(), 1 => 1u64 << 47..1 << 49]);
         let hole = prop_oneof![9 => Just([0u32; 2]), 1 => any::<[u32; 2]>()];
         let times = prop_oneof![9 => 0u64..3, 1 => any::<u64>()];
-        (times, numbers, any::<[u8; 7]>(), any::<[bool; 3]>(), any::<u32>(), hole).prop_map(
-            |(ts, (sent, acked, stream_bytes, evidence), bytes, marks, isn, hole)| Endpoint {
-                ts_last: TimestampNs(ts),
-                sent,
-                acked,
-                stream_bytes,
-                evidence,
-                isn,
-                hole,
-                state: END_OF[usize::from(bytes[0] % 6)],
-                before: END_OF[usize::from(bytes[1] % 6)],
-                closed: if marks[0] { Closing::Reported } else { Closing::Open },
-                seen: Seen(bytes[2] & !SPOKE),
-                syn: if marks[1] { SynSeen::Yes } else { SynSeen::No },
-                fins: bytes[3],
-                ttl_usual: bytes[4],
-                ttl_lead: bytes[5],
-                conflicts: bytes[6],
-                spoke: if marks[2] { Spoke::Yes } else { Spoke::No },
+        let stream = prop_oneof![9 => Just(None), 1 => number().prop_map(Some)];
+        (times, numbers, stream, any::<[u8; 7]>(), any::<[bool; 3]>(), any::<u32>(), hole).prop_map(
+            |(ts, (sent, acked, stream_told, evidence), stream, bytes, marks, isn, hole)| {
+                let length = sent.max(acked).saturating_sub(1 + u64::from(bytes[3] > 0)).max(stream_told);
+                Endpoint {
+                    ts_last: TimestampNs(ts),
+                    sent,
+                    acked,
+                    stream_bytes: stream.unwrap_or(length),
+                    stream_told,
+                    evidence,
+                    isn,
+                    hole,
+                    state: END_OF[usize::from(bytes[0] % 6)],
+                    before: END_OF[usize::from(bytes[1] % 6)],
+                    closed: if marks[0] { Closing::Reported } else { Closing::Open },
+                    seen: Seen(bytes[2] & !SPOKE),
+                    syn: if marks[1] { SynSeen::Yes } else { SynSeen::No },
+                    fins: bytes[3],
+                    ttl_usual: bytes[4],
+                    ttl_lead: bytes[5],
+                    conflicts: bytes[6],
+                    spoke: if marks[2] { Spoke::Yes } else { Spoke::No },
+                }
             },
         )
     }
@@ -216,6 +226,8 @@ mod tests {
         let (mut sides, mut history) = (Sides::default(), History::default());
         let end = Endpoint {
             sent: u32::MAX.into(),
+            stream_bytes: u64::from(u32::MAX) - 1,
+            stream_told: 77,
             evidence: 1 << 47,
             seen: Seen(127),
             state: End::Reset,
