@@ -137,7 +137,7 @@ pub(super) mod form {
     const SEEN: usize = 2 * LONG;
     /// Eight members of a small set, the length and the others.
     const SET: usize = 1 + 8 * 2 * LONG + LONG;
-    const SERIES: usize = SHORT + (SLOTS_MAX as usize) * (3 * LONG + WORD) + 2 * LONG + WORD;
+    const SERIES: usize = SHORT + (SLOTS_MAX as usize) * (3 * LONG + WORD) + 1 + 2 * LONG + WORD;
     const fn histogram(bits: usize) -> usize {
         SHORT + ((65 - bits) << bits) * (SHORT + WORD)
     }

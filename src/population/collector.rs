@@ -165,6 +165,9 @@ pub struct CollectorSummary {
     pub series: VolumeSeries,
 }
 
+// A size for which the allocator gives no more than is asked for; the next one is 896.
+const _: () = assert!(size_of::<CollectorSummary>() <= 768);
+
 impl CollectorSummary {
     /// The same in coarser slots.
     pub(super) fn rollup(&mut self, from: SpanClass, to: SpanClass) {

@@ -3,7 +3,8 @@
 //! Bounds: [`SLOTS_MAX`] slots from the start of the summary's span; what lies before or after goes to `outside`.
 //! Time: packet timestamps; slots are counted from 1970, their length is that of the summary's class.
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
 use smallvec::SmallVec;
 
 use super::{Merge, ascending_few, merge_few};
@@ -35,7 +36,17 @@ impl Merge for Volume {
 pub struct VolumeSeries {
     #[serde(deserialize_with = "ascending_few")]
     slots: SmallVec<[(u64, Volume); 1]>,
-    outside: Volume,
+    /// None where nothing was: hardly any has something, and all have this.
+    #[serde(deserialize_with = "something")]
+    outside: Option<Box<Volume>>,
+}
+
+/// Reads what moved outside; that nothing did has one form only.
+fn something<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Box<Volume>>, D::Error> {
+    match Option::<Box<Volume>>::deserialize(from)? {
+        Some(nothing) if *nothing == Volume::default() => Err(D::Error::custom("nothing moved outside, and is told")),
+        outside => Ok(outside),
+    }
 }
 
 /// Where volumes may fall: the slots of a span in its class.
@@ -96,7 +107,7 @@ impl VolumeSeries {
                 self.put(slot, part, range);
             }
         }
-        self.outside.merge(Volume {
+        self.leave_outside(Volume {
             bytes_up: volume.bytes_up - put.bytes_up,
             bytes_down: volume.bytes_down - put.bytes_down,
             flows: volume.flows - put.flows,
@@ -105,7 +116,7 @@ impl VolumeSeries {
 
     fn put(&mut self, slot: u64, volume: Volume, range: &SlotRange) {
         if !range.holds(slot) {
-            return self.outside.merge(volume);
+            return self.leave_outside(volume);
         }
         // Rows mostly come in order of time.
         match self.slots.last_mut() {
@@ -138,8 +149,9 @@ impl VolumeSeries {
     /// Keeps the first [`SLOTS_MAX`] slots that anything moved in.
     pub fn bound(&mut self) {
         let most = (SLOTS_MAX as usize).min(self.slots.len());
-        for (_, volume) in self.slots.drain(most..) {
-            self.outside.merge(volume);
+        if most < self.slots.len() {
+            let left: Vec<_> = self.slots.drain(most..).collect();
+            left.into_iter().for_each(|(_, volume)| self.leave_outside(volume));
         }
     }
 
@@ -150,13 +162,19 @@ impl VolumeSeries {
 
     /// What moved outside the span.
     pub fn outside(&self) -> Volume {
-        self.outside
+        self.outside.as_deref().copied().unwrap_or_default()
+    }
+
+    fn leave_outside(&mut self, volume: Volume) {
+        if volume != Volume::default() {
+            self.outside.get_or_insert_default().as_mut().merge(volume);
+        }
     }
 }
 
 impl Merge for VolumeSeries {
     fn merge(&mut self, other: Self) {
-        self.outside.merge(other.outside);
+        self.leave_outside(other.outside());
         merge_few(&mut self.slots, other.slots, Volume::merge);
     }
 }
