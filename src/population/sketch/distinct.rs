@@ -9,11 +9,13 @@ use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use smallvec::SmallVec;
 
-use super::{FEW, Merge, merge_smallest};
+use super::{FEW, Merge, grow_by_steps, merge_smallest};
 use crate::simd::prefetch;
 
 /// Up to here the count is exact.
 pub const EXACT_MAX: usize = 128;
+/// Hashes by which the room of an exact set grows, 128 bytes.
+const HASHES_STEP: usize = 16;
 /// Bits of the hash that choose a register.
 pub const PRECISION: u32 = 11;
 /// Registers of the dense form.
@@ -61,6 +63,7 @@ impl Distinct {
             Form::Dense(registers) => registers.add(hash),
             Form::Exact(hashes) => {
                 if let Err(at) = hashes.binary_search(&hash) {
+                    grow_by_steps(hashes, HASHES_STEP);
                     hashes.insert(at, hash);
                     self.densify();
                 }

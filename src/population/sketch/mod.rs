@@ -63,6 +63,14 @@ pub(crate) fn merge_ascending<K: Ord + Copy, V>(mine: &mut Vec<(K, V)>, theirs: 
     *mine = merged;
 }
 
+/// Makes room for one more where a list is full: so many at once, where it would have room for twice as many as it holds.
+/// Of lists that are kept by the ten thousand a fifth was room that nobody used.
+fn grow_by_steps<A: Array>(list: &mut SmallVec<A>, step: usize) {
+    if list.len() == list.capacity() && list.len() >= step {
+        list.reserve_exact(step);
+    }
+}
+
 /// Members of a list up to which it is merged one by one: most that come in have one or two.
 const FEW: usize = 4;
 

@@ -9,9 +9,11 @@ use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 use smallvec::SmallVec;
 
-use super::Merge;
+use super::{Merge, grow_by_steps};
 use crate::units::TimestampNs;
 
+/// Ticks by which a line's room grows, 128 bytes: of a busy minute it holds some fifty.
+const TICKS_STEP: usize = 8;
 /// Coarsest level: slots of 68 years.
 const LEVEL_MAX: u8 = 31;
 
@@ -88,7 +90,10 @@ impl<const N: usize> Timeline<N> {
                     self.coarsen(self.level + 1);
                     tick.slot >>= 1;
                 }
-                Err(at) => return self.ticks.insert(at, tick),
+                Err(at) => {
+                    grow_by_steps(&mut self.ticks, TICKS_STEP);
+                    return self.ticks.insert(at, tick);
+                }
             }
         }
     }
