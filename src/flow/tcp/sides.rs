@@ -101,8 +101,15 @@ impl Packed {
         let mark = |mark: u8, is_set: bool| if is_set { mark } else { 0 };
         let is_whole = end.hole[0] == end.hole[1];
         let wide = end.sent | end.acked | end.stream_told;
+        // Of an end that was silent so far, whoever was later, no time is kept.
+        let is_timed = end.spoke == Spoke::Yes || end.ts_last == TimestampNs::ZERO;
         let is_told = end.stream_bytes == end.length().max(end.stream_told);
-        if wide > u64::from(u32::MAX) || end.evidence >> (u32::BITS + u16::BITS) > 0 || !is_whole || !is_told {
+        if wide > u64::from(u32::MAX)
+            || end.evidence >> (u32::BITS + u16::BITS) > 0
+            || !is_whole
+            || !is_told
+            || !is_timed
+        {
             return None;
         }
         Some(Self {
@@ -126,8 +133,9 @@ impl Packed {
 
     #[inline]
     fn whole(&self, ts_last: TimestampNs) -> Endpoint {
+        let spoke = if self.seen & SPOKE == 0 { Spoke::No } else { Spoke::Yes };
         let end = Endpoint {
-            ts_last,
+            ts_last: if spoke == Spoke::Yes { ts_last } else { TimestampNs::ZERO },
             sent: self.sent.into(),
             acked: self.acked.into(),
             stream_bytes: 0,
@@ -144,7 +152,7 @@ impl Packed {
             ttl_usual: self.ttl_usual,
             ttl_lead: self.ttl_lead,
             conflicts: self.conflicts,
-            spoke: if self.seen & SPOKE == 0 { Spoke::No } else { Spoke::Yes },
+            spoke,
         };
         Endpoint { stream_bytes: end.length().max(end.stream_told), ..end }
     }
@@ -181,7 +189,7 @@ mod tests {
             |(ts, (sent, acked, stream_told, evidence), stream, bytes, marks, isn, hole)| {
                 let length = sent.max(acked).saturating_sub(1 + u64::from(bytes[3] > 0)).max(stream_told);
                 Endpoint {
-                    ts_last: TimestampNs(ts),
+                    ts_last: TimestampNs(if marks[2] || ts > 2 { ts } else { 0 }),
                     sent,
                     acked,
                     stream_bytes: stream.unwrap_or(length),
@@ -219,6 +227,14 @@ mod tests {
                 prop_assert_eq!(sides.whole(ts_last, &history), whole);
             }
         }
+    }
+
+    #[test]
+    fn a_side_that_was_silent_so_far_has_no_time_of_the_other() {
+        // The responder was met first; what the originator sends then may bear an earlier time, and has no gap before it.
+        let sides = Sides::default();
+        let [orig, resp] = sides.whole(TimestampNs(7), &History::default());
+        assert_eq!([orig.ts_last, resp.ts_last], [TimestampNs::ZERO; 2]);
     }
 
     #[test]
