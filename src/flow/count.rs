@@ -13,7 +13,7 @@ use super::record::{ColdFlow, HotFlow, Phase};
 use super::row::CarrierRow;
 use super::segments::{Conflict, Ground, Sighting};
 use super::table::FlowTable;
-use super::tcp::{self, End, Endpoint, Order, Segment, Spoke, Step};
+use super::tcp::{self, End, Endpoint, Order, Segment, Step};
 use super::totals::Counted;
 use crate::packet::app::AppContext;
 use crate::packet::columns::{PacketRow, TunnelRef};
@@ -45,10 +45,11 @@ impl FlowTable {
         let row = &arrival.row;
         let (hot, cold) = (self.hot.at_mut(slot), self.cold.at_mut(slot));
         let side = hot.side_of(row);
-        let mut here = Here { slot, side, sides: hot.sides.whole(hot.ts_last, &cold.history), ttl_usual: None };
+        let mut here = Here { slot, side, sides: [Endpoint::default(); 2], ttl_usual: None };
+        hot.sides.unpack(hot.ts_last, &cold.history, &mut here.sides);
         let gap = count_time(hot, &mut here, row.ts);
         here.ttl_usual = here.own().note_ttl(row.ttl);
-        here.own().spoke = Spoke::Yes;
+        here.own().note_spoken();
         let is_opening = row.payload_bytes > 0 && hot.note_talker(side);
         if let Some(tunnel) = arrival.tunnel {
             count_carrier(cold, side, row, tunnel);
@@ -129,7 +130,7 @@ impl FlowTable {
         let (row, slot, side) = (&arrival.row, here.slot, here.side);
         if row.tcp_flags & tcp::RST != 0 {
             self.note_reset(here, arrival, step);
-        } else if row.payload_bytes > 0 && here.own().state == End::Reset {
+        } else if row.payload_bytes > 0 && here.own().state() == End::Reset {
             // The state is at hand; the resets are not.
             self.after_reset(slot, side, arrival, step, sink);
         }
@@ -150,7 +151,7 @@ impl FlowTable {
         let own = here.own();
         let payload = arrival.payload();
         let at = match u64::try_from(step.payload_at) {
-            Ok(at) if at > 0 && own.state != End::Reset && !row.checksum_wrong && !payload.is_empty() => at,
+            Ok(at) if at > 0 && own.state() != End::Reset && !row.checksum_wrong && !payload.is_empty() => at,
             _ => return,
         };
         let seen = Sighting {
@@ -235,11 +236,11 @@ impl FlowTable {
         let (from, to) = (usize::from(row.from & 1), usize::from(row.from & 1 ^ 1));
         for conflict in found {
             self.counters.conflicts += 1;
-            if own.conflicts >= self.config.segments.conflicts_per_side_max {
+            if own.marks.conflicts >= self.config.segments.conflicts_per_side_max {
                 self.counters.conflicts_untold += 1;
                 continue;
             }
-            own.conflicts += 1;
+            own.marks.conflicts += 1;
             let offset = u32::try_from(conflict.at - 1).ok().filter(|_| own.is_anchored());
             let [first, second] = conflict.versions;
             let told = SegmentConflict {
@@ -279,7 +280,7 @@ fn ends_of(row: &PacketRow) -> Ends {
 
 /// Moves the flow's clocks: bursts and silence of both sides together. Returns the time since the side's packet before.
 fn count_time(hot: &mut HotFlow, here: &mut Here, ts: TimestampNs) -> Option<DurationNs> {
-    if here.sides.iter().all(|side| side.spoke == Spoke::No) {
+    if !here.sides.iter().any(Endpoint::has_spoken) {
         hot.bursts = 1;
     } else {
         match ts.since(hot.ts_last) {
@@ -288,7 +289,7 @@ fn count_time(hot: &mut HotFlow, here: &mut Here, ts: TimestampNs) -> Option<Dur
         }
     }
     let own = here.own();
-    let gap = (own.spoke == Spoke::Yes).then(|| ts.since(own.ts_last));
+    let gap = own.has_spoken().then(|| ts.since(own.ts_last));
     own.ts_last = own.ts_last.max(ts);
     hot.ts_last = hot.ts_last.max(ts);
     gap

@@ -10,7 +10,7 @@ use super::observation::Observation;
 use super::orient::{TCP, UDP};
 use super::record::{ColdFlow, HotFlow};
 use super::row::{ConnState, FlowColumns, FlowRow, RowEnd};
-use super::tcp::{self, Endpoint, Spoke};
+use super::tcp::{self, Endpoint};
 use crate::packet::columns::FlowKey;
 use crate::units::{DurationNs, TimestampNs};
 
@@ -79,7 +79,7 @@ pub(super) fn take_row(ledger: &mut Ledger, hot: &mut HotFlow, cold: &mut ColdFl
 }
 
 fn state(protocol: u8, ends: &[Endpoint; 2], cold: &ColdFlow) -> ConnState {
-    let spoke = ends.each_ref().map(|side| side.spoke == Spoke::Yes);
+    let spoke = ends.each_ref().map(Endpoint::has_spoken);
     match (protocol, spoke) {
         (TCP, _) => tcp::conn_state(ends, &cold.history),
         (UDP, [true, true]) => ConnState::SF,

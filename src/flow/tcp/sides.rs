@@ -3,8 +3,8 @@
 //! Bounds: numbers of 32 bits, which hold streams of 4 GiB, no hole, and no stream that was begun anew before its length was
 //! told. A flow that has more is kept whole with what few flows have.
 
-use super::{Closing, End, Endpoint, Spoke, SynSeen};
-use crate::flow::history::{History, Seen};
+use super::{Endpoint, Marks};
+use crate::flow::history::History;
 use crate::units::TimestampNs;
 
 /// Both ends, packed.
@@ -34,150 +34,114 @@ struct Packed {
     isn: u32,
     evidence: u32,
     evidence_high: u16,
-    /// From below: state, the one before, whether its close was told, whether its SYN was seen; three, three, one and one bits.
-    states: u8,
-    /// What it has shown, and whether it spoke.
-    seen: u8,
-    fins: u8,
-    ttl_usual: u8,
-    ttl_lead: u8,
-    conflicts: u8,
+    marks: Marks,
 }
 
 impl Sides {
     /// Both ends; `ts_last` is the flow's latest packet.
-    #[inline]
     pub(in crate::flow) fn whole(&self, ts_last: TimestampNs, history: &History) -> [Endpoint; 2] {
-        if self.ends[0].states == ELSEWHERE {
-            let elsewhere = history.rare.as_ref().and_then(|rare| rare.sides.as_deref());
-            return *elsewhere.expect("it was put there when it did not fit");
+        let mut whole = [Endpoint::default(); 2];
+        self.unpack(ts_last, history, &mut whole);
+        whole
+    }
+
+    /// The same where it is wanted: a copy of both ends took a twentieth of the time of 64-byte packets.
+    #[inline(always)]
+    pub(in crate::flow) fn unpack(&self, ts_last: TimestampNs, history: &History, whole: &mut [Endpoint; 2]) {
+        if self.ends[0].marks.states == ELSEWHERE {
+            return fetch_elsewhere(history, whole);
         }
-        let last = usize::from(self.ts_other & RESP_LAST != 0);
         let other = TimestampNs(self.ts_other & !RESP_LAST);
-        std::array::from_fn(|at| self.ends[at].whole(if at == last { ts_last } else { other }))
+        let [orig, resp] = if self.ts_other & RESP_LAST == 0 { [ts_last, other] } else { [other, ts_last] };
+        self.ends[0].unpack(orig, &mut whole[0]);
+        self.ends[1].unpack(resp, &mut whole[1]);
     }
 
     /// Keeps both ends.
-    #[inline]
+    #[inline(always)]
     pub(in crate::flow) fn keep(&mut self, whole: &[Endpoint; 2], ts_last: TimestampNs, history: &mut History) {
-        match Self::of(whole, ts_last) {
-            Some(sides) => *self = sides,
-            None => {
-                self.ends[0].states = ELSEWHERE;
-                match &mut history.rare_mut().sides {
-                    Some(sides) => **sides = *whole,
-                    none => *none = Some(Box::new(*whole)),
-                }
-            }
+        let [orig, resp] = whole;
+        let (mark, other) = if orig.ts_last == ts_last { (0, resp.ts_last.0) } else { (RESP_LAST, orig.ts_last.0) };
+        let is_timed = (mark == 0 || resp.ts_last == ts_last) && other & RESP_LAST == 0;
+        if !is_timed || !Packed::holds(orig) || !Packed::holds(resp) {
+            return self.keep_elsewhere(whole, history);
         }
+        self.ts_other = other | mark;
+        self.ends[0] = Packed::of(orig);
+        self.ends[1] = Packed::of(resp);
     }
 
-    /// None where something does not fit.
-    fn of(whole: &[Endpoint; 2], ts_last: TimestampNs) -> Option<Self> {
-        let [orig, resp] = whole;
-        let (mark, other) = match (orig.ts_last == ts_last, resp.ts_last == ts_last) {
-            (true, _) => (0, resp.ts_last.0),
-            (false, true) => (RESP_LAST, orig.ts_last.0),
-            (false, false) => return None,
-        };
-        if other & RESP_LAST != 0 {
-            return None;
+    #[cold]
+    fn keep_elsewhere(&mut self, whole: &[Endpoint; 2], history: &mut History) {
+        self.ends[0].marks.states = ELSEWHERE;
+        match &mut history.rare_mut().sides {
+            Some(sides) => **sides = *whole,
+            none => *none = Some(Box::new(*whole)),
         }
-        Some(Self { ts_other: other | mark, ends: [Packed::of(orig)?, Packed::of(resp)?] })
     }
 }
 
-/// Bits of a state.
-const STATE_BITS: u32 = 3;
-const STATE: u8 = (1 << STATE_BITS) - 1;
-const REPORTED: u8 = 1 << (2 * STATE_BITS);
-const SYN_SEEN: u8 = REPORTED << 1;
-/// In `seen`, above what [`Seen`] needs.
-const SPOKE: u8 = 1 << 7;
+#[cold]
+fn fetch_elsewhere(history: &History, whole: &mut [Endpoint; 2]) {
+    let sides = history.rare.as_ref().and_then(|rare| rare.sides.as_deref());
+    *whole = *sides.expect("they were put there when they did not fit");
+}
 
 impl Packed {
-    #[inline]
-    fn of(end: &Endpoint) -> Option<Self> {
-        let mark = |mark: u8, is_set: bool| if is_set { mark } else { 0 };
-        let is_whole = end.hole[0] == end.hole[1];
+    /// Whether an end fits.
+    #[inline(always)]
+    fn holds(end: &Endpoint) -> bool {
         let wide = end.sent | end.acked | end.stream_told;
         // Of an end that was silent so far, whoever was later, no time is kept.
-        let is_timed = end.spoke == Spoke::Yes || end.ts_last == TimestampNs::ZERO;
-        let is_told = end.stream_bytes == end.length().max(end.stream_told);
-        if wide > u64::from(u32::MAX)
-            || end.evidence >> (u32::BITS + u16::BITS) > 0
-            || !is_whole
-            || !is_told
-            || !is_timed
-        {
-            return None;
-        }
-        Some(Self {
+        wide <= u64::from(u32::MAX)
+            && end.evidence >> (u32::BITS + u16::BITS) == 0
+            && end.hole[0] == end.hole[1]
+            && end.stream_bytes == end.length().max(end.stream_told)
+            && (end.has_spoken() || end.ts_last == TimestampNs::ZERO)
+    }
+
+    /// One that fits.
+    #[inline(always)]
+    fn of(end: &Endpoint) -> Self {
+        Self {
             sent: end.sent as u32,
             acked: end.acked as u32,
             stream_told: end.stream_told as u32,
             isn: end.isn,
             evidence: end.evidence as u32,
             evidence_high: (end.evidence >> u32::BITS) as u16,
-            states: end.state as u8
-                | (end.before as u8) << STATE_BITS
-                | mark(REPORTED, end.closed == Closing::Reported)
-                | mark(SYN_SEEN, end.syn == SynSeen::Yes),
-            seen: end.seen.0 | mark(SPOKE, end.spoke == Spoke::Yes),
-            fins: end.fins,
-            ttl_usual: end.ttl_usual,
-            ttl_lead: end.ttl_lead,
-            conflicts: end.conflicts,
-        })
+            marks: end.marks,
+        }
     }
 
-    #[inline]
-    fn whole(&self, ts_last: TimestampNs) -> Endpoint {
-        let spoke = if self.seen & SPOKE == 0 { Spoke::No } else { Spoke::Yes };
-        let end = Endpoint {
-            ts_last: if spoke == Spoke::Yes { ts_last } else { TimestampNs::ZERO },
-            sent: self.sent.into(),
-            acked: self.acked.into(),
-            stream_bytes: 0,
-            stream_told: self.stream_told.into(),
-            evidence: u64::from(self.evidence_high) << u32::BITS | u64::from(self.evidence),
-            isn: self.isn,
-            hole: [0; 2],
-            state: END_OF[usize::from(self.states & STATE)],
-            before: END_OF[usize::from(self.states >> STATE_BITS & STATE)],
-            closed: if self.states & REPORTED == 0 { Closing::Open } else { Closing::Reported },
-            seen: Seen(self.seen & !SPOKE),
-            syn: if self.states & SYN_SEEN == 0 { SynSeen::No } else { SynSeen::Yes },
-            fins: self.fins,
-            ttl_usual: self.ttl_usual,
-            ttl_lead: self.ttl_lead,
-            conflicts: self.conflicts,
-            spoke,
-        };
-        Endpoint { stream_bytes: end.length().max(end.stream_told), ..end }
+    #[inline(always)]
+    fn unpack(&self, ts_last: TimestampNs, end: &mut Endpoint) {
+        end.sent = self.sent.into();
+        end.acked = self.acked.into();
+        end.stream_told = self.stream_told.into();
+        end.evidence = u64::from(self.evidence_high) << u32::BITS | u64::from(self.evidence);
+        end.isn = self.isn;
+        end.hole = [0; 2];
+        end.marks = self.marks;
+        end.stream_bytes = end.length().max(end.stream_told);
+        end.ts_last = if end.has_spoken() { ts_last } else { TimestampNs::ZERO };
     }
 }
-
-/// States by their numbers; the last two are nobody's, so that looking one up needs no check.
-const END_OF: [End; 1 << STATE_BITS] = [
-    End::Inactive,
-    End::SynSent,
-    End::Partial,
-    End::Established,
-    End::Closed,
-    End::Reset,
-    End::Inactive,
-    End::Inactive,
-];
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::flow::history::Seen;
+    use crate::flow::tcp::{ANCHORED, End, REPORTED, SPOKE, STATE_BITS};
 
     fn number() -> impl Strategy<Value = u64> {
         prop_oneof![8 => 0u64..1 << 32, 1 => (1u64 << 32) - 1..(1 << 32) + 1, 1 => any::<u64>()]
+    }
+
+    fn mark(mark: u8, is_set: bool) -> u8 {
+        if is_set { mark } else { 0 }
     }
 
     fn end() -> impl Strategy<Value = Endpoint> {
@@ -197,16 +161,17 @@ mod tests {
                     evidence,
                     isn,
                     hole,
-                    state: END_OF[usize::from(bytes[0] % 6)],
-                    before: END_OF[usize::from(bytes[1] % 6)],
-                    closed: if marks[0] { Closing::Reported } else { Closing::Open },
-                    seen: Seen(bytes[2] & !SPOKE),
-                    syn: if marks[1] { SynSeen::Yes } else { SynSeen::No },
-                    fins: bytes[3],
-                    ttl_usual: bytes[4],
-                    ttl_lead: bytes[5],
-                    conflicts: bytes[6],
-                    spoke: if marks[2] { Spoke::Yes } else { Spoke::No },
+                    marks: Marks {
+                        states: (bytes[0] % 6)
+                            | ((bytes[1] % 6) << STATE_BITS)
+                            | mark(REPORTED, marks[0])
+                            | mark(ANCHORED, marks[1]),
+                        seen: Seen(bytes[2] & !SPOKE | mark(SPOKE, marks[2])),
+                        fins: bytes[3],
+                        ttl_usual: bytes[4],
+                        ttl_lead: bytes[5],
+                        conflicts: bytes[6],
+                    },
                 }
             },
         )
@@ -245,8 +210,7 @@ mod tests {
             stream_bytes: u64::from(u32::MAX) - 1,
             stream_told: 77,
             evidence: 1 << 47,
-            seen: Seen(127),
-            state: End::Reset,
+            marks: Marks { seen: Seen(127), states: End::Reset as u8, ..Marks::default() },
             ..Endpoint::default()
         };
         sides.keep(&[end, Endpoint::default()], TimestampNs::ZERO, &mut history);
