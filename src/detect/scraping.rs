@@ -6,6 +6,7 @@
 //! What tells a crowd behind one address from a scraper is likeness and evenness, not number.
 //! The trivial baseline that it must beat: bytes out of an inside service per outside party.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::finding::{CollectorIdentity, Finding, Severity, Technique};
@@ -97,25 +98,60 @@ struct Pull<'a> {
 /// See the file's header.
 pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
     let served = scene.summary.served.sorted();
-    let service = |key: &ServedKey| (key.population, key.server, key.protocol, key.port);
-    for askers in served.chunk_by(|a, b| service(a.0) == service(b.0)) {
+    let before: OnceCell<AllServed<'_>> = OnceCell::new();
+    let stretch = Stretch { class: scene.summary.class(), end: scene.summary.span().end };
+    for askers in served.chunk_by(|a, b| service_of(a.0) == service_of(b.0)) {
         // Datagrams have no questions and answers to count, but QUIC's: a tunnel's turns ask for nothing.
-        let (_, _, protocol, port) = service(askers[0].0);
+        let service @ (_, _, protocol, port) = service_of(askers[0].0);
         if protocol != TCP && (protocol != UDP || port != 443) {
             continue;
         }
-        if askers.iter().map(|(_, one)| one.exchanges).sum::<u64>() < u64::from(FAST_MINUTES_MIN) * FAST_A_MINUTE {
-            continue;
-        }
         let all: Vec<(Address, &Served)> = askers.iter().map(|(key, one)| (key.asker, &***one)).collect();
-        for pull in pulls(scene, service(askers[0].0), &all) {
-            findings.extend(judge(scene, &pull, &all));
+        if all.iter().map(|(_, one)| one.exchanges).sum::<u64>() >= u64::from(FAST_MINUTES_MIN) * FAST_A_MINUTE {
+            let pulls = pulls(scene, stretch, service, &all);
+            findings.extend(pulls.iter().filter_map(|pull| judge(scene, stretch, pull, &all)));
+        }
+        // Who is fast is told in the minute in which that shows, not when the hour is next looked at.
+        if let Some(hour) = scene.hour_before()
+            && all.iter().any(|(_, one)| one.exchanges >= FAST_A_MINUTE)
+        {
+            let all = with_before(before.get_or_init(|| hour.served.sorted()), service, &all);
+            let all: Vec<(Address, &Served)> = all.iter().map(|(address, one)| (*address, one)).collect();
+            let stretch = Stretch { class: SpanClass::Hour, ..stretch };
+            let pulls = pulls(scene, stretch, service, &all).into_iter();
+            let is_fast = |pull: &Pull<'_>| pull.addresses.len() == 1 && stretch.pace(&pull.whole) == Pace::Fast;
+            findings.extend(pulls.filter(is_fast).filter_map(|pull| judge(scene, stretch, &pull, &all)));
         }
     }
 }
 
+/// What is looked at: how long such a stretch is, and when it ends.
+#[derive(Clone, Copy, Debug)]
+struct Stretch {
+    class: SpanClass,
+    end: TimestampNs,
+}
+
+fn service_of(key: &ServedKey) -> Service {
+    (key.population, key.server, key.protocol, key.port)
+}
+
+/// Who asked which service, ascending.
+type AllServed<'a> = Vec<(&'a ServedKey, &'a Box<Served>)>;
+
+/// The askers of a service in a window, and everybody who asked it in the hour before.
+fn with_before(before: &AllServed<'_>, service: Service, here: &[(Address, &Served)]) -> BTreeMap<Address, Served> {
+    let from = before.partition_point(|(key, _)| service_of(key) < service);
+    let of_service = before[from..].iter().take_while(|(key, _)| service_of(key) == service);
+    let mut all: BTreeMap<Address, Served> = of_service.map(|(key, one)| (key.asker, (***one).clone())).collect();
+    for (address, one) in here {
+        all.entry(*address).or_default().merge((*one).clone());
+    }
+    all
+}
+
 /// Every asker alone, and those of a network, a system or a fingerprint together.
-fn pulls<'a>(scene: &Scene<'a>, service: Service, all: &[(Address, &Served)]) -> Vec<Pull<'a>> {
+fn pulls<'a>(scene: &Scene<'a>, stretch: Stretch, service: Service, all: &[(Address, &Served)]) -> Vec<Pull<'a>> {
     let mut fleets: BTreeMap<Fleet, Vec<usize>> = BTreeMap::new();
     for (i, (address, one)) in all.iter().enumerate() {
         fleets.entry(Fleet::Address(*address)).or_default().push(i);
@@ -143,7 +179,7 @@ fn pulls<'a>(scene: &Scene<'a>, service: Service, all: &[(Address, &Served)]) ->
         }
         let mut whole = Served::default();
         members.iter().for_each(|i| whole.merge(all[*i].1.clone()));
-        let least = match Pace::of(&whole, scene.summary.class(), scene.summary.span().end) {
+        let least = match stretch.pace(&whole) {
             Pace::Fast => u64::from(FAST_MINUTES_MIN) * FAST_A_MINUTE,
             Pace::Even | Pace::Untold => EXCHANGES_MIN,
         };
@@ -204,7 +240,7 @@ struct Measures {
 }
 
 impl Measures {
-    fn of(scene: &Scene<'_>, pull: &Pull<'_>, all: &[(Address, &Served)]) -> Self {
+    fn of(stretch: Stretch, pull: &Pull<'_>, all: &[(Address, &Served)]) -> Self {
         let whole = &pull.whole;
         let mut others: Vec<f64> = all
             .iter()
@@ -236,13 +272,13 @@ impl Measures {
         let dispersion = dispersion(whole);
         Self {
             exchanges: whole.exchanges as f64,
-            pace: Pace::of(whole, scene.summary.class(), scene.summary.span().end),
+            pace: stretch.pace(whole),
             rows: whole.totals.rows as f64,
             usual,
             usual_alike,
             answer_bytes: up / whole.exchanges.max(1) as f64,
             dispersion,
-            steadiness: steadiness(whole, scene.summary.class()),
+            steadiness: steadiness(whole, stretch.class),
             answer_share: up / (up + down).max(1.0),
             of_service: whole.exchanges as f64 / total.max(1) as f64,
             askers: all.len(),
@@ -320,19 +356,18 @@ enum Pace {
     Fast,
 }
 
-impl Pace {
-    /// In a summary of this class that ends at `end`.
-    fn of(whole: &Served, class: SpanClass, end: TimestampNs) -> Self {
+impl Stretch {
+    fn pace(self, whole: &Served) -> Pace {
         let (minutes, active) = (whole.seen.length().as_secs_f64() / 60.0, whole.active_minutes.count_ones());
-        if class != SpanClass::Hour || minutes >= SESSION_MINUTES || f64::from(active) < minutes.floor() {
-            return Self::Untold;
+        if self.class != SpanClass::Hour || minutes >= SESSION_MINUTES || f64::from(active) < minutes.floor() {
+            return Pace::Untold;
         }
-        let goes_on = end.since(whole.seen.last) < DurationNs::from_secs(60);
+        let goes_on = self.end.since(whole.seen.last) < DurationNs::from_secs(60);
         let is_fast = whole.exchanges >= u64::from(active) * FAST_A_MINUTE;
         match active {
-            FAST_MINUTES_MIN.. if goes_on && is_fast => Self::Fast,
-            PACE_MINUTES_MIN.. => Self::Even,
-            _ => Self::Untold,
+            FAST_MINUTES_MIN.. if goes_on && is_fast => Pace::Fast,
+            PACE_MINUTES_MIN.. => Pace::Even,
+            _ => Pace::Untold,
         }
     }
 }
@@ -376,8 +411,8 @@ fn steadiness(whole: &Served, class: SpanClass) -> f64 {
     }
 }
 
-fn judge(scene: &Scene<'_>, pull: &Pull<'_>, all: &[(Address, &Served)]) -> Option<Finding> {
-    let measures = Measures::of(scene, pull, all);
+fn judge(scene: &Scene<'_>, stretch: Stretch, pull: &Pull<'_>, all: &[(Address, &Served)]) -> Option<Finding> {
+    let measures = Measures::of(stretch, pull, all);
     if measures.is_monitor
         || measures.answer_bytes > RECORD_BYTES_MAX
         || pull.whole.totals.rows < measures.rows_min() && pull.whole.exchanges < 1_000

@@ -117,7 +117,8 @@ fn a_monitor_is_no_fleet_with_its_neighbours() {
     let served = scene.summary.served.sorted();
     let all: Vec<(Address, &Served)> = served.iter().map(|(key, one)| (key.asker, &***one)).collect();
     let key = served[0].0;
-    let found = pulls(&scene, (key.population, key.server, key.protocol, key.port), &all);
+    let stretch = Stretch { class: SpanClass::Window, end: summary.span().end };
+    let found = pulls(&scene, stretch, (key.population, key.server, key.protocol, key.port), &all);
     let fleets: Vec<_> = found.iter().filter(|pull| pull.addresses.len() > 1).map(|pull| &pull.addresses).collect();
     assert_eq!(fleets, [&vec![other, third]]);
 }
@@ -221,7 +222,7 @@ fn a_pace_is_even_while_no_minute_is_without_questions() {
             exchanges: each * seconds.len() as u64,
             ..Served::default()
         };
-        assert_eq!(Pace::of(&served, class, at(end)), wanted, "{name}");
+        assert_eq!(Stretch { class, end: at(end) }.pace(&served), wanted, "{name}");
     }
 }
 
@@ -257,6 +258,28 @@ fn like_records_faster_than_people_ask_are_told_in_two_minutes() {
     for (name, measures, wanted) in table {
         let score = weigh(measures.reasons()).0;
         assert_eq!(score >= 0.6, wanted, "{name}: {score}");
+    }
+}
+
+#[test]
+fn a_scraper_that_begins_within_the_hour_is_told_in_its_second_minute() {
+    let one = Address::v4([203, 0, 113, 7]);
+    let table: [(&str, fn(u64) -> u64, bool); 2] = [
+        ("like records", |n| 12 * (2_000 + noise(5, n) % 200), true),
+        ("pages of all sizes", |n| 9_000 * n * n, false),
+    ];
+    for (name, answers, wanted) in table {
+        let calls = |seconds: [u64; 2]| seconds.map(|second| call(one, second, 12, answers(second - 180), 0));
+        let mut hour = summary_of(&[people(), calls([185, 215]).to_vec()].concat(), &SummaryLimits::default());
+        hour.rollup(SpanClass::Hour);
+        let window = summary_of(&calls([245, 275]), &SummaryLimits::default());
+        let (populations, places, none) = (populations(), Places::default(), crate::population::Summary::empty());
+        for (before, wanted) in [(&none, false), (&hour, wanted)] {
+            let mut findings = Vec::new();
+            detect(&Scene::new(&window, &populations, &places, None).following([before, &none]), &mut findings);
+            let loud = findings.iter().any(|finding| finding.severity >= Severity::Medium);
+            assert_eq!(loud, wanted, "{name}: {findings:#?}");
+        }
     }
 }
 
