@@ -114,6 +114,7 @@ fn calls(line: &Timeline<FOLLOWED_SLOTS>) -> impl Iterator<Item = (f64, f64)> {
 mod tests {
     use super::*;
     use crate::population::facet::Moment;
+    use crate::population::span::Seen;
     use crate::units::{Address, TimestampNs};
 
     /// Draws between 0 and 1.
@@ -136,7 +137,13 @@ mod tests {
                     if at >= 0.0 {
                         let ts = TimestampNs(((1e6 + at) * 1e9) as u64);
                         let subscriber = Address::v4([10, 0, 0, home]);
-                        sample.add(&Moment { hash: u64::from(home), subscriber, ts, flows: 1, data_bytes: [800, 90] });
+                        sample.add(&Moment {
+                            hash: u64::from(home),
+                            subscriber,
+                            seen: Seen::between(ts, ts),
+                            flows: 1,
+                            moved: [800, 90],
+                        });
                     }
                     at += gap(draws);
                 }

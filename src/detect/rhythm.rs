@@ -194,6 +194,7 @@ fn middle(sorted: &[f64]) -> f64 {
 mod tests {
     use super::*;
     use crate::population::facet::Moment;
+    use crate::population::span::Seen;
     use crate::units::{Address, TimestampNs};
 
     /// A subscriber that calls at these seconds.
@@ -203,7 +204,13 @@ mod tests {
             for at in times {
                 let ts = TimestampNs((1e9 * (1_000_000.0 + at)) as u64);
                 let subscriber = Address::v4([10, 0, 0, n as u8]);
-                sample.add(&Moment { hash: n as u64, subscriber, ts, flows: 1, data_bytes: [100, 50] });
+                sample.add(&Moment {
+                    hash: n as u64,
+                    subscriber,
+                    seen: Seen::between(ts, ts),
+                    flows: 1,
+                    moved: [100, 50],
+                });
             }
         }
         sample

@@ -57,6 +57,7 @@ fn of_one(line: &Timeline<FOLLOWED_SLOTS>) -> Option<f64> {
 mod tests {
     use super::*;
     use crate::population::facet::Moment;
+    use crate::population::span::Seen;
     use crate::units::{Address, TimestampNs};
 
     /// Draws that spread evenly over 0 to 1.
@@ -72,7 +73,13 @@ mod tests {
                 let ts = TimestampNs(((1e6 + 20.0 * home as f64 + at(n)) * 1e9) as u64);
                 let (flows, up) = row(n + 97 * home);
                 let subscriber = Address::v4([10, 0, 0, home as u8]);
-                sample.add(&Moment { hash: home as u64, subscriber, ts, flows, data_bytes: [up, 20] });
+                sample.add(&Moment {
+                    hash: home as u64,
+                    subscriber,
+                    seen: Seen::between(ts, ts),
+                    flows,
+                    moved: [up, 20],
+                });
             }
         }
         sample

@@ -487,6 +487,7 @@ mod tests {
     #[test]
     fn one_households_clock_speaks_for_nobody_else() {
         use crate::population::facet::{Moment, Sample};
+        use crate::population::span::Seen;
         use crate::units::TimestampNs;
         // Sixteen homes, so many of which call every five minutes; the others call twice.
         for (by_clock, wanted) in [(1, false), (3, false), (14, true)] {
@@ -497,7 +498,7 @@ mod tests {
                     let at = 1e6 + 300.0 * f64::from(n) + 17.0 * f64::from(home);
                     let (hash, subscriber) = (u64::from(home), Address::v4([10, 0, 0, home]));
                     let ts = TimestampNs((at * 1e9) as u64);
-                    sample.add(&Moment { hash, subscriber, ts, flows: 1, data_bytes: [300, 200] });
+                    sample.add(&Moment { hash, subscriber, seen: Seen::between(ts, ts), flows: 1, moved: [300, 200] });
                 }
             }
             let whole = CollectorSummary::following(sample);

@@ -18,7 +18,7 @@ use super::table::Weighed;
 use super::texts::TextId;
 use super::totals::{Totals, count};
 use crate::simd::prefetch;
-use crate::units::{Address, TimestampNs};
+use crate::units::Address;
 
 /// Services of one address that are kept apart.
 pub const SERVICES_MAX: usize = 4;
@@ -63,7 +63,7 @@ impl Sample {
                 at
             }
         };
-        self.followed[at].1.line.add(moment.ts, moment.flows, moment.data_bytes);
+        self.followed[at].1.line.add_over(moment.seen.first, moment.seen.last, moment.flows, moment.moved);
     }
 
     /// Follows one more, at its place; of a full sample the last leaves first, lest there be room for twice as many.
@@ -144,12 +144,12 @@ pub struct Moment {
     pub hash: u64,
     /// Its pseudonym.
     pub subscriber: Address,
-    /// When the row began.
-    pub ts: TimestampNs,
+    /// When the row began and ended.
+    pub seen: Seen,
     /// One where the flow began in it, and was no old connection that spoke up again.
     pub flows: u32,
-    /// Data bytes up and down.
-    pub data_bytes: [u64; 2],
+    /// Data bytes up, and all other payload both ways.
+    pub moved: [u64; 2],
 }
 
 /// What a row tells a facet.
@@ -457,15 +457,16 @@ mod tests {
     use crate::population::collector::CollectorKey;
     use crate::population::limits::SummaryLimits;
     use crate::population::summary::tests::{row, summary_of};
+    use crate::units::TimestampNs;
 
     #[test]
     fn a_full_sample_has_room_for_no_more_than_it_may_follow() {
         let moment = |hash: u64| Moment {
             hash: hash.wrapping_mul(0x9e37_79b9_7f4a_7c15),
             subscriber: Address::v4([10, 0, 0, hash as u8]),
-            ts: TimestampNs(hash),
+            seen: Seen::between(TimestampNs(hash), TimestampNs(hash)),
             flows: 1,
-            data_bytes: [1, 2],
+            moved: [1, 2],
         };
         let (mut one, mut other) = (Sample::default(), Sample::default());
         (0..100).for_each(|hash| one.add(&moment(hash)));
@@ -539,9 +540,9 @@ mod tests {
         let moment = |n: u64| Moment {
             hash: n.rank(),
             subscriber: Address::v4([10, 0, 0, n as u8]),
-            ts: TimestampNs(n * 1_000_000_000),
+            seen: Seen::between(TimestampNs(n * 1_000_000_000), TimestampNs(n * 1_000_000_000)),
             flows: 1,
-            data_bytes: [n, 0],
+            moved: [n, 0],
         };
         let of = |numbers: &mut dyn Iterator<Item = u64>| {
             let mut sample = Sample::default();

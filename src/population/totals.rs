@@ -57,6 +57,12 @@ impl Totals {
         }
     }
 
+    /// Data bytes up; and all other payload, both ways, with the first flights: what was given, and what else moved.
+    pub fn moved(&self) -> [u64; 2] {
+        let up = self.data_bytes[Direction::Up as usize];
+        [up, self.bytes().saturating_sub(up)]
+    }
+
     /// Payload bytes from the subscriber.
     pub fn bytes_up(&self) -> u64 {
         self.payload_bytes[Direction::Up as usize]

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::population::facet::{Moment, Sample};
+use crate::population::span::Seen;
 use crate::units::TimestampNs;
 
 #[test]
@@ -23,9 +24,9 @@ fn times_that_could_be_told_and_show_no_clock_are_a_measurement() {
                 sample.add(&Moment {
                     hash: u64::from(home),
                     subscriber: Address::v4([10, 0, 0, home]),
-                    ts: TimestampNs((at * 1e9) as u64),
+                    seen: Seen::between(TimestampNs((at * 1e9) as u64), TimestampNs((at * 1e9) as u64)),
                     flows: 1,
-                    data_bytes: [800, 90],
+                    moved: [800, 90],
                 });
             }
         }

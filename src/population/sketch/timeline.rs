@@ -1,5 +1,5 @@
 //! Timeline: what happened when, as finely as its bound allows.
-//! In: flows and bytes with their time. Out: sums by slot; a slot lasts 2^level seconds.
+//! In: flows and bytes with the time that they took. Out: sums by slot; a slot lasts 2^level seconds.
 //! Bounds: N slots. The level is the lowest at which no more than N slots hold anything, so that a few events of a day keep
 //! their second, and many become coarse. As the number of slots at a level only grows with what is put in, the level is a
 //! function of the multiset alone, whatever the order and however it was merged.
@@ -17,6 +17,13 @@ const TICKS_STEP: usize = 8;
 /// Coarsest level: slots of 68 years.
 const LEVEL_MAX: u8 = 31;
 
+/// What lasts longer than two of these is spread over its time, in at most [`PARTS_MAX`] parts: a download that goes on for
+/// most of a minute did not move all at its beginning.
+const PART_S: u64 = 16;
+const PARTS_MAX: u64 = 4;
+/// Bytes of less are not worth the slots that their parts would take: connections that are kept alive.
+const PARTS_BYTES_MIN: u64 = 8_192;
+
 /// What happened in one slot; sums saturate.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tick {
@@ -24,7 +31,7 @@ pub struct Tick {
     pub slot: u32,
     /// Flows that began.
     pub flows: u32,
-    /// Data bytes up and down.
+    /// Data bytes up, and all other payload both ways.
     pub bytes: [u32; 2],
 }
 
@@ -51,6 +58,24 @@ impl<const N: usize> Timeline<N> {
         let second = u32::try_from(ts.0 / 1_000_000_000).unwrap_or(u32::MAX);
         let bytes = bytes.map(|n| u32::try_from(n).unwrap_or(u32::MAX));
         self.put(Tick { slot: second >> self.level, flows, bytes });
+    }
+
+    /// Adds what happened between two times, flows at the first of them.
+    #[inline]
+    pub fn add_over(&mut self, first: TimestampNs, last: TimestampNs, flows: u32, bytes: [u64; 2]) {
+        let lasted = last.0.saturating_sub(first.0);
+        let parts = match bytes[0].saturating_add(bytes[1]) {
+            PARTS_BYTES_MIN.. => (lasted / (PART_S * 1_000_000_000)).clamp(1, PARTS_MAX),
+            _ => 1,
+        };
+        if parts == 1 {
+            return self.add(first, flows, bytes);
+        }
+        for part in 0..parts {
+            let share = bytes.map(|n| n / parts + u64::from(part < n % parts));
+            let began = if part == 0 { flows } else { 0 };
+            self.add(TimestampNs(first.0 + lasted / parts * part), began, share);
+        }
     }
 
     /// Length of a slot, seconds.
@@ -168,6 +193,20 @@ mod tests {
         assert_eq!((many.slot_s(), slots(&many)), (8, (0..8).collect()));
         assert!(many.ticks().iter().all(|tick| tick.flows == 8 && tick.bytes == [800, 80]));
         assert_eq!(slots(&few.at_level(12)), vec![0, 1], "slots of 4096 s");
+    }
+
+    #[test]
+    fn what_lasts_is_spread_and_nothing_of_it_is_lost() {
+        let second = |s: u64| TimestampNs(s * 1_000_000_000);
+        let mut line = Timeline::<8>::default();
+        line.add_over(second(100), second(150), 1, [9_001, 200]);
+        let found: Vec<_> = line.ticks().iter().map(|tick| (tick.slot, tick.flows, tick.bytes)).collect();
+        assert_eq!(found, [(100, 1, [3_001, 67]), (116, 0, [3_000, 67]), (133, 0, [3_000, 66])]);
+        for (what, last, bytes) in [("short", 115, [9_000, 0]), ("little", 900, [4_000, 4_000])] {
+            let mut line = Timeline::<8>::default();
+            line.add_over(second(100), second(last), 1, bytes);
+            assert_eq!(line.ticks().len(), 1, "{what}");
+        }
     }
 
     proptest! {

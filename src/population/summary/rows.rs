@@ -129,7 +129,7 @@ impl Summary {
                     // Its work with its own servers is what it does, too.
                     let key = SubscriberKey { population, subscriber: cx.identity.pseudonym(of) };
                     let one = self.subscribers.entry(key, cx.limits.subscribers_max);
-                    one.line.add(seen.first, u32::from(totals.flows > 0), totals.data_bytes);
+                    one.line.add_over(seen.first, seen.last, u32::from(totals.flows > 0), totals.moved());
                 }
             }
             Role::Transit => self.roles.transit.merge(Totals::of_row(rows, i, Side::Orig)),
@@ -166,7 +166,7 @@ impl Summary {
         // A TCP flow met midway is an old connection that spoke up again: nobody called.
         let is_call = service.protocol != TCP || x.rows.sides[Side::Orig.index()].syn[x.i] > 0;
         let begun = flows * u32::from(is_call);
-        let moment = Moment { hash, subscriber, ts: x.seen.first, flows: begun, data_bytes: x.totals.data_bytes };
+        let moment = Moment { hash, subscriber, seen: x.seen, flows: begun, moved: x.totals.moved() };
         let row = FacetRow { totals: x.totals, seen: x.seen, answered: is_answered(x.rows, x.i), moment };
         match Services::facet(collector, Services::kind_of(service)) {
             Some(facet) => facet.add(&row),
@@ -203,7 +203,7 @@ impl Summary {
         one.totals.merge(x.totals);
         one.seen.merge(x.seen);
         one.collectors.add(far_hash);
-        one.line.add(x.seen.first, flows, x.totals.data_bytes);
+        one.line.add_over(x.seen.first, x.seen.last, flows, x.totals.moved());
     }
 
     /// A subscriber was asked and answered.
