@@ -7,10 +7,11 @@
 //! it tells of (a common daily rhythm gives no correlation within an hour, and slots shifted against each other give the chance
 //! level); proportion: over all uploads of all subscribers, the rank correlation of their size with what had moved, less two
 //! standard errors (a program sends the same part everywhere; an advert that loads with a page follows activity as well, but
-//! carries the same whatever was read, and ranks do not mind that hellos and padding are added), of late or since it last sent;
-//! how seldom it stays silent while the subscriber is busy, or speaks while it is idle; how much more goes up than comes back.
-//! Uploads before which nothing was seen to move say nothing of proportion: a home's traffic may go over IPv6 and its uploads
-//! over IPv4.
+//! carries the same whatever was read, and ranks do not mind that hellos and padding are added), of late or since it last sent,
+//! to the second where the timelines know it; how much sizes scatter about that (what people save when they save it is of all
+//! sizes); how seldom it stays silent while the subscriber is busy, or speaks while it is idle; how much more goes up than comes
+//! back. Uploads before which nothing was seen to move say nothing of proportion, nor do the others of a subscriber most of
+//! whose uploads are such: a home's traffic may go over IPv6 and its uploads over IPv4.
 //! The trivial baseline that it must beat: the upload bytes of a collector.
 
 use super::finding::{Finding, Severity, Technique};
@@ -19,11 +20,12 @@ use super::scene::{Group, Scene, service_of};
 use super::weigh::{Reason, log_ramp, ramp, weigh};
 use super::words;
 use crate::packet::facts::AppProtocol;
-use crate::population::SubscriberKey;
 use crate::population::collector::CollectorSummary;
-use crate::population::facet::Followed;
 use crate::population::groups::Level;
-use crate::population::sketch::{Tick, Timeline};
+
+mod lines;
+
+use lines::{Line, Slot, Upload};
 
 /// Fewest subscribers: one that is followed by its own backup is no population.
 const SUBSCRIBERS_MIN: u64 = 5;
@@ -35,17 +37,25 @@ const UPLOAD_SHARE_MIN: f64 = 0.55;
 /// settings of HTTP/2, the head of an empty answer.
 const TLS_ANSWER_BYTES: f64 = 512.0;
 /// Data up over all data below which a party is asked, however its answers are sealed.
-const ASKED_SHARE_MAX: f64 = 0.4;
+const ASKED_SHARE_MAX: f64 = 0.25;
 /// Slots of 32, 64, 256 and 1024 seconds: an upload may gather what happened for a while, and what happened in the minute before
 /// one that gathers for half of it is partly told of already. Slots of 16 seconds showed nothing more on tuning seeds.
 const SLOT_LEVELS: [u8; 4] = [5, 6, 8, 10];
 /// Uploads after activity, over all subscribers, from which a correlation means something: what so few say is held against two
 /// standard errors (0.71 for eight).
 const UPLOADS_MIN: usize = 8;
-/// Slots looked at of one subscriber, bounding hostile clocks.
-const SLOTS_MAX: u32 = 2_048;
-/// Bytes with others below which a subscriber is idle: keep-alives and clocks.
-const IDLE_BYTES: f64 = 2_000.0;
+/// Bytes with others below which a subscriber is idle: keep-alives, clocks, a handshake that comes to nothing.
+const IDLE_BYTES: f64 = 4_000.0;
+/// What a TLS client sends behind its hello whatever it has to tell: the change of cipher, Finished, the closing alert (RFC 8446
+/// section 4).
+const TLS_CLIENT_BYTES: f64 = 88.0;
+/// Bytes with others, first flights among them, from which on there is something to tell of.
+const TELLING_BYTES: f64 = 2_000.0;
+/// Share of a subscriber's uploads before which something was seen to move, from which on their sizes can be compared with that:
+/// what most of the others' uploads tell of is not seen here.
+const TOLD_MIN: f64 = 0.8;
+/// Degrees of freedom from which on a correlation means something.
+const FREE_MIN: f64 = 4.0;
 /// Proportion beyond two standard errors from which on it is no luck of many collectors looked at many times.
 const PROPORTION_SURE: f64 = 0.12;
 /// The same where all reasons together come to this score: a party that is fed whenever its subscribers do something, and by no
@@ -54,11 +64,15 @@ const PROPORTION_LIKELY: f64 = 0.05;
 const SCORE_STRONG: f64 = 0.7;
 /// Growth below which sizes are alike, whatever their ranks say; and above which it is no part of what moved that was told.
 const GROWTH_TOLD: std::ops::RangeInclusive<f64> = 0.1..=1.3;
-/// Growth from which on what was given is a part of what had moved (of 230 operations 220 come to it). A counter of pages or an
-/// agent of the system's maker has more to say of busier minutes too, above all of many homes behind one address, and comes to
-/// 0.13 to 0.25: below this sizes must rank by what had moved as such do not (0.14 to 0.42).
+/// Growth from which on what was given is a part of what had moved. A counter of pages or an agent of the system's maker has more
+/// to say of busier minutes too, above all of many homes behind one address, and comes to 0.13 to 0.25: below this sizes must
+/// rank by what had moved as such do not (0.14 to 0.49).
 const GROWTH_SURE: f64 = 0.27;
-const PROPORTION_CLEAR: f64 = 0.5;
+const PROPORTION_CLEAR: f64 = 0.55;
+/// Standard deviation of a size's logarithm about that growth above which nothing was measured out: of 120 operations nine looks
+/// in ten have less than 0.86 (1.08 where a program pads what it sends); what ten homes save for themselves, the busy ones more,
+/// has 1.1 to 2.2.
+const SCATTER_MAX: f64 = 1.05;
 /// Circular shifts that show what chance gives.
 const SHIFTS: usize = 39;
 /// Share of shifted series that may follow as well for a correlation to be more than chance.
@@ -66,22 +80,12 @@ const CHANCE_MAX: f64 = 0.05;
 /// Levels at which like addresses are taken together; domains come from their own facets.
 const SPREAD: [Level; 3] = [Level::Prefix, Level::Asn, Level::CertificateKey];
 
-/// One slot of a subscriber: bytes that it exchanged with others in it; with those of the slot before, of late; and with those
-/// of all slots since it last gave the collector anything; bytes that it gave, in how many flows.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-struct Slot {
-    others: f64,
-    recent: f64,
-    since: f64,
-    given: f64,
-    flows: f64,
-}
-
 /// What had moved when something was given: of late, as a program sends that reports at once, or since it last sent, as one
-/// does that gathers. Nobody knows which, and each is tried; and how many standard errors are taken from each: the second try
-/// must say more (tuning seeds: at two, things that report when they have something to say were told in one of 60 captures).
-type Moved = fn(&Slot) -> f64;
-const MOVED: [(Moved, f64); 2] = [(|slot| slot.recent, 2.0), (|slot| slot.since, 3.0)];
+/// does that gathers. Nobody knows which, and both are tried.
+type Moved = fn(&Upload) -> f64;
+const MOVED: [Moved; 2] = [|upload| upload.recent, |upload| upload.since];
+/// Standard errors taken from a proportion.
+const ERRORS: f64 = 2.0;
 
 /// What is measured of one collector.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -94,6 +98,8 @@ pub struct Measures {
     /// How fast that grows: the slope of its logarithm over that of what had moved, 1 where it is a part of it, 0 where sizes
     /// are alike. Ranks alone would take the smallest differences for proportion.
     pub growth: f64,
+    /// Standard deviation of the logarithm of sizes about that.
+    pub scatter: f64,
     /// Share of busy slots in which something was given, less the share of idle ones.
     pub presence: f64,
     /// Data given over data exchanged with others, in busy slots.
@@ -108,15 +114,30 @@ pub struct Measures {
     pub slot_s: u64,
 }
 
+/// What is known of a collector as a whole.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Party {
+    /// Data up over data both ways.
+    upload_share: f64,
+    /// Data that a flow's handshake takes, whatever is told.
+    handshake: f64,
+}
+
+impl Party {
+    fn of(whole: &CollectorSummary) -> Self {
+        Self { upload_share: upload_share_unanswered(whole), handshake: sealed_share(whole) * TLS_CLIENT_BYTES }
+    }
+}
+
 impl Measures {
     /// Of one collector, at the slot length that shows it best; none where too little can be compared.
-    fn of(scene: &Scene<'_>, group: &Group<'_>, upload_share: f64) -> Option<Self> {
+    fn of(scene: &Scene<'_>, group: &Group<'_>, party: Party) -> Option<Self> {
         let at_levels = SLOT_LEVELS.into_iter().filter_map(|level| {
-            let lines: Vec<Vec<Slot>> = (group.whole.sample().iter())
-                .filter_map(|one| slots(scene, group, one, level))
-                .filter(|slots| slots.iter().any(|slot| slot.given > 0.0))
+            let lines: Vec<Line> = (group.whole.sample().iter())
+                .filter_map(|one| lines::line(scene, group, one, level))
+                .filter(|line| !line.uploads.is_empty())
                 .collect();
-            Self::of_lines(&lines, upload_share, 1 << level)
+            Self::of_lines(&lines, party, 1 << level)
         });
         Self::that_shows_best(at_levels)
     }
@@ -127,17 +148,15 @@ impl Measures {
         let at_levels =
             at_levels.filter(|one| one.slot_s > 1 << SLOT_LEVELS[0] || one.has_proportion(PROPORTION_LIKELY));
         // Over long slots everything agrees and shifts too: what chance cannot do comes before what agrees best.
-        let shows = |one: &Self| (one.chance <= CHANCE_MAX, one.follows + one.in_proportion);
-        at_levels.max_by(|a, b| {
-            let (a, b) = (shows(a), shows(b));
-            a.0.cmp(&b.0).then(a.1.total_cmp(&b.1))
-        })
+        let shows = |one: &Self| (one.chance <= CHANCE_MAX, one.has_proportion(PROPORTION_LIKELY));
+        let agrees = |one: &Self| one.follows + one.in_proportion;
+        at_levels.max_by(|a, b| shows(a).cmp(&shows(b)).then(agrees(a).total_cmp(&agrees(b))))
     }
 
-    fn of_lines(lines: &[Vec<Slot>], upload_share: f64, slot_s: u64) -> Option<Self> {
-        let all = || lines.iter().flatten();
-        let told_of = all().filter(is_told_of).count();
-        if lines.len() < FOLLOWED_MIN || told_of < UPLOADS_MIN {
+    fn of_lines(lines: &[Line], party: Party, slot_s: u64) -> Option<Self> {
+        let all = || lines.iter().flat_map(|line| &line.slots);
+        let told_of = told_of(lines);
+        if lines.len() < FOLLOWED_MIN || told_of.iter().flatten().count() < UPLOADS_MIN {
             return None;
         }
         let share_of = |of: &dyn Fn(&Slot) -> bool| {
@@ -151,27 +170,32 @@ impl Measures {
             .filter(|slot| is_busy(slot))
             .fold([0.0; 2], |[others, given], slot| [others + slot.others, given + slot.given]);
         let follows = correlation(lines, 0, &|slot| slot.given);
-        let [of_late, gathered] = MOVED.map(|(moved, errors)| (proportion(lines, moved, errors), moved));
-        let (in_proportion, moved_by) = if gathered.0 > of_late.0 { gathered } else { of_late };
         // Each shift turns every subscriber's own slots by another part of their number.
         let as_high = (1..=SHIFTS).filter(|shift| correlation(lines, *shift, &|slot| slot.given) >= follows).count();
-        Some(Self {
+        let whatever_sizes = Self {
             follows,
-            in_proportion,
-            growth: growth(lines, moved_by),
+            in_proportion: -1.0,
+            growth: 0.0,
+            scatter: 0.0,
             presence: share_of(&is_busy) - share_of(&|slot| !is_busy(slot)),
             volume_share: moved[1] / moved[0].max(1.0),
-            upload_share,
+            upload_share: party.upload_share,
             compared: lines.len(),
             chance: (as_high + 1) as f64 / (SHIFTS + 1) as f64,
             slot_s,
-        })
+        };
+        let by_sizes = MOVED.map(|moved| {
+            let [growth, scatter] = growth(&told_of, moved, party.handshake);
+            Self { in_proportion: proportion(&told_of, moved), growth, scatter, ..whatever_sizes }
+        });
+        let shows = |one: &Self| one.has_proportion(PROPORTION_LIKELY);
+        by_sizes.into_iter().max_by(|a, b| shows(a).cmp(&shows(b)).then(a.in_proportion.total_cmp(&b.in_proportion)))
     }
 
-    /// Whether sizes grow with what had moved, beyond two standard errors by at least so much.
+    /// Whether sizes grow with what had moved, beyond two standard errors by at least so much, and by hardly anything else.
     fn has_proportion(&self, least: f64) -> bool {
         let is_a_part = self.growth >= GROWTH_SURE || self.in_proportion >= PROPORTION_CLEAR;
-        self.in_proportion >= least && GROWTH_TOLD.contains(&self.growth) && is_a_part
+        self.in_proportion >= least && GROWTH_TOLD.contains(&self.growth) && is_a_part && self.scatter <= SCATTER_MAX
     }
 
     /// Whether less proportion than is sure alone will do, where everything together comes to `score`.
@@ -211,49 +235,10 @@ impl Measures {
     }
 }
 
-/// The slots of one subscriber, from its first activity to its last.
-fn slots(scene: &Scene<'_>, group: &Group<'_>, one: &Followed, level: u8) -> Option<Vec<Slot>> {
-    let key = SubscriberKey { population: group.of.population, subscriber: one.subscriber };
-    let own = &scene.summary.subscribers.of(&key)?.line;
-    slots_of(own, &one.line, level)
-}
-
-/// The same of what it exchanged with all and with the collector; none where either is not known so finely.
-fn slots_of<const N: usize, const M: usize>(own: &Timeline<N>, given: &Timeline<M>, level: u8) -> Option<Vec<Slot>> {
-    if own.level().max(given.level()) > level {
-        return None;
-    }
-    let (own, given) = (own.at_level(level), given.at_level(level));
-    let (first, last) = (own.ticks().first()?.slot, own.ticks().last()?.slot);
-    if last - first >= SLOTS_MAX {
-        return None;
-    }
-    let both = |tick: &Tick| f64::from(tick.bytes[0]) + f64::from(tick.bytes[1]);
-    let mut slots = vec![Slot::default(); (last - first + 1) as usize];
-    own.ticks().iter().for_each(|tick| slots[(tick.slot - first) as usize].others = both(tick));
-    for tick in given.ticks() {
-        if let Some(slot) = tick.slot.checked_sub(first).and_then(|at| slots.get_mut(at as usize)) {
-            slot.others = (slot.others - both(tick)).max(0.0);
-            slot.given = f64::from(tick.bytes[0]);
-            slot.flows = f64::from(tick.flows).max(1.0);
-        }
-    }
-    let (mut before, mut gathered) = (0.0, 0.0);
-    for slot in &mut slots {
-        slot.recent = slot.others + std::mem::replace(&mut before, slot.others);
-        gathered += slot.others;
-        slot.since = gathered;
-        if slot.given > 0.0 {
-            gathered = 0.0;
-        }
-    }
-    Some(slots)
-}
-
 /// Correlation of activity with `of` at another time: turned by at least an eighth of the slots, so that what lasts for some
 /// slots does not meet itself, and further by one part of [`SHIFTS`]; not at all for shift 0.
-fn correlation(lines: &[Vec<Slot>], shift: usize, of: &dyn Fn(&Slot) -> f64) -> f64 {
-    let turned = lines.iter().map(|slots| {
+fn correlation(lines: &[Line], shift: usize, of: &dyn Fn(&Slot) -> f64) -> f64 {
+    let turned = lines.iter().map(|Line { slots, .. }| {
         let n = slots.len();
         let turn = if shift == 0 { 0 } else { n / 8 + (n - n / 4) * (shift - 1) / SHIFTS };
         (0..n).map(|i| (slots[i].recent.ln_1p(), of(&slots[(i + turn) % n]).ln_1p())).collect()
@@ -261,17 +246,33 @@ fn correlation(lines: &[Vec<Slot>], shift: usize, of: &dyn Fn(&Slot) -> f64) -> 
     pooled(turned)
 }
 
-/// Rank correlation of what had moved with what a flow gave, over uploads after activity, less some standard errors: over all
+/// What is told of by size: uploads after activity, of subscribers most of whose uploads are.
+fn told_of(lines: &[Line]) -> Vec<Vec<&Upload>> {
+    let of_one = lines.iter().map(|line| {
+        let told: Vec<&Upload> = line.uploads.iter().filter(is_told_of).collect();
+        if told.len() as f64 >= TOLD_MIN * line.uploads.len() as f64 { told } else { Vec::new() }
+    });
+    of_one.collect()
+}
+
+/// Whether something was given after activity.
+fn is_told_of(upload: &&Upload) -> bool {
+    upload.since.max(upload.recent) >= TELLING_BYTES
+}
+
+/// Rank correlation of what had moved with what a flow gave, over uploads after activity, less two standard errors: over all
 /// subscribers together, as what one program sends is the same part everywhere and few uploads of each are enough, or about
-/// each subscriber's own means, where some add more of their own than others.
-fn proportion(lines: &[Vec<Slot>], moved: Moved, errors: f64) -> f64 {
-    let told_of: Vec<Vec<&Slot>> = lines.iter().map(|slots| slots.iter().filter(is_told_of).collect()).collect();
+/// each subscriber's own means, where some add more of their own than others. −1 where too few say anything.
+fn proportion(told_of: &[Vec<&Upload>], moved: Moved) -> f64 {
     let all = || told_of.iter().flatten();
-    let moved = ranks(all().map(|slot| moved(slot)).collect());
-    let given = ranks(all().map(|slot| slot.given / slot.flows).collect());
+    let moved = ranks(all().map(|upload| moved(upload)).collect());
+    let given = ranks(all().map(|upload| upload.size).collect());
     let pairs: Vec<(f64, f64)> = moved.into_iter().zip(given).collect();
     // Fisher's transformation has a standard error of 1/√(n − 3) whatever the correlation is.
-    let surely = |found: f64, free: f64| (found.clamp(-0.999, 0.999).atanh() - errors / free.max(1.0).sqrt()).tanh();
+    let surely = |found: f64, free: f64| match free {
+        FREE_MIN.. => (found.clamp(-0.999, 0.999).atanh() - ERRORS / free.sqrt()).tanh(),
+        _ => -1.0,
+    };
     let (n, own_means) = (pairs.len() as f64, told_of.iter().filter(|own| !own.is_empty()).count() as f64);
     let mut rest = pairs.as_slice();
     let by_subscriber = told_of.iter().map(|own| {
@@ -283,22 +284,19 @@ fn proportion(lines: &[Vec<Slot>], moved: Moved, errors: f64) -> f64 {
     surely(pooled(std::iter::once(pairs.clone())), n - 3.0).max(apart)
 }
 
-/// Whether something was given after activity.
-fn is_told_of(slot: &&Slot) -> bool {
-    slot.given > 0.0 && slot.since.max(slot.recent) >= IDLE_BYTES
-}
-
-/// Least-squares slope of the logarithm of what a flow gave over that of what had moved, over uploads after activity.
-fn growth(lines: &[Vec<Slot>], moved: Moved) -> f64 {
-    let told_of = || lines.iter().flatten().filter(is_told_of);
-    let pairs = || told_of().map(|slot| (moved(slot).ln_1p(), (slot.given / slot.flows).ln_1p()));
+/// Least-squares slope of the logarithm of what a flow gave, but for what its handshake takes, over that of what had moved; and
+/// the standard deviation about it.
+fn growth(told_of: &[Vec<&Upload>], moved: Moved, handshake: f64) -> [f64; 2] {
+    let size = |upload: &Upload| (upload.size - handshake).max(upload.size / 2.0);
+    let pairs = || told_of.iter().flatten().map(|upload| (moved(upload).ln_1p(), size(upload).ln_1p()));
     let count = pairs().count().max(1) as f64;
     let mean = pairs().fold((0.0, 0.0), |(x, y), pair| (x + pair.0 / count, y + pair.1 / count));
-    let (xy, xx) = pairs().fold((0.0, 0.0), |(xy, xx), (x, y)| {
-        let dx = x - mean.0;
-        (xy + dx * (y - mean.1), xx + dx * dx)
+    let (xy, xx, yy) = pairs().fold((0.0, 0.0, 0.0), |(xy, xx, yy), (x, y)| {
+        let (dx, dy) = (x - mean.0, y - mean.1);
+        (xy + dx * dy, xx + dx * dx, yy + dy * dy)
     });
-    if xx > 0.0 { xy / xx } else { 0.0 }
+    let slope = if xx > 0.0 { xy / xx } else { 0.0 };
+    [slope, ((yy - slope * xy) / count).max(0.0).sqrt()]
 }
 
 /// Ranks of values, equal ones sharing the mean of theirs.
@@ -337,19 +335,24 @@ fn upload_share(whole: &CollectorSummary) -> f64 {
 /// The same without what a TLS server says to whatever it is told. Not for addresses taken together: of a popular network's
 /// many small services the smallest answers would be left.
 fn upload_share_unanswered(whole: &CollectorSummary) -> f64 {
-    let is_sealed = |app: &AppProtocol| matches!(app, AppProtocol::Tls | AppProtocol::Quic);
-    let sealed = match whole.apps.total() {
-        // A domain is known from what its callers asked for: but for plain HTTP, in a hello.
-        0 => f64::from(u8::from(!whole.domains.is_empty() && service_of(whole).is_some_and(|at| at.port != 80))),
-        all => {
-            whole.apps.iter().filter(|(app, _)| is_sealed(app)).map(|(_, rows)| rows).sum::<u64>() as f64 / all as f64
-        }
-    };
+    let sealed = sealed_share(whole);
     let [up, down] = whole.totals.data_bytes.map(|bytes| bytes as f64);
     let answered = (down - sealed * whole.totals.flows as f64 * TLS_ANSWER_BYTES).max(0.0);
     match upload_share(whole) {
         share if share < ASKED_SHARE_MAX => share,
         _ => up / (up + answered).max(1.0),
+    }
+}
+
+/// Share of a party's flows that are TLS or QUIC.
+fn sealed_share(whole: &CollectorSummary) -> f64 {
+    let is_sealed = |app: &AppProtocol| matches!(app, AppProtocol::Tls | AppProtocol::Quic);
+    match whole.apps.total() {
+        // A domain is known from what its callers asked for: but for plain HTTP, in a hello.
+        0 => f64::from(u8::from(!whole.domains.is_empty() && service_of(whole).is_some_and(|at| at.port != 80))),
+        all => {
+            whole.apps.iter().filter(|(app, _)| is_sealed(app)).map(|(_, rows)| rows).sum::<u64>() as f64 / all as f64
+        }
     }
 }
 
@@ -371,14 +374,14 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
     };
     groups.extend(together.into_iter().filter(is_party));
     for group in groups {
-        let share = upload_share_unanswered(&group.whole);
-        let Some(measures) = Measures::of(scene, &group, share) else { continue };
+        let party = Party::of(&group.whole);
+        let Some(measures) = Measures::of(scene, &group, party) else { continue };
         let (score, _) = weigh(measures.reasons(group.whole.subscribers.count()));
         let is_sure = measures.has_proportion(PROPORTION_SURE);
         let is_likely = is_sure || measures.is_likely(score);
         if score < 0.6 || measures.chance > 0.1 || !is_likely {
-            let party = (group.of.population, group.key.as_str());
-            scene.doubt(Technique::ShadowUpload, party, group.whole.totals.packets_both(), score);
+            let who = (group.of.population, group.key.as_str());
+            scene.doubt(Technique::ShadowUpload, who, group.whole.totals.packets_both(), score);
         }
         let severity = match score {
             // What shifted series do as well is chance, whatever it looks like.
@@ -410,7 +413,8 @@ fn finding(scene: &Scene<'_>, group: &Group<'_>, measures: &Measures, severity: 
             "{} send data to {who} whenever they use something else, and the more they use it the more leaves: over slots of \
              {}, compared within each of {} subscribers, what goes up to it follows the traffic with everyone else \
              (correlation {:.2}, in proportion {:.2}; series shifted in time do not). {:.1} % of that traffic's volume goes \
-             there, and hardly anything comes back. A page's adverts do not behave so, nor does a backup. Find the program \
+             there, and hardly anything comes back; about what it should be by what had moved, an upload is larger or smaller \
+             by a factor of {:.1}. A page's adverts do not behave so, nor does a backup. Find the program \
              on these devices that watches what they do (a browser extension, a keyboard, an agent), ask its maker for the \
              legal basis, and either register the collector in the policy or block it.",
             words::counted(subscribers, "subscriber"),
@@ -419,6 +423,7 @@ fn finding(scene: &Scene<'_>, group: &Group<'_>, measures: &Measures, severity: 
             measures.follows,
             measures.in_proportion,
             100.0 * measures.volume_share,
+            measures.scatter.exp(),
         ),
         ..blank
     }
