@@ -264,7 +264,9 @@ fn like_records_faster_than_people_ask_are_told_in_two_minutes() {
 #[test]
 fn a_scraper_that_begins_within_the_hour_is_told_in_its_second_minute() {
     let one = Address::v4([203, 0, 113, 7]);
-    let table: [(&str, fn(u64) -> u64, bool); 2] = [
+    // Bytes of all answers up to a second.
+    type Case<'a> = (&'a str, fn(u64) -> u64, bool);
+    let table: [Case<'_>; 2] = [
         ("like records", |n| 12 * (2_000 + noise(5, n) % 200), true),
         ("pages of all sizes", |n| 9_000 * n * n, false),
     ];
