@@ -5,7 +5,7 @@
 //! What it weighs: the correlation, within each subscriber and over its slots, of the logarithm of what goes up to the
 //! collector with that of what moves to and from everyone else in the slot and the one before it, as an upload comes after what
 //! it tells of (a common daily rhythm gives no correlation within an hour, and slots shifted against each other give the chance
-//! level); proportion: over all uploads of all subscribers, the rank correlation of their size with what had moved, less two
+//! level); proportion: over all uploads of all subscribers, the correlation of their size with what had moved, less two
 //! standard errors (a program sends the same part everywhere; an advert that loads with a page follows activity as well, but
 //! carries the same whatever was read, and ranks do not mind that hellos and padding are added), of late or since it last sent,
 //! to the second where the timelines know it; how much sizes scatter about that (what people save when they save it is of all
@@ -42,8 +42,8 @@ const ASKED_SHARE_MAX: f64 = 0.25;
 /// one that gathers for half of it is partly told of already. Slots of 16 seconds showed nothing more on tuning seeds.
 const SLOT_LEVELS: [u8; 4] = [5, 6, 8, 10];
 /// Uploads after activity, over all subscribers, from which a correlation means something: what so few say is held against two
-/// standard errors (0.71 for eight).
-const UPLOADS_MIN: usize = 8;
+/// standard errors (0.82 for six).
+const UPLOADS_MIN: usize = 6;
 /// Bytes with others below which a subscriber is idle: keep-alives, clocks, a handshake that comes to nothing.
 const IDLE_BYTES: f64 = 4_000.0;
 /// What a TLS client sends behind its hello whatever it has to tell: the change of cipher, Finished, the closing alert (RFC 8446
@@ -53,9 +53,9 @@ const TLS_CLIENT_BYTES: f64 = 88.0;
 const TELLING_BYTES: f64 = 2_000.0;
 /// Share of a subscriber's uploads before which something was seen to move, from which on their sizes can be compared with that:
 /// what most of the others' uploads tell of is not seen here.
-const TOLD_MIN: f64 = 0.8;
+const TOLD_MIN: f64 = 0.65;
 /// Degrees of freedom from which on a correlation means something.
-const FREE_MIN: f64 = 4.0;
+const FREE_MIN: f64 = 3.0;
 /// Proportion beyond two standard errors from which on it is no luck of many collectors looked at many times.
 const PROPORTION_SURE: f64 = 0.12;
 /// The same where all reasons together come to this score: a party that is fed whenever its subscribers do something, and by no
@@ -63,13 +63,10 @@ const PROPORTION_SURE: f64 = 0.12;
 /// operation of 230 captures was told by less.
 const PROPORTION_LIKELY: f64 = 0.05;
 const SCORE_STRONG: f64 = 0.7;
-/// Growth below which sizes are alike, whatever their ranks say; and above which it is no part of what moved that was told.
-const GROWTH_TOLD: std::ops::RangeInclusive<f64> = 0.1..=1.3;
-/// Growth from which on what was given is a part of what had moved. A counter of pages or an agent of the system's maker has more
-/// to say of busier minutes too, above all of many homes behind one address, and comes to 0.13 to 0.25: below this sizes must
-/// rank by what had moved as such do not (0.14 to 0.49).
-const GROWTH_SURE: f64 = 0.27;
-const PROPORTION_CLEAR: f64 = 0.55;
+/// Growth below which it is no part of what had moved that was given, whatever ranks say: a counter of pages or an agent of the
+/// system's maker has more to say of busier minutes too, above all of many homes behind one address, and comes to 0.13 to 0.25.
+/// And growth above which it is none either.
+const GROWTH_TOLD: std::ops::RangeInclusive<f64> = 0.27..=1.3;
 /// Standard deviation of a size's logarithm about that growth above which nothing was measured out: of 120 operations nine looks
 /// in ten have less than 0.86 (1.08 where a program pads what it sends); what ten homes save for themselves, the busy ones more,
 /// has 1.1 to 2.2.
@@ -93,7 +90,7 @@ const ERRORS: f64 = 2.0;
 pub struct Measures {
     /// Correlation of what is given with activity, over all slots, −1 to 1.
     pub follows: f64,
-    /// Rank correlation of what one flow gave with what had moved, over all uploads after activity, less two standard errors,
+    /// Correlation of what one flow gave with what had moved, over all uploads after activity, less two standard errors,
     /// −1 to 1: an advert is as large whatever was read, and of many small ones there are more when more was read.
     pub in_proportion: f64,
     /// How fast that grows: the slope of its logarithm over that of what had moved, 1 where it is a part of it, 0 where sizes
@@ -187,7 +184,7 @@ impl Measures {
         };
         let by_sizes = MOVED.map(|moved| {
             let [growth, scatter] = growth(&told_of, moved, party.handshake);
-            Self { in_proportion: proportion(&told_of, moved), growth, scatter, ..whatever_sizes }
+            Self { in_proportion: proportion(&told_of, moved, party.handshake), growth, scatter, ..whatever_sizes }
         });
         let shows = |one: &Self| one.has_proportion(PROPORTION_LIKELY);
         by_sizes.into_iter().max_by(|a, b| shows(a).cmp(&shows(b)).then(a.in_proportion.total_cmp(&b.in_proportion)))
@@ -195,8 +192,7 @@ impl Measures {
 
     /// Whether sizes grow with what had moved, beyond two standard errors by at least so much, and by hardly anything else.
     fn has_proportion(&self, least: f64) -> bool {
-        let is_a_part = self.growth >= GROWTH_SURE || self.in_proportion >= PROPORTION_CLEAR;
-        self.in_proportion >= least && GROWTH_TOLD.contains(&self.growth) && is_a_part && self.scatter <= SCATTER_MAX
+        self.in_proportion >= least && GROWTH_TOLD.contains(&self.growth) && self.scatter <= SCATTER_MAX
     }
 
     /// Whether less proportion than is sure alone will do, where everything together comes to `score`.
@@ -261,34 +257,47 @@ fn is_told_of(upload: &&Upload) -> bool {
     upload.since.max(upload.recent) >= TELLING_BYTES
 }
 
-/// Rank correlation of what had moved with what a flow gave, over uploads after activity, less two standard errors: over all
-/// subscribers together, as what one program sends is the same part everywhere and few uploads of each are enough, or about
+/// Correlation of what had moved with what a flow gave, over uploads after activity, less two standard errors: of ranks, which
+/// mind neither outliers nor what is added to every size, or of logarithms, which say more where a few uploads differ much; over
+/// all subscribers together, as what one program sends is the same part everywhere and few uploads of each are enough, or about
 /// each subscriber's own means, where some add more of their own than others. −1 where too few say anything.
-fn proportion(told_of: &[Vec<&Upload>], moved: Moved) -> f64 {
+fn proportion(told_of: &[Vec<&Upload>], moved: Moved, handshake: f64) -> f64 {
     let all = || told_of.iter().flatten();
-    let moved = ranks(all().map(|upload| moved(upload)).collect());
-    let given = ranks(all().map(|upload| upload.size).collect());
-    let pairs: Vec<(f64, f64)> = moved.into_iter().zip(given).collect();
-    // Fisher's transformation has a standard error of 1/√(n − 3) whatever the correlation is.
-    let surely = |found: f64, free: f64| match free {
+    let ranked = ranks(all().map(|upload| moved(upload)).collect())
+        .into_iter()
+        .zip(ranks(all().map(|upload| upload.size).collect()));
+    let measured = all().map(|upload| (moved(upload).ln_1p(), told_size(upload, handshake).ln_1p()));
+    let (n, own_means) = (all().count() as f64, told_of.iter().filter(|own| !own.is_empty()).count() as f64);
+    let surest = |pairs: &[(f64, f64)]| {
+        let mut rest = pairs;
+        let by_subscriber = told_of.iter().map(|own| {
+            let (own, others) = rest.split_at(own.len());
+            rest = others;
+            own.to_vec()
+        });
+        let apart = surely(pooled(by_subscriber), n - own_means - 2.0);
+        surely(pooled(std::iter::once(pairs.to_vec())), n - 3.0).max(apart)
+    };
+    surest(&ranked.collect::<Vec<_>>()).max(surest(&measured.collect::<Vec<_>>()))
+}
+
+/// A correlation less its standard errors: Fisher's transformation has one of 1/√(n − 3) whatever the correlation is.
+fn surely(found: f64, free: f64) -> f64 {
+    match free {
         FREE_MIN.. => (found.clamp(-0.999, 0.999).atanh() - ERRORS / free.sqrt()).tanh(),
         _ => -1.0,
-    };
-    let (n, own_means) = (pairs.len() as f64, told_of.iter().filter(|own| !own.is_empty()).count() as f64);
-    let mut rest = pairs.as_slice();
-    let by_subscriber = told_of.iter().map(|own| {
-        let (own, others) = rest.split_at(own.len());
-        rest = others;
-        own.to_vec()
-    });
-    let apart = surely(pooled(by_subscriber), n - own_means - 2.0);
-    surely(pooled(std::iter::once(pairs.clone())), n - 3.0).max(apart)
+    }
+}
+
+/// What a flow gave, but for what its handshake takes.
+fn told_size(upload: &Upload, handshake: f64) -> f64 {
+    (upload.size - handshake).max(upload.size / 2.0)
 }
 
 /// Least-squares slope of the logarithm of what a flow gave, but for what its handshake takes, over that of what had moved; and
 /// the standard deviation about it.
 fn growth(told_of: &[Vec<&Upload>], moved: Moved, handshake: f64) -> [f64; 2] {
-    let size = |upload: &Upload| (upload.size - handshake).max(upload.size / 2.0);
+    let size = |upload: &Upload| told_size(upload, handshake);
     let pairs = || told_of.iter().flatten().map(|upload| (moved(upload).ln_1p(), size(upload).ln_1p()));
     let count = pairs().count().max(1) as f64;
     let mean = pairs().fold((0.0, 0.0), |(x, y), pair| (x + pair.0 / count, y + pair.1 / count));
