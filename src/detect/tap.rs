@@ -50,9 +50,11 @@ const PARTS: usize = 6;
 const LARGER: (f64, f64) = (3.0, 8.0);
 /// Deviations over the shifted copies that must be left without the other streams.
 const PLAIN_Z_MIN: f64 = 2.5;
-/// Probability of a match of two windows from which on it may be chance: a day has 1,440 such looks, at some streams each. Of 23
-/// taps one is told a minute later for that.
-const CHANCE_OF_TWO_MAX: f64 = 5e-5;
+/// Probability of a match of two windows from which on it may be chance: a day has 1,440 such looks, at some streams each.
+const CHANCE_OF_TWO_MAX: f64 = 1e-5;
+/// Share of the parts of two windows that must agree: of nine harmless days two had bursts in common that no shift of a circle
+/// has (6.5 and 7.9 deviations), which fill two parts in three.
+const AGREEMENT_OF_TWO_MIN: f64 = 0.8;
 /// Streams that are one collector's.
 struct Candidate<'a> {
     key: String,
@@ -128,7 +130,7 @@ impl Length {
     fn may_be_chance(self, agreement: f64, p_value: f64) -> bool {
         match self {
             Self::Window => agreement < 1.0,
-            Self::TwoWindows => p_value > CHANCE_OF_TWO_MAX,
+            Self::TwoWindows => p_value > CHANCE_OF_TWO_MAX || agreement < AGREEMENT_OF_TWO_MIN,
             Self::Longer => false,
         }
     }
