@@ -84,7 +84,7 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
 fn minted(scene: &Scene<'_>, key: &ServerKey, server: &ServerSummary) -> Option<Finding> {
     let domains = server.domains.estimate();
     let subjects = server.subjects.estimate();
-    let near: BTreeSet<Address> = server.addresses.iter().map(network_of).collect();
+    let near = near(server);
     let networks = match subjects >= SUBJECTS_MANY {
         true => server.networks.estimate().max(near.len() as f64),
         false => server.networks.estimate(),
@@ -113,6 +113,11 @@ fn minted(scene: &Scene<'_>, key: &ServerKey, server: &ServerSummary) -> Option<
     Some(Finding { severity, score, p_value: 0.01, evidence, ..finding })
 }
 
+/// The /24 or /48 networks that it was seen in.
+fn near(server: &ServerSummary) -> BTreeSet<Address> {
+    server.addresses.iter().map(network_of).collect()
+}
+
 /// What speaks for a contest: weighed, and in words.
 struct Contest {
     score: f64,
@@ -129,7 +134,12 @@ fn contested(
     sealed: Option<&ServerSummary>,
 ) -> Option<Finding> {
     let (id, server) = (issuers[at].key.id, &*issuers[at].server);
-    let (domains, networks) = (server.domains.estimate(), server.networks.estimate());
+    let rivalry = Rivalry::of(scene, issuers, at);
+    let domains = server.domains.estimate();
+    let networks = match rivalry.is_some_and(Rivalry::is_broad) {
+        true => server.networks.estimate().max(near(server).len() as f64),
+        false => server.networks.estimate(),
+    };
     // What one device sees under two issuers is a site with two certificates: others must see the other one.
     if domains < DOMAINS_MIN || networks < 2.0 || active(scene, population) < SUBSCRIBERS_MIN {
         return None;
@@ -143,7 +153,6 @@ fn contested(
             Reason::number("young_certificates", young, "ratio", ramp(young, -0.5, 0.5), 0.05),
         ]
     };
-    let rivalry = Rivalry::of(scene, issuers, at);
     let lowered = sealed.and_then(|sealed| Lowered::of(server, sealed));
     let contests = [
         rivalry.and_then(|rivalry| by_rivals(rivalry, reach())),
@@ -187,6 +196,12 @@ impl Rivalry {
             others.merge(rival.shown.clone());
         }
         server.shown.contained_in(&others).map(|contest| Self { contest, rivals })
+    }
+
+    /// Whether several owners contradict it for several names. Such owners are strangers to each other, whatever operator has
+    /// their servers: one may have all that a small population calls.
+    fn is_broad(self) -> bool {
+        self.rivals >= 2 && self.names() >= COMPARED_MIN as f64
     }
 
     fn names(&self) -> f64 {

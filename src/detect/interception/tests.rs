@@ -13,6 +13,9 @@ const START_S: u64 = 1_000_000_000;
 /// A site from which on it is the pictures of the site 60 lower.
 const PICTURES: u8 = 60;
 
+/// Sites from which on one operator has them, each in a network of its own.
+const HOSTED: std::ops::Range<u8> = 30..40;
+
 fn name_of(site: u8) -> String {
     match site.checked_sub(PICTURES) {
         Some(site) => format!("img.site{site}.example"),
@@ -43,7 +46,7 @@ fn summed(reached: &[Reached], subject_of: fn(u8) -> String, ja4: &str) -> Summa
     let mut summary = Summary::new(Span::new(at(0), at(300)));
     let mut rows = FlowColumns::default();
     for (n, &(client, site, issuer, key)) in reached.iter().enumerate() {
-        let server = Address::v4([198, 100 + site, 7, 9]);
+        let server = Address::v4(if HOSTED.contains(&site) { [198, 90, site, 9] } else { [198, 100 + site, 7, 9] });
         let mut one = row(Address::v4([10, 0, 0, client]), server, n as u64 % 250, 900, 4_000);
         let certificate = CertificateFacts {
             // 21 to 23 are one organisation's.
@@ -132,6 +135,17 @@ fn a_window_knows_what_the_hour_before_it_showed() {
         let after = Scene::new(&other, &populations, &places, None).following([&hour, &none]);
         assert_eq!(told(after), None, "{name}: somebody else");
     }
+}
+
+#[test]
+fn who_contradicts_several_owners_is_told_within_one_operators_networks() {
+    let own = |site: u8| format!("CN=www.site{site}.example");
+    let honest = || HOSTED.flat_map(|s| (0..30u8).map(move |c| (c, s, u64::from(s % 3) + 1, 1_000 + u64::from(s))));
+    let opened = |sites: std::ops::Range<u8>| sites.map(|s| (40, s, 99, 7_000 + u64::from(s)));
+    let worst = |reached: Vec<Reached>| found(&reached, own, OFFERS_12).iter().map(|finding| finding.severity).max();
+    assert_eq!(worst(honest().collect()), None, "three issuers at one operator's");
+    assert!(worst(honest().chain(opened(30..34)).collect()) >= Some(Severity::Medium), "four sites contradicted");
+    assert_eq!(worst(honest().chain(opened(30..32)).collect()), None, "two sites may be one owner's");
 }
 
 #[test]
