@@ -131,8 +131,14 @@ impl<'a> Analyst<'a> {
     /// # Errors
     /// See [`Self::window`].
     pub fn finish(mut self) -> Result<(Vec<Finding>, Account), MergeError> {
-        self.close_hour()?;
-        self.close_day();
+        match self.day.parts {
+            // The only hour is the day: nobody looks at it a second time.
+            0 => _ = self.look_at_hour().inspect(|day| self.note_day(day)),
+            _ => {
+                self.close_hour()?;
+                self.close_day();
+            }
+        }
         let left_out = self.ledger.left_out();
         if left_out > 0 {
             self.account.limits.insert("findings", left_out);
@@ -181,17 +187,20 @@ impl<'a> Analyst<'a> {
         }
     }
 
-    fn close_hour(&mut self) -> Result<(), MergeError> {
+    /// The hour that is over, where there is one, looked at.
+    fn look_at_hour(&mut self) -> Option<Summary> {
         let parts = self.hour.parts;
         let mut hour = self.hour.take();
-        if parts == 0 {
-            return Ok(());
-        }
         if parts > 1 && !is_looked_at(parts) {
             let hits = bound(&mut hour, self.knowledge.limits);
             self.note_limits(hits);
             self.look(&hour, Hour::Over);
         }
+        (parts > 0).then_some(hour)
+    }
+
+    fn close_hour(&mut self) -> Result<(), MergeError> {
+        let Some(mut hour) = self.look_at_hour() else { return Ok(()) };
         let hits = self.day.add(&mut hour, self.knowledge.limits)?;
         self.note_limits(hits);
         // What is slow shows after a time in proportion to its slowness, here too; the end of the day looks once more.
@@ -209,12 +218,11 @@ impl<'a> Analyst<'a> {
         if parts == 0 {
             return;
         }
-        let hits = bound(&mut day, self.knowledge.limits);
-        self.note_limits(hits);
-        self.note_unseen(&day);
-        self.note_transfers();
+        self.note_day(&day);
         // A day of one hour has been looked at as that hour, one of 2, 3, 4, 6, 8 … when the last of them closed.
         if parts > 1 && !is_looked_at(parts) {
+            let hits = bound(&mut day, self.knowledge.limits);
+            self.note_limits(hits);
             self.look(&day, Hour::Open);
         }
     }
@@ -255,6 +263,11 @@ impl<'a> Analyst<'a> {
         if !self.account.not_seen.iter().any(|said| said == sentence) {
             self.account.not_seen.push(sentence.to_owned());
         }
+    }
+
+    fn note_day(&mut self, day: &Summary) {
+        self.note_unseen(day);
+        self.note_transfers();
     }
 
     /// What a reader must know before trusting that nothing was found.
