@@ -39,6 +39,8 @@ const OWNED_SHARE_MIN: f64 = 0.2;
 const SHARED_OF_PART_MAX: f64 = 0.1;
 /// Domains beside which the baseline means anything.
 const BASELINE_MIN: usize = 5;
+/// Free bytes of answers a name up to which they are verdicts about digests.
+const DIGEST_ANSWER_BYTES_MAX: f64 = 16.0;
 /// Bytes on port 53 that are no DNS, from which on they are worth a word.
 const FOREIGN_BYTES_MIN: u64 = 20 << 10;
 
@@ -103,14 +105,16 @@ impl Measures {
         let verdicts = zone.responses_loopback as f64 / zone.responses_with_address.max(1) as f64;
         let is_packed = of_form(NameForm::Packed) >= 0.5;
         let gives_verdicts = zone.responses_loopback > 0 && verdicts >= 0.9 && !is_packed;
-        let is_digest = of_form(NameForm::Digest) >= 0.95 && zone.free_bytes as f64 <= 16.0 * distinct;
+        let legs = zone.legs();
+        let free_bytes = zone.free_bytes as f64 / legs;
+        let is_digest = of_form(NameForm::Digest) >= 0.95 && free_bytes <= DIGEST_ANSWER_BYTES_MAX * distinct;
         Self {
             label_bytes: bytes as f64 * scale,
             names: names as f64 * scale,
             bytes_per_name: bytes as f64 / names as f64,
             shared: zone.names.iter().filter(|name| name.shared).count() as f64 / sampled,
-            asks_per_name: zone.queries.max(zone.responses) as f64 / distinct,
-            free_bytes_per_name: zone.free_bytes as f64 / distinct,
+            asks_per_name: zone.queries.max(zone.responses) as f64 / legs / distinct,
+            free_bytes_per_name: free_bytes / distinct,
             asker,
             owned: names as f64 / sampled,
             is_crowd: is_crowd(names as f64 / sampled, zone.clients.count()),

@@ -13,7 +13,7 @@ use super::summary::Summary;
 /// What every summary begins with.
 pub const MAGIC: [u8; 8] = *b"TRAWLSUM";
 /// Version of the body; raised whenever its layout changes.
-pub const VERSION: u16 = 7;
+pub const VERSION: u16 = 8;
 
 /// Magic, version, body length, checksum.
 const HEADER_BYTES: usize = 8 + 2 + 8 + 8;
@@ -179,11 +179,11 @@ pub(super) mod form {
     pub const RESOLVER_BYTES: usize = PARTY + 4 * LONG + SET + DISTINCT;
     /// Rank, resolver, address, bearing.
     pub const ANSWERED_BYTES: usize = SHORT + LONG + SHORT + GIVEN_KEPT * (LONG + 2 * PARTY + 1) + LONG;
-    /// Hash, length, form, asker, shared; then eight askers and eight resolvers.
+    /// Hash, length, form, asker, shared, within; then eight askers and eight resolvers.
     pub const ZONE_BYTES: usize = SHORT
         + LONG
-        + 8 * LONG
-        + (SHORT + NAMES_SAMPLED * (LONG + SHORT + 1 + ADDRESS + 1))
+        + 9 * LONG
+        + (SHORT + NAMES_SAMPLED * (LONG + SHORT + 1 + ADDRESS + 2))
         + DISTINCT
         + (SHORT + 8 * (ADDRESS + PARTY))
         + SHORT

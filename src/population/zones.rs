@@ -134,6 +134,9 @@ pub struct SampledName {
     pub asker: Address,
     /// Whether several did.
     pub shared: bool,
+    /// Whether it was asked of a resolver of the population, which asks outside in its turn: askers are then those who asked it,
+    /// and no others.
+    pub within: bool,
 }
 
 /// The distinct names of a domain: those with the smallest hashes stand for all.
@@ -182,10 +185,16 @@ impl NameSample {
     }
 }
 
-/// Two looks at one name.
+/// Two looks at one name. Where both legs of a query are seen, the second is the resolver's and no second asker's.
 fn join(known: &mut SampledName, again: SampledName) {
-    known.shared |= again.shared || known.asker != again.asker;
-    known.asker = known.asker.min(again.asker);
+    match (known.within, again.within) {
+        (true, false) => {}
+        (false, true) => (known.asker, known.shared, known.within) = (again.asker, again.shared, true),
+        _ => {
+            known.shared |= again.shared || known.asker != again.asker;
+            known.asker = known.asker.min(again.asker);
+        }
+    }
     // One hash, two names: whatever is greater stays, whoever came first.
     known.bytes = known.bytes.max(again.bytes);
     known.form = known.form.max(again.form);
@@ -214,6 +223,8 @@ pub struct ZoneSummary {
     pub bytes: [u64; 2],
     /// Bytes of answers that the zone's owner is free to choose.
     pub free_bytes: u64,
+    /// Messages to and from resolvers of the population.
+    pub messages_within: u64,
     /// The distinct names below the domain.
     pub names: NameSample,
     /// Who asked, by keyed hash.
@@ -229,6 +240,13 @@ pub struct ZoneSummary {
 }
 
 impl ZoneSummary {
+    /// How often the usual message was seen: twice where both legs of a query are, to the population's resolver and from there.
+    pub fn legs(&self) -> f64 {
+        let all = self.queries.saturating_add(self.responses);
+        let most = self.messages_within.max(all.saturating_sub(self.messages_within));
+        all as f64 / most.max(1) as f64
+    }
+
     pub(super) fn bound(&mut self) {
         self.qtypes.bound();
     }
@@ -254,6 +272,7 @@ impl Merge for ZoneSummary {
             responses_no_name,
             bytes,
             free_bytes,
+            messages_within,
             names,
             clients,
             client_sample,
@@ -268,6 +287,7 @@ impl Merge for ZoneSummary {
         count(&mut self.responses_no_name, responses_no_name);
         self.bytes.iter_mut().zip(bytes).for_each(|(mine, theirs)| count(mine, theirs));
         count(&mut self.free_bytes, free_bytes);
+        count(&mut self.messages_within, messages_within);
         self.names.merge(names);
         self.clients.merge(clients);
         self.client_sample.merge(client_sample);
@@ -342,7 +362,8 @@ mod tests {
     fn a_sample_counts_names_and_knows_the_shared_ones() {
         let mut sample = NameSample::default();
         let asker = |host: u8| Address::v4([10, 0, 0, host]);
-        let name = |host| SampledName { bytes: 20, form: NameForm::Plain, asker: asker(host), shared: false };
+        let name =
+            |host| SampledName { bytes: 20, form: NameForm::Plain, asker: asker(host), shared: false, within: false };
         let hash = |n: u64| n.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ n << 40;
         (0..40).for_each(|n| sample.add(hash(n), name(1)));
         sample.add(hash(7), name(2));
@@ -354,5 +375,25 @@ mod tests {
         other.merge(parts.0);
         assert_eq!(one, other);
         assert!((one.distinct() / 2000.0 - 1.0).abs() < 0.4, "{}", one.distinct());
+    }
+
+    #[test]
+    fn a_resolver_that_asks_in_its_turn_is_no_second_asker() {
+        let name = |host, within| {
+            let asker = Address::v4([10, 0, 0, host]);
+            SampledName { bytes: 40, form: NameForm::Packed, asker, shared: false, within }
+        };
+        let joined = |looks: &[SampledName]| {
+            let mut sample = NameSample::default();
+            looks.iter().for_each(|look| sample.add(7, *look));
+            sample.iter().map(|name| (name.asker.as_v4().unwrap()[3], name.shared)).next().unwrap()
+        };
+        // Asked by 9 of the resolvers 1 and 2, which ask outside.
+        let legs = [name(1, false), name(9, true), name(2, false)];
+        for order in [[0, 1, 2], [2, 1, 0], [1, 0, 2], [0, 2, 1]] {
+            assert_eq!(joined(&order.map(|n| legs[n])), (9, false));
+        }
+        assert_eq!(joined(&[name(9, true), name(1, false), name(8, true)]), (8, true), "two ask the resolver");
+        assert_eq!(joined(&[name(1, false), name(2, false)]), (1, true), "only the second leg is seen");
     }
 }

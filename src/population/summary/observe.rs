@@ -150,9 +150,11 @@ impl Summary {
         summary.resolvers.add(resolver);
         summary.qtypes.add(lookup.qtype);
         summary.seen.merge(Seen::between(lookup.ts, lookup.ts));
+        let within = matches!(resolver, Party::Subscriber(..));
+        count(&mut summary.messages_within, within.into());
         let below = Below::of(labels);
         if below.bytes > 0 {
-            let sampled = SampledName { bytes: below.bytes, form: below.form, asker, shared: false };
+            let sampled = SampledName { bytes: below.bytes, form: below.form, asker, shared: false, within };
             summary.names.add(name.0, sampled);
         }
         match lookup.rcode {
