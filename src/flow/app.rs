@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::config::AppBounds;
 use super::orient::TCP;
+use super::told::Told;
 use crate::packet::app::{APP_BYTES_MAX, AppContext, AppCounters, AppState, Opening, Progress, RestingDns};
 use crate::packet::facts::{AppFacts, NameLookup};
 use crate::units::Side;
@@ -78,11 +79,12 @@ pub(super) struct Desk {
     fed_bytes: usize,
     refused: u64,
     counters: AppCounters,
+    told: Told,
 }
 
 impl Desk {
     pub(super) fn new(bounds: AppBounds) -> Self {
-        Self { bounds, open: 0, fed_bytes: 0, refused: 0, counters: AppCounters::default() }
+        Self { bounds, open: 0, fed_bytes: 0, refused: 0, counters: AppCounters::default(), told: Told::new() }
     }
 
     /// Flows that were not read for want of room.
@@ -142,24 +144,29 @@ impl Desk {
     }
 
     /// Brings a flow's facts up to date for a row.
-    pub(super) fn refresh(reading: &mut Reading) {
+    pub(super) fn refresh(&mut self, reading: &mut Reading) {
         if let Reading::Open(open) = reading
             && open.state.revision() != open.revision
         {
             open.revision = open.state.revision();
-            open.told = worth_telling(open.state.facts().clone());
+            open.told = self.worth_telling(open.state.facts().clone());
         }
     }
 
     /// Ends the reading: nothing more comes, or nothing more is wanted.
     pub(super) fn close(&mut self, reading: &mut Reading) {
         if let Reading::Open(open) = reading {
-            let facts = worth_telling(open.state.take_facts());
+            let facts = self.worth_telling(open.state.take_facts());
             open.state.count_into(&mut self.counters);
             self.open -= 1;
             self.fed_bytes -= open.fed_bytes as usize;
             *reading = Reading::Over(facts);
         }
+    }
+
+    /// Facts in which nothing is said are none.
+    fn worth_telling(&mut self, facts: AppFacts) -> Option<Arc<AppFacts>> {
+        (facts != AppFacts::default()).then(|| self.told.share(facts))
     }
 
     fn is_full(&self) -> bool {
@@ -183,11 +190,6 @@ impl Desk {
             }
         }
     }
-}
-
-/// Facts in which nothing is said are none.
-fn worth_telling(facts: AppFacts) -> Option<Arc<AppFacts>> {
-    (facts != AppFacts::default()).then(|| Arc::new(facts))
 }
 
 #[cfg(test)]

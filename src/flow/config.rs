@@ -9,7 +9,7 @@ use crate::units::DurationNs;
 pub struct FlowConfig {
     /// Length of a window; rows are cut at its multiples since 1970. Zero: one row per flow, at its end.
     pub window: DurationNs,
-    /// Flows alive at once; a full table ends its least recently active one. About 450 bytes a flow, taken as needed.
+    /// Flows alive at once; a full table ends its least recently active one. About 330 bytes a flow, taken as needed.
     pub flows_max: u32,
     /// When flows end.
     pub timeouts: Timeouts,

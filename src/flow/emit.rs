@@ -12,7 +12,7 @@ use super::record::{ColdFlow, HotFlow};
 use super::row::{ConnState, FlowColumns, FlowRow, RowEnd};
 use super::tcp::{self, Endpoint};
 use crate::packet::columns::FlowKey;
-use crate::units::{DurationNs, TimestampNs};
+use crate::units::DurationNs;
 
 /// The fixed key of [`tuple_hash`]: part of what rows promise, never to be changed.
 const TUPLE_HASH_KEY: (u64, u64) = (0x7472_6177_6c77_6174, 0x6368_2d74_7570_6c65);
@@ -23,16 +23,19 @@ pub(super) struct Sink<'a> {
     pub(super) observations: &'a mut Vec<Observation>,
 }
 
-/// `row_end` of a flow whose row has no packet yet: the next packet opens it.
-pub(super) const NO_ROW: TimestampNs = TimestampNs::ZERO;
-
-/// Takes a row out of a flow and clears its totals for the next.
+/// Takes a row out of a flow of this key and clears its totals for the next; TCP's linger time is `close`.
 #[inline]
-pub(super) fn take_row(ledger: &mut Ledger, hot: &mut HotFlow, cold: &mut ColdFlow, end: RowEnd) -> FlowRow {
+pub(super) fn take_row(
+    ledger: &mut Ledger,
+    key: FlowKey,
+    (hot, cold): (&mut HotFlow, &mut ColdFlow),
+    end: RowEnd,
+    close: DurationNs,
+) -> FlowRow {
     let mut ends = hot.sides.whole(hot.ts_last, &cold.history);
-    let state = state(hot.key.protocol, &ends, cold);
+    let state = state(key.protocol, &ends, cold);
     let mut streams = [None; 2];
-    if hot.key.protocol == TCP {
+    if key.protocol == TCP {
         streams = ends.each_ref().map(|side| Some(side.stream_bytes.saturating_sub(side.stream_told)));
         // Of a flow that is over nobody asks again.
         if matches!(end, RowEnd::Window | RowEnd::Active) {
@@ -45,27 +48,28 @@ pub(super) fn take_row(ledger: &mut Ledger, hot: &mut HotFlow, cold: &mut ColdFl
     if is_turned {
         streams.swap(0, 1);
     }
+    let [turns, bursts] = hot.take_counts(&mut cold.history);
     let mut sides = ledger.take(&mut hot.account, streams);
     if is_turned {
         sides.swap(0, 1);
     }
     let row = FlowRow {
-        key: hot.key,
+        key,
         orig_end: hot.orig_end,
-        orig_by: hot.orig_by,
-        tuple_hash: tuple_hash(&hot.key),
-        flow_start: hot.flow_start,
-        ts_first: cold.row_start,
+        orig_by: hot.orig_by(),
+        tuple_hash: tuple_hash(&key),
+        flow_start: cold.flow_start,
+        ts_first: hot.row_start,
         ts_last: hot.ts_last,
-        ts_open_last: hot.ts_open_last,
-        row_number: hot.row_number,
+        ts_open_last: hot.ts_open_last(hot.ts_last, close, &cold.history),
+        row_number: cold.rows(),
         end,
         state,
         history: cold.history.letters(),
-        pair_gap: std::mem::take(&mut cold.pair_gap),
+        pair_gap: cold.take_pair_gap(),
         rtt_syn_ack: cold.handshake.took(),
-        turns: std::mem::take(&mut hot.turns),
-        bursts: std::mem::take(&mut hot.bursts),
+        turns,
+        bursts,
         active: std::mem::replace(&mut hot.active, DurationNs::ZERO),
         carrier: cold.take_carrier(),
         pace: cold.take_pace(),
@@ -73,8 +77,8 @@ pub(super) fn take_row(ledger: &mut Ledger, hot: &mut HotFlow, cold: &mut ColdFl
         first_frame: cold.first_frame(),
         sides,
     };
-    hot.row_number = hot.row_number.saturating_add(1);
-    hot.row_end = NO_ROW;
+    cold.note_row();
+    hot.close_row();
     row
 }
 

@@ -2,8 +2,6 @@
 //! In: a 32-bit tag of the key and a slot. Out: the slots that carry a tag, in probing order.
 //! Bounds: at most half full; grows by doubling, moving words only, never flows. Not here: keys and what a slot holds.
 
-use crate::packet::columns::FlowKey;
-
 /// Words at the start: one page.
 const BUCKETS_MIN: usize = 512;
 
@@ -16,21 +14,6 @@ const FREE: u64 = u64::MAX;
 pub(super) struct Index {
     buckets: Vec<u64>,
     live: usize,
-}
-
-/// A keyed tag of a flow key: three folded multiplications over its 42 bytes. Equal for both directions, because the key is.
-pub(super) fn tag(key: &FlowKey, secret: [u64; 2]) -> u32 {
-    let word = |address: usize, half: usize| {
-        let mut bytes = [0; 8];
-        bytes.copy_from_slice(&key.addresses[address].0[half * 8..half * 8 + 8]);
-        u64::from_le_bytes(bytes)
-    };
-    let rest = u64::from(key.ports[0]) | u64::from(key.ports[1]) << 16 | u64::from(key.context) << 32;
-    let kind = u64::from(key.protocol) | u64::from(key.version) << 8;
-    let first = fold(word(0, 0) ^ secret[0], word(0, 1) ^ secret[1]);
-    let second = fold(word(1, 0) ^ secret[1], word(1, 1) ^ secret[0].rotate_left(23));
-    let mixed = fold(first ^ rest, second ^ secret[0] ^ kind.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-    (mixed ^ mixed >> 32) as u32
 }
 
 /// The two halves of a product, one over the other.
@@ -154,30 +137,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::units::Address;
-
-    #[test]
-    fn the_tag_depends_on_every_part_of_the_key() {
-        let key = FlowKey {
-            addresses: [Address::v4([10, 0, 0, 1]), Address::v4([10, 0, 0, 2])],
-            ports: [1, 2],
-            context: 0,
-            protocol: 6,
-            version: 4,
-        };
-        let changed = [
-            FlowKey { addresses: [key.addresses[1], key.addresses[0]], ..key },
-            FlowKey { ports: [2, 1], ..key },
-            FlowKey { context: 1, ..key },
-            FlowKey { protocol: 17, ..key },
-            FlowKey { version: 6, ..key },
-        ];
-        let secret = [3, 5];
-        for other in changed {
-            assert_ne!(tag(&key, secret), tag(&other, secret), "{other:?}");
-        }
-        assert_ne!(tag(&key, secret), tag(&key, [3, 6]));
-    }
 
     proptest! {
         #[test]

@@ -7,7 +7,7 @@
 
 use super::pace::PACED_FROM;
 use super::row::{FIRST_PACKETS, SideRow};
-use super::slab::Slab;
+use super::slab::Pool;
 use super::tcp::Order;
 use super::totals::{Beginnings, Counted, SideTotals};
 use crate::packet::columns::{EndIndex, TcpFlags};
@@ -32,6 +32,8 @@ const _: () = assert!(LOGGED_MAX < PACED_FROM as usize, "pace is kept of rows th
 pub(super) struct Account {
     /// Pages of the log, or sums by end of the key.
     places: [u32; 2],
+    /// Turns of the row, of whose sides none has them alone; here, because there is room.
+    pub(super) turns: u16,
     /// Packets in the log, or [`SUMMED`].
     logged: u8,
     /// By end, a bit each: its beginnings are over; its pace is kept.
@@ -137,7 +139,7 @@ impl Ledger {
     fn sum_up(&mut self, account: &mut Account) {
         let log = self.take_log(account);
         let logged = usize::from(account.logged);
-        *account = Account { places: [NOWHERE; 2], logged: SUMMED, marks: 0 };
+        *account = Account { places: [NOWHERE; 2], logged: SUMMED, marks: 0, ..*account };
         for entry in &log[..logged] {
             self.side(account, entry.end() as EndIndex).add(&entry.counted());
         }
@@ -258,28 +260,6 @@ impl Entry {
             order: Order::ALL[ORDER.of(marks) as usize],
             zero_window: ZERO_WINDOW.of(marks) > 0,
         }
-    }
-}
-
-/// Records that come and go: the one given back last, which is the nearest, is used again first.
-#[derive(Debug)]
-struct Pool<T> {
-    slab: Slab<T>,
-    free: Vec<u32>,
-}
-
-impl<T> Pool<T> {
-    fn new() -> Self {
-        Self { slab: Slab::new(), free: Vec::new() }
-    }
-
-    /// A place; what it held before is still in it.
-    fn take(&mut self, vacant: impl FnOnce() -> T) -> u32 {
-        self.free.pop().unwrap_or_else(|| {
-            let place = self.slab.len() as u32;
-            self.slab.push(vacant());
-            place
-        })
     }
 }
 

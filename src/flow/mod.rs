@@ -13,6 +13,7 @@ pub mod row;
 
 mod app;
 mod arrival;
+mod border;
 mod config;
 mod count;
 mod counters;
@@ -21,6 +22,7 @@ mod forgery;
 mod handshake;
 mod history;
 mod index;
+mod key;
 mod ledger;
 mod orient;
 mod pages;
@@ -30,6 +32,7 @@ mod segments;
 mod slab;
 mod table;
 mod tcp;
+mod told;
 mod totals;
 mod victims;
 

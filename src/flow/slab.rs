@@ -62,6 +62,28 @@ impl<T, const BYTES: usize> Slab<T, BYTES> {
     }
 }
 
+/// Records that come and go: the one given back last, which is the nearest, is used again first.
+#[derive(Debug)]
+pub(super) struct Pool<T> {
+    pub(super) slab: Slab<T>,
+    pub(super) free: Vec<u32>,
+}
+
+impl<T> Pool<T> {
+    pub(super) fn new() -> Self {
+        Self { slab: Slab::new(), free: Vec::new() }
+    }
+
+    /// A place; what it held before is still in it.
+    pub(super) fn take(&mut self, vacant: impl FnOnce() -> T) -> u32 {
+        self.free.pop().unwrap_or_else(|| {
+            let place = self.slab.len() as u32;
+            self.slab.push(vacant());
+            place
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,17 +6,19 @@
 
 use super::app::Desk;
 use super::arrival::Arrival;
+use super::border::Borders;
 use super::config::{ChecksumPolicy, FlowConfig};
 use super::counters::FlowCounters;
-use super::emit::{NO_ROW, Sink, take_row};
+use super::emit::{Sink, take_row};
 use super::forgery::Questions;
 use super::history::{History, Scaled};
-use super::index::{self, Index};
+use super::index::Index;
+use super::key::{NearKey, WideKeys};
 use super::ledger::Ledger;
 use super::observation::Observation;
 use super::orient::{self, ICMP, ICMPV6, TCP, UDP};
 use super::pairs::Pairs;
-use super::record::{ColdFlow, HotFlow, Phase, Slot};
+use super::record::{ColdFlow, HotFlow, Phase};
 use super::row::{FlowColumns, RowEnd};
 use super::segments::Evidence;
 use super::slab::Slab;
@@ -41,7 +43,9 @@ const SWEEP_SHARE: u32 = 16;
 #[derive(Debug)]
 pub struct FlowTable {
     pub(super) config: FlowConfig,
+    borders: Borders,
     index: Index,
+    wide: WideKeys,
     pub(super) hot: Slab<HotFlow>,
     pub(super) cold: Slab<ColdFlow>,
     pub(super) ledger: Ledger,
@@ -61,8 +65,9 @@ pub struct FlowTable {
     pub(super) counters: FlowCounters,
 }
 
-/// Tags of the next packets and the slots they most likely belong to.
+/// What the next packets are looked for by, and the slots they most likely belong to.
 struct Lookahead {
+    keys: [NearKey; LOOKAHEAD],
     tags: [u32; LOOKAHEAD],
     slots: [Option<u32>; LOOKAHEAD],
 }
@@ -71,7 +76,9 @@ impl FlowTable {
     /// An empty table.
     pub fn new(config: FlowConfig) -> Self {
         Self {
+            borders: Borders::new(&config),
             index: Index::new(),
+            wide: WideKeys::new(),
             hot: Slab::new(),
             cold: Slab::new(),
             ledger: Ledger::new(),
@@ -109,7 +116,8 @@ impl FlowTable {
             for i in start..end {
                 self.look_closer(packets, &ahead, start, i + CLOSER);
                 let arrival = Arrival::of(packets, frames, i);
-                self.packet(&arrival, ahead.tags[i - start], ahead.slots[i - start], &mut sink);
+                let sought = (ahead.keys[i - start], ahead.tags[i - start]);
+                self.packet(&arrival, sought, ahead.slots[i - start], &mut sink);
             }
         }
     }
@@ -144,12 +152,12 @@ impl FlowTable {
                 self.look_to_the_end(next);
             }
             let hot = self.hot.at(slot);
-            if hot.slot == Slot::Free {
+            if !hot.is_live() {
                 continue;
             }
             if hot.deadline <= end {
                 self.end_flow(slot, self.timeout_reason(slot), &mut sink);
-            } else if hot.row_end != NO_ROW && hot.row_end != TimestampNs::MAX && hot.row_end <= end {
+            } else if hot.is_in_row() && self.borders.row_end(hot.row_start).is_some_and(|row_end| row_end <= end) {
                 self.hand_on_living(slot, &mut sink);
             }
         }
@@ -185,13 +193,13 @@ impl FlowTable {
                 return Some(slot);
             }
             let hot = self.hot.at(slot);
-            if hot.slot == Slot::Live {
-                let end = if hot.phase == Phase::Over { RowEnd::Closed } else { RowEnd::EndOfInput };
+            if hot.is_live() {
+                let end = if hot.phase() == Phase::Over { RowEnd::Closed } else { RowEnd::EndOfInput };
                 self.hand_on_last(slot, end, &mut sink);
             }
         }
         // Nobody is left, so that places need not be given back one by one.
-        (self.index, self.hot, self.cold) = (Index::new(), Slab::new(), Slab::new());
+        (self.index, self.wide, self.hot, self.cold) = (Index::new(), WideKeys::new(), Slab::new(), Slab::new());
         (self.ledger, self.free, self.victims) = (Ledger::new(), Vec::new(), None);
         None
     }
@@ -220,9 +228,11 @@ impl FlowTable {
 
     /// Finds where the next packets will look, in two passes: the second touches what the first has brought near.
     fn look_ahead(&self, keys: &[FlowKey]) -> Lookahead {
-        let mut ahead = Lookahead { tags: [0; LOOKAHEAD], slots: [None; LOOKAHEAD] };
-        for (tag, key) in ahead.tags.iter_mut().zip(keys) {
-            *tag = index::tag(key, self.config.hash_key);
+        let mut ahead =
+            Lookahead { keys: [NearKey::default(); LOOKAHEAD], tags: [0; LOOKAHEAD], slots: [None; LOOKAHEAD] };
+        for ((sought, tag), key) in ahead.keys.iter_mut().zip(&mut ahead.tags).zip(keys) {
+            *sought = NearKey::sought(key, self.config.hash_key);
+            *tag = sought.tag(self.config.hash_key);
             self.index.prefetch(*tag);
         }
         for (slot, &tag) in ahead.slots.iter_mut().zip(&ahead.tags) {
@@ -245,21 +255,22 @@ impl FlowTable {
             let hot = self.hot.at(slot);
             self.ledger.prefetch(&hot.account, end);
             hot.prefetch_rest(end, self.cold.at(slot));
+            self.wide.prefetch(&hot.key);
         }
     }
 
-    fn packet(&mut self, arrival: &Arrival<'_>, tag: u32, guess: Option<u32>, sink: &mut Sink<'_>) {
+    fn packet(&mut self, arrival: &Arrival<'_>, sought: (NearKey, u32), guess: Option<u32>, sink: &mut Sink<'_>) {
         let row = &arrival.row;
         self.counters.packets += 1;
         self.counters.ip_bytes += u64::from(row.ip_bytes);
         self.counters.fragments += u64::from(row.is_fragment);
-        let slot = match self.locate(&row.key, tag, guess) {
-            None => self.begin(row, tag, sink),
+        let slot = match self.locate(&row.key, sought, guess) {
+            None => self.begin(row, sought, sink),
             Some(slot) => match self.ended_by(slot, row) {
                 None => slot,
                 Some(end) => {
                     self.end_flow(slot, end, sink);
-                    self.begin(row, tag, sink)
+                    self.begin(row, sought, sink)
                 }
             },
         };
@@ -267,19 +278,19 @@ impl FlowTable {
             return self.drop_packet(slot, row);
         }
         let hot = self.hot.at(slot);
-        if row.ts >= hot.row_end && hot.row_end != TimestampNs::MAX {
-            if hot.row_end != NO_ROW {
-                self.hand_on_living(slot, sink);
-            }
+        if !hot.is_in_row() {
+            self.open_row(slot, row.ts, arrival.frame);
+        } else if self.borders.row_end(hot.row_start).is_some_and(|end| row.ts >= end) {
+            self.hand_on_living(slot, sink);
             self.open_row(slot, row.ts, arrival.frame);
         }
         self.count(slot, arrival, sink);
     }
 
-    fn locate(&self, key: &FlowKey, tag: u32, guess: Option<u32>) -> Option<u32> {
+    fn locate(&self, key: &FlowKey, (sought, tag): (NearKey, u32), guess: Option<u32>) -> Option<u32> {
         let is_it = |slot: u32| {
             let hot = self.hot.at(slot);
-            hot.slot == Slot::Live && hot.key == *key
+            hot.is_live() && self.wide.is(&hot.key, &sought, key)
         };
         match guess {
             Some(slot) if is_it(slot) => Some(slot),
@@ -301,14 +312,14 @@ impl FlowTable {
     }
 
     fn timeout_reason(&self, slot: u32) -> RowEnd {
-        match self.hot.at(slot).phase {
+        match self.hot.at(slot).phase() {
             Phase::Over => RowEnd::Closed,
             Phase::Open => RowEnd::Idle,
         }
     }
 
     /// A new flow, in a slot of its own.
-    fn begin(&mut self, row: &PacketRow, tag: u32, sink: &mut Sink<'_>) -> u32 {
+    fn begin(&mut self, row: &PacketRow, (sought, tag): (NearKey, u32), sink: &mut Sink<'_>) -> u32 {
         if self.live >= self.config.flows_max.max(1) {
             self.make_room(row.ts, sink);
         }
@@ -322,7 +333,8 @@ impl FlowTable {
         }
         let deadline = row.ts.after(self.idle_timeout(row.key.protocol));
         let slot = self.vacant_slot();
-        self.hot.at_mut(slot).begin(row, orientation, deadline);
+        let key = self.wide.keep(sought, &row.key);
+        self.hot.at_mut(slot).begin(key, row.ts, orientation, deadline);
         self.cold.at_mut(slot).begin(row.ts, history, pair_gap);
         self.counters.table_grown += u64::from(self.index.insert(tag, slot));
         self.live += 1;
@@ -368,7 +380,7 @@ impl FlowTable {
             return;
         }
         let hot = &self.hot;
-        let living = |slot: u32| Some(hot.at(slot)).filter(|hot| hot.slot == Slot::Live);
+        let living = |slot: u32| Some(hot.at(slot)).filter(|hot| hot.is_live());
         let mut victims = match self.victims.take() {
             Some(victims) if !victims.is_stale(hot.len()) => victims,
             _ => {
@@ -393,14 +405,16 @@ impl FlowTable {
     /// Ends a flow and frees its slot.
     fn end_flow(&mut self, slot: u32, end: RowEnd, sink: &mut Sink<'_>) {
         self.hand_on_last(slot, end, sink);
-        self.index.remove(index::tag(&self.hot.at(slot).key, self.config.hash_key), slot);
+        let key = &self.hot.at(slot).key;
+        self.index.remove(self.wide.tag(key, self.config.hash_key), slot);
+        self.wide.forget(key);
         self.free.push(slot);
     }
 
     /// Asks for what ending a flow needs beside its record, which is near.
     fn look_to_the_end(&self, slot: u32) {
         let hot = self.hot.at(slot);
-        self.index.prefetch(index::tag(&hot.key, self.config.hash_key));
+        self.index.prefetch(self.wide.tag(&hot.key, self.config.hash_key));
         self.cold.at(slot).prefetch();
         [0, 1].into_iter().for_each(|end| self.ledger.prefetch(&hot.account, end));
     }
@@ -409,11 +423,12 @@ impl FlowTable {
     fn hand_on_last(&mut self, slot: u32, end: RowEnd, sink: &mut Sink<'_>) {
         let (hot, cold) = (self.hot.at_mut(slot), self.cold.at_mut(slot));
         self.desk.close(&mut cold.reading);
-        if hot.row_end != NO_ROW || hot.row_number == 0 {
-            sink.rows.push(take_row(&mut self.ledger, hot, cold, end));
+        if hot.is_in_row() || cold.rows() == 0 {
+            let (key, close) = (self.wide.whole(&hot.key), self.config.timeouts.tcp_close);
+            sink.rows.push(take_row(&mut self.ledger, key, (hot, cold), end, close));
             self.counters.rows += 1;
         }
-        hot.slot = Slot::Free;
+        hot.end();
         cold.end();
         self.live -= 1;
         match end {
@@ -427,30 +442,20 @@ impl FlowTable {
 
     /// Hands on a row of a flow that lives on.
     fn hand_on_living(&mut self, slot: u32, sink: &mut Sink<'_>) {
-        let window_end = self.window_end(self.cold.at(slot).row_start);
         let (hot, cold) = (self.hot.at_mut(slot), self.cold.at_mut(slot));
-        let end = if hot.row_end < window_end { RowEnd::Active } else { RowEnd::Window };
-        Desk::refresh(&mut cold.reading);
-        sink.rows.push(take_row(&mut self.ledger, hot, cold, end));
+        let window_end = self.borders.window_end(hot.row_start);
+        let is_cut = self.borders.row_end(hot.row_start).is_some_and(|row_end| row_end < window_end);
+        let end = if is_cut { RowEnd::Active } else { RowEnd::Window };
+        self.desk.refresh(&mut cold.reading);
+        let (key, close) = (self.wide.whole(&hot.key), self.config.timeouts.tcp_close);
+        sink.rows.push(take_row(&mut self.ledger, key, (hot, cold), end, close));
         self.counters.rows += 1;
     }
 
-    fn window_end(&self, ts: TimestampNs) -> TimestampNs {
-        match self.config.window {
-            DurationNs::ZERO => TimestampNs::MAX,
-            window => ts.slot_start(window).after(window),
-        }
-    }
-
     fn open_row(&mut self, slot: u32, ts: TimestampNs, frame: Option<&FrameRef>) {
-        let window_end = self.window_end(ts);
-        let active_end = match self.config.timeouts.active {
-            DurationNs::ZERO => TimestampNs::MAX,
-            active => ts.after(active),
-        };
-        self.hot.at_mut(slot).row_end = window_end.min(active_end);
+        self.hot.at_mut(slot).open_row(ts);
         let first_frame = frame.map_or((0, 0), |frame| (frame.file, frame.number));
-        self.cold.at_mut(slot).open_row(ts, first_frame);
+        self.cold.at_mut(slot).open_row(first_frame);
     }
 
     fn drop_packet(&mut self, slot: u32, row: &PacketRow) {
@@ -505,9 +510,9 @@ mod tests {
 
     #[test]
     fn a_living_flow_takes_no_more_than_its_packets_need() {
-        // Four lines of record, two words of index; 36 bytes for three packets and 84 for the next seven, and after that three lines
+        // Three lines of record, two words of index; 36 bytes for three packets and 84 for the next seven, and after that three lines
         // for each end, what the log took being others' by then.
-        for (packets, wanted) in [(1, 308), (3, 308), (4, 392), (10, 392), (11, 656 + 120), (100, 656 + 120)] {
+        for (packets, wanted) in [(1, 244), (3, 244), (4, 328), (10, 328), (11, 592 + 120), (100, 592 + 120)] {
             assert_eq!(bytes_a_flow(packets), wanted, "{packets} packets");
         }
     }

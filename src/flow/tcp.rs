@@ -4,12 +4,14 @@
 //! Sequence numbers: relative to the ISN (the SYN is 0, the first byte 1), in 64 bits, so that nothing wraps (RFC 9293
 //! section 3.4). A side met midway is treated as if its SYN had come just before.
 
+pub(super) use self::plain::{Plain, Sighted};
 pub(super) use self::sides::Sides;
 use super::history::{History, Once, Scaled, Seen};
 use super::row::ConnState;
 use crate::packet::columns::{PacketRow, TcpFlags};
 use crate::units::{Side, TimestampNs};
 
+mod plain;
 mod sides;
 
 pub(super) const FIN: TcpFlags = 1;
@@ -78,6 +80,36 @@ pub(super) struct Marks {
     ttl_lead: u8,
     /// Conflicts told of this side.
     pub(super) conflicts: u8,
+}
+
+impl Marks {
+    /// Whether the side has sent anything that counts.
+    #[inline]
+    fn has_spoken(self) -> bool {
+        self.seen.0 & SPOKE != 0
+    }
+
+    /// It sends a packet that counts.
+    fn note_spoken(&mut self) {
+        self.seen.0 |= SPOKE;
+    }
+
+    /// Counts a packet's TTL; returns what was usual before it.
+    #[inline]
+    fn note_ttl(&mut self, ttl: u8) -> Option<u8> {
+        let usual = self.has_spoken().then_some(self.ttl_usual);
+        match self.ttl_lead {
+            0 => (self.ttl_usual, self.ttl_lead) = (ttl, 1),
+            _ if self.ttl_usual == ttl => self.ttl_lead = self.ttl_lead.saturating_add(1),
+            lead => self.ttl_lead = lead - 1,
+        }
+        usual
+    }
+
+    /// Whether its SYN was seen, so that stream offsets are exact.
+    pub(super) fn is_anchored(self) -> bool {
+        self.states & ANCHORED != 0
+    }
 }
 
 /// Bits of a state.
@@ -204,17 +236,12 @@ impl Endpoint {
     /// Whether it has sent anything that counts.
     #[inline]
     pub(super) fn has_spoken(&self) -> bool {
-        self.marks.seen.0 & SPOKE != 0
+        self.marks.has_spoken()
     }
 
     /// It sends a packet that counts.
     pub(super) fn note_spoken(&mut self) {
-        self.marks.seen.0 |= SPOKE;
-    }
-
-    /// Whether its SYN was seen, so that stream offsets are exact.
-    pub(super) fn is_anchored(&self) -> bool {
-        self.marks.states & ANCHORED != 0
+        self.marks.note_spoken();
     }
 
     /// Whether it got past its handshake.
@@ -224,14 +251,13 @@ impl Endpoint {
 
     /// Counts a packet's TTL; returns what was usual before it.
     pub(super) fn note_ttl(&mut self, ttl: u8) -> Option<u8> {
-        let usual = self.has_spoken().then_some(self.marks.ttl_usual);
-        let Marks { ttl_usual, ttl_lead, .. } = &mut self.marks;
-        match *ttl_lead {
-            0 => (*ttl_usual, *ttl_lead) = (ttl, 1),
-            _ if *ttl_usual == ttl => *ttl_lead = ttl_lead.saturating_add(1),
-            lead => *ttl_lead = lead - 1,
-        }
-        usual
+        self.marks.note_ttl(ttl)
+    }
+
+    /// The sequence number that would follow what it sent.
+    #[cfg(test)]
+    fn next(&self) -> u32 {
+        self.isn.wrapping_add(self.sent as u32)
     }
 
     fn begin_at(&mut self, seg: &Segment) {

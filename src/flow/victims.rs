@@ -15,7 +15,7 @@ use crate::units::TimestampNs;
 const ENTRIES_PER_FLOW: usize = 4;
 
 /// Latest packet, slot, generation of the slot.
-type Entry = (TimestampNs, u32, u32);
+type Entry = (TimestampNs, u32, u8);
 
 /// The flows of a full table, least recently active first.
 #[derive(Debug, Default)]
@@ -53,7 +53,7 @@ impl Victims {
     }
 
     /// Takes the least recently active flow; `latest` gives a living flow's latest packet by slot and generation.
-    pub(super) fn take(&mut self, latest: impl Fn(u32, u32) -> Option<TimestampNs>) -> Option<u32> {
+    pub(super) fn take(&mut self, latest: impl Fn(u32, u8) -> Option<TimestampNs>) -> Option<u32> {
         while let Some((filed, slot, generation)) = self.pop() {
             match latest(slot, generation) {
                 None => {}
@@ -85,7 +85,7 @@ mod tests {
         let mut victims = Victims::of((0..4).map(|s| (TimestampNs(latest[s as usize].0), s, 0)));
         latest[3].0 = 25; // active since it was filed
         latest[2].1 = 2; // another flow in the slot by now
-        let look = |slot: u32, generation: u32| {
+        let look = |slot: u32, generation: u8| {
             let (ts, current) = latest[slot as usize];
             (current == generation).then_some(TimestampNs(ts))
         };

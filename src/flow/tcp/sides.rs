@@ -5,39 +5,71 @@
 
 use super::{Endpoint, Marks};
 use crate::flow::history::History;
-use crate::units::TimestampNs;
+use crate::units::{Side, TimestampNs};
 
 /// Both ends, packed.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C, align(64))]
 pub(in crate::flow) struct Sides {
     /// The latest packet of the end that was silent for longer; that of the other is the flow's. Above it [`RESP_LAST`].
-    ts_other: u64,
-    ends: [Packed; 2],
+    pub(super) ts_other: u64,
+    pub(super) ends: [Packed; 2],
 }
 
 const _: () = assert!(size_of::<Sides>() == 64);
 
 /// Set where the responder sent the flow's latest packet; times of capture reach it in the year 2262.
-const RESP_LAST: u64 = 1 << 63;
+pub(super) const RESP_LAST: u64 = 1 << 63;
 /// `states` of the originator where the flow is kept whole elsewhere.
 const ELSEWHERE: u8 = u8::MAX;
 
 /// One end.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C)]
-struct Packed {
-    sent: u32,
-    acked: u32,
+pub(super) struct Packed {
+    pub(super) sent: u32,
+    pub(super) acked: u32,
     /// The stream's length is the greater of this and what `sent` and `acked` say.
     stream_told: u32,
-    isn: u32,
+    pub(super) isn: u32,
     evidence: u32,
     evidence_high: u16,
-    marks: Marks,
+    pub(super) marks: Marks,
 }
 
 impl Sides {
+    /// Whether there was no room for both ends here.
+    #[inline(always)]
+    pub(super) fn is_elsewhere(&self) -> bool {
+        self.ends[0].marks.states == ELSEWHERE
+    }
+
+    /// The newest segment in the evidence pool of an end that is kept here, and the end's marks.
+    #[inline]
+    pub(in crate::flow) fn evidence(&self, side: Side) -> (u64, Marks) {
+        let end = &self.ends[side.index()];
+        (u64::from(end.evidence_high) << u32::BITS | u64::from(end.evidence), end.marks)
+    }
+
+    /// Keeps both.
+    #[inline]
+    pub(in crate::flow) fn keep_evidence(
+        &mut self,
+        side: Side,
+        (evidence, marks): (u64, Marks),
+        ts_last: TimestampNs,
+        history: &mut History,
+    ) {
+        if evidence >> (u32::BITS + u16::BITS) > 0 {
+            let mut whole = self.whole(ts_last, history);
+            (whole[side.index()].evidence, whole[side.index()].marks) = (evidence, marks);
+            return self.keep(&whole, ts_last, history);
+        }
+        let end = &mut self.ends[side.index()];
+        (end.evidence, end.evidence_high) = (evidence as u32, (evidence >> u32::BITS) as u16);
+        end.marks = marks;
+    }
+
     /// Both ends; `ts_last` is the flow's latest packet.
     pub(in crate::flow) fn whole(&self, ts_last: TimestampNs, history: &History) -> [Endpoint; 2] {
         let mut whole = [Endpoint::default(); 2];
@@ -48,7 +80,7 @@ impl Sides {
     /// The same where it is wanted: a copy of both ends took a twentieth of the time of 64-byte packets.
     #[inline(always)]
     pub(in crate::flow) fn unpack(&self, ts_last: TimestampNs, history: &History, whole: &mut [Endpoint; 2]) {
-        if self.ends[0].marks.states == ELSEWHERE {
+        if self.is_elsewhere() {
             return fetch_elsewhere(history, whole);
         }
         let other = TimestampNs(self.ts_other & !RESP_LAST);
@@ -129,7 +161,7 @@ impl Packed {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use proptest::prelude::*;
 
     use super::*;
@@ -144,7 +176,8 @@ mod tests {
         if is_set { mark } else { 0 }
     }
 
-    fn end() -> impl Strategy<Value = Endpoint> {
+    /// Any end.
+    pub(in crate::flow::tcp) fn end() -> impl Strategy<Value = Endpoint> {
         let numbers = (number(), number(), number(), prop_oneof![9 => number(), 1 => 1u64 << 47..1 << 49]);
         let hole = prop_oneof![9 => Just([0u32; 2]), 1 => any::<[u32; 2]>()];
         let times = prop_oneof![9 => 0u64..3, 1 => any::<u64>()];
@@ -200,6 +233,21 @@ mod tests {
         let sides = Sides::default();
         let [orig, resp] = sides.whole(TimestampNs(7), &History::default());
         assert_eq!([orig.ts_last, resp.ts_last], [TimestampNs::ZERO; 2]);
+    }
+
+    #[test]
+    fn evidence_is_kept_whatever_its_number() {
+        let (mut sides, mut history, ts) = (Sides::default(), History::default(), TimestampNs(5));
+        let end =
+            Endpoint { marks: Marks { seen: Seen(SPOKE), ..Marks::default() }, ts_last: ts, ..Endpoint::default() };
+        sides.keep(&[end, Endpoint::default()], ts, &mut history);
+        for evidence in [1, 1 << 40, (1 << 48) - 1, 1 << 48] {
+            let (_, marks) = sides.evidence(Side::Resp);
+            let marks = Marks { conflicts: 3, ..marks };
+            sides.keep_evidence(Side::Resp, (evidence, marks), ts, &mut history);
+            let [orig, resp] = sides.whole(ts, &history);
+            assert_eq!((orig, resp.evidence, resp.marks.conflicts), (end, evidence, 3));
+        }
     }
 
     #[test]
