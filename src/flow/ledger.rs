@@ -7,7 +7,7 @@
 
 use super::pace::PACED_FROM;
 use super::row::{FIRST_PACKETS, SideRow};
-use super::slab::Pool;
+use super::slab::{Pool, Slab};
 use super::tcp::Order;
 use super::totals::{Beginnings, Counted, SideTotals};
 use crate::packet::columns::{EndIndex, TcpFlags};
@@ -55,14 +55,14 @@ impl Account {
 /// The totals of all living rows.
 #[derive(Debug)]
 pub(super) struct Ledger {
-    first_pages: Pool<[Entry; FIRST_ENTRIES]>,
-    second_pages: Pool<[Entry; SECOND_ENTRIES]>,
+    first_pages: Pages<FIRST_ENTRIES>,
+    second_pages: Pages<SECOND_ENTRIES>,
     sums: Pool<SideTotals>,
 }
 
 impl Ledger {
     pub(super) fn new() -> Self {
-        Self { first_pages: Pool::new(), second_pages: Pool::new(), sums: Pool::new() }
+        Self { first_pages: Pages::new(), second_pages: Pages::new(), sums: Pool::new() }
     }
 
     /// Adds a packet from an end of the key; tells how many that end has sent in this row once it is summed up, else 0.
@@ -151,10 +151,10 @@ impl Ledger {
         let ([first, second], logged) = (account.places, usize::from(account.logged));
         let (in_first, in_second) = log.split_at_mut(FIRST_ENTRIES);
         if logged > 0 {
-            in_first.copy_from_slice(self.first_pages.give_back(first));
+            in_first.copy_from_slice(&self.first_pages.give_back(first));
         }
         if logged > FIRST_ENTRIES {
-            in_second.copy_from_slice(self.second_pages.give_back(second));
+            in_second.copy_from_slice(&self.second_pages.give_back(second));
         }
         log
     }
@@ -263,12 +263,25 @@ impl Entry {
     }
 }
 
-impl<const N: usize> Pool<[Entry; N]> {
+/// Pages of a log. Of those that are free each names the next in its first entry: all rows of a window leave theirs at once, and a
+/// list of a million places would be four megabytes, and eight while it grows.
+#[derive(Debug)]
+struct Pages<const N: usize> {
+    slab: Slab<[Entry; N]>,
+    /// The one given back last; [`NOWHERE`] where none is free.
+    free: u32,
+}
+
+impl<const N: usize> Pages<N> {
+    fn new() -> Self {
+        Self { slab: Slab::new(), free: NOWHERE }
+    }
+
     /// Writes an entry; the first one begins the page.
     #[inline]
     fn put(&mut self, place: &mut u32, at: usize, entry: Entry) {
         if at == 0 {
-            *place = self.take(|| [Entry::default(); N]);
+            *place = self.take();
         }
         self.slab.at_mut(*place)[at] = entry;
     }
@@ -281,10 +294,30 @@ impl<const N: usize> Pool<[Entry; N]> {
         prefetch::line(page, at);
     }
 
+    /// A page; what it held before is still in it.
+    #[inline]
+    fn take(&mut self) -> u32 {
+        let place = self.free;
+        if place == NOWHERE {
+            self.slab.push([Entry::default(); N]);
+            return self.slab.len() as u32 - 1;
+        }
+        self.free = self.slab.at(place)[0].0[0];
+        place
+    }
+
     /// The entries of a page that is free from now on.
-    fn give_back(&mut self, place: u32) -> &[Entry; N] {
-        self.free.push(place);
-        self.slab.at(place)
+    fn give_back(&mut self, place: u32) -> [Entry; N] {
+        let page = self.slab.at_mut(place);
+        let entries = *page;
+        page[0].0[0] = std::mem::replace(&mut self.free, place);
+        entries
+    }
+
+    #[cfg(test)]
+    fn free(&self) -> usize {
+        let next = |place: u32| Some(place).filter(|&place| place != NOWHERE);
+        std::iter::successors(next(self.free), |&place| next(self.slab.at(place)[0].0[0])).count()
     }
 }
 
@@ -337,8 +370,8 @@ mod tests {
                 }
                 prop_assert_eq!(ledger.take(&mut account, [None, Some(7)]), [wanted[0].row(None), wanted[1].row(Some(7))]);
             }
-            prop_assert_eq!(ledger.first_pages.free.len(), ledger.first_pages.slab.len(), "every first page came back");
-            prop_assert_eq!(ledger.second_pages.free.len(), ledger.second_pages.slab.len(), "every second page too");
+            prop_assert_eq!(ledger.first_pages.free(), ledger.first_pages.slab.len(), "every first page came back");
+            prop_assert_eq!(ledger.second_pages.free(), ledger.second_pages.slab.len(), "every second page too");
             prop_assert_eq!(ledger.sums.free.len(), ledger.sums.slab.len(), "every sum came back");
         }
     }

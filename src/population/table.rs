@@ -268,8 +268,10 @@ impl<K: Ord + Copy + std::hash::Hash, V: Weighed> Bounded<K, V> {
         let border = *weights.clone().select_nth_unstable(leaving - 1).1;
         // Of those as light as the border, the ones with the greatest keys leave.
         let lighter = weights.iter().filter(|weight| **weight < border).count();
-        let as_light = self.map.iter().map(|(key, _)| key).zip(&weights).filter(|(_, weight)| **weight == border);
-        let mut as_light: Vec<K> = as_light.map(|(key, _)| *key).collect();
+        let is_as_light = |weight: &u64| *weight == border;
+        let mut as_light: Vec<K> = Vec::with_capacity(weights.iter().filter(|weight| is_as_light(weight)).count());
+        let keys = self.map.iter().map(|(key, _)| *key).zip(&weights);
+        as_light.extend(keys.filter(|(_, weight)| is_as_light(weight)).map(|(key, _)| key));
         let stay = as_light.len() - (leaving - lighter);
         let first_to_leave = *as_light.select_nth_unstable(stay).1;
         let mut weights = weights.into_iter();
