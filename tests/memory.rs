@@ -136,3 +136,13 @@ fn a_full_table_of_pairs_stays_as_large_as_it_was_when_it_became_full() {
     // What says which leave: a weight a pair twice, and the keys of those as light as the border.
     assert!(most < full * 14 / 10, "{most} bytes at the most, {full} before");
 }
+
+#[test]
+fn the_program_gives_freed_pages_back_soon() {
+    // The allocator prints what it goes by when a program ends; a symbol that it did not read would be told nowhere else.
+    let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_trawlwatch"));
+    let told =
+        program.arg("--version").env("_RJEM_MALLOC_CONF", "stats_print:true").output().expect("the program runs");
+    let told = String::from_utf8_lossy(&told.stderr);
+    assert!(told.contains("opt.dirty_decay_ms: 2000 "), "{told}");
+}
