@@ -3,7 +3,8 @@
 //! each asker that stands out at the level that explains it.
 //! What it weighs: how many answers, against the service's other askers; how alike they are; how evenly they are asked for
 //! (people come in bursts and go); how much larger answers are than questions; whose the service's answers are.
-//! What tells a crowd behind one address from a scraper is likeness and evenness, not number.
+//! What tells a crowd behind one address from a scraper is likeness and evenness, not number; a search engine's robot, likeness
+//! and pace.
 //! The trivial baseline that it must beat: bytes out of an inside service per outside party.
 
 use std::cell::OnceCell;
@@ -49,6 +50,9 @@ const EACH_OVER_USUAL: (f64, f64) = (1.0, 3.0);
 const COMMON_CLIENT_SHARE: f64 = 0.3;
 /// Likeness of the answers that needs no such excess: people do not each read pages of one size.
 const ALIKE_WITHOUT_EXCESS: (f64, f64) = (0.25, 0.12);
+/// Answers a minute, of the time that it was there, between which a pace stops being one that a site's robots keep: they leave ten
+/// seconds between pages, and even a busy one five. Who reads pages of all sizes no faster walks the site and pulls no records.
+const POLITE_A_MINUTE: (f64, f64) = (6.0, 12.0);
 /// Dispersion of the answers between which opinion turns.
 const ALIKE_TURNS: (f64, f64) = (0.45, 0.12);
 /// Gap from which on a clock is a monitor's; scrapers that wait so long vary it.
@@ -224,6 +228,8 @@ struct Measures {
     dispersion: f64,
     /// Share of the minutes (or half hours) of its span in which it asked.
     steadiness: f64,
+    /// Answers a minute from the first question to the last.
+    a_minute: f64,
     /// Answers over answers and questions.
     answer_share: f64,
     /// Share of the service's answers.
@@ -279,6 +285,7 @@ impl Measures {
             answer_bytes: up / whole.exchanges.max(1) as f64,
             dispersion,
             steadiness: steadiness(whole, stretch.class),
+            a_minute: whole.exchanges as f64 / (whole.seen.length().as_secs_f64() / 60.0).max(1.0),
             answer_share: up / (up + down).max(1.0),
             of_service: whole.exchanges as f64 / total.max(1) as f64,
             askers: all.len(),
@@ -314,7 +321,10 @@ impl Measures {
             _ if self.is_client => 0.0,
             _ => 1.0,
         };
-        let of_members = if self.members > 1 { over_usual.max(alike) } else { 1.0 };
+        // A search engine's robot asks a site more than anybody else does, where few visit it many times more: that is its pace and
+        // unlike pages, not records.
+        let no_walk = alike.max(ramp(self.a_minute, POLITE_A_MINUTE.0, POLITE_A_MINUTE.1));
+        let of_members = if self.members > 1 { over_usual.max(alike) } else { no_walk };
         let over = |high: f64| log_ramp(self.exchanges, high.max(1.0) * 1.5, high.max(1.0) * 6.0);
         // Who asks as much and gets pages of all sizes does not make like answers at an even pace usual.
         let by_likeness = match self.usual_alike.filter(|_| self.pace == Pace::Fast) {
@@ -325,7 +335,7 @@ impl Measures {
             Some((_, high)) => alone.min(over(high)).min(of_members),
             // A few askers: its share of what the service gave must say it.
             None if self.askers > 1 => (alone * ramp(self.of_service, 0.3, 0.7)).min(of_members),
-            None => alone * 0.8,
+            None => (alone * 0.8).min(of_members),
         };
         by_number.max(by_likeness)
     }

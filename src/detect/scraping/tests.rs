@@ -143,6 +143,7 @@ fn a_browser_that_many_visitors_have_is_no_fleet() {
             answer_bytes: 12_000.0,
             dispersion,
             steadiness: 1.0,
+            a_minute: each * members as f64 / 60.0,
             answer_share: 0.96,
             of_service: 0.5,
             askers: 71,
@@ -161,6 +162,43 @@ fn a_browser_that_many_visitors_have_is_no_fleet() {
 }
 
 #[test]
+fn a_search_engine_that_walks_a_site_with_few_visitors_pulls_no_records() {
+    // An hour's pages of one address: how many, how unlike, in how many minutes, and what others of the site ask.
+    type Case<'a> = (&'a str, f64, f64, f64, Option<(f64, f64)>, bool);
+    let table: [Case<'_>; 6] = [
+        ("a robot, and few others", 260.0, 0.24, 60.0, None, false),
+        ("a robot, and visitors who look at three pages", 260.0, 0.24, 60.0, Some((3.0, 4.0)), false),
+        ("a robot whose pages are rather like", 149.0, 0.21, 60.0, None, false),
+        ("like records at a robot's pace", 260.0, 0.1, 60.0, None, true),
+        ("pages of all sizes, faster than any robot", 960.0, 0.24, 60.0, None, true),
+        ("the same in a few minutes", 260.0, 0.24, 10.0, Some((3.0, 4.0)), true),
+    ];
+    for (name, exchanges, dispersion, minutes, usual, wanted) in table {
+        let measures = Measures {
+            exchanges,
+            pace: Pace::Untold,
+            usual_alike: None,
+            rows: 0.5 * exchanges,
+            usual,
+            answer_bytes: 2_500.0,
+            dispersion,
+            steadiness: 0.9,
+            a_minute: exchanges / minutes,
+            answer_share: 0.94,
+            of_service: 0.8,
+            askers: 5,
+            members: 1,
+            each: exchanges,
+            is_client: false,
+            is_common_client: false,
+            is_monitor: false,
+        };
+        let score = weigh(measures.reasons()).0;
+        assert_eq!(score >= 0.6, wanted, "{name}: {score}");
+    }
+}
+
+#[test]
 fn who_pulls_at_an_even_pace_is_told_before_he_has_many() {
     let measures = Measures {
         exchanges: 66.0,
@@ -171,6 +209,7 @@ fn who_pulls_at_an_even_pace_is_told_before_he_has_many() {
         answer_bytes: 2_060.0,
         dispersion: 0.06,
         steadiness: STEADY_SESSION,
+        a_minute: 18.0,
         answer_share: 0.88,
         of_service: 0.4,
         askers: 12,
@@ -238,6 +277,7 @@ fn like_records_faster_than_people_ask_are_told_in_two_minutes() {
         answer_bytes: 2_060.0,
         dispersion: 0.05,
         steadiness: STEADY_SESSION,
+        a_minute: 18.0,
         answer_share: 0.88,
         of_service: 0.3,
         askers: 9,
