@@ -321,10 +321,14 @@ impl Measures {
             _ if self.is_client => 0.0,
             _ => 1.0,
         };
-        // A search engine's robot asks a site more than anybody else does, where few visit it many times more: that is its pace and
-        // unlike pages, not records.
-        let no_walk = alike.max(ramp(self.a_minute, POLITE_A_MINUTE.0, POLITE_A_MINUTE.1));
-        let of_members = if self.members > 1 { over_usual.max(alike) } else { no_walk };
+        let of_members = if self.members > 1 { over_usual.max(alike) } else { 1.0 };
+        // A search engine's robot asks a site more than anybody else does, where few visit it many times more: there its pace and
+        // likeness must say it, two pages a connection being known by their mean, which varies less than they do. Among many askers a
+        // slow scraper with padded records has no other sign than its number.
+        let no_walk = match self.members {
+            1 => self.alike(SURELY_ALIKE).max(ramp(self.a_minute, POLITE_A_MINUTE.0, POLITE_A_MINUTE.1)),
+            _ => 1.0,
+        };
         let over = |high: f64| log_ramp(self.exchanges, high.max(1.0) * 1.5, high.max(1.0) * 6.0);
         // Who asks as much and gets pages of all sizes does not make like answers at an even pace usual.
         let by_likeness = match self.usual_alike.filter(|_| self.pace == Pace::Fast) {
@@ -334,8 +338,8 @@ impl Measures {
         let by_number = match self.usual {
             Some((_, high)) => alone.min(over(high)).min(of_members),
             // A few askers: its share of what the service gave must say it.
-            None if self.askers > 1 => (alone * ramp(self.of_service, 0.3, 0.7)).min(of_members),
-            None => (alone * 0.8).min(of_members),
+            None if self.askers > 1 => (alone * ramp(self.of_service, 0.3, 0.7)).min(of_members).min(no_walk),
+            None => (alone * 0.8).min(no_walk),
         };
         by_number.max(by_likeness)
     }

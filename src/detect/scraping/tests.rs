@@ -165,10 +165,19 @@ fn a_browser_that_many_visitors_have_is_no_fleet() {
 fn a_search_engine_that_walks_a_site_with_few_visitors_pulls_no_records() {
     // An hour's pages of one address: how many, how unlike, in how many minutes, and what others of the site ask.
     type Case<'a> = (&'a str, f64, f64, f64, Option<(f64, f64)>, bool);
-    let table: [Case<'_>; 6] = [
+    let table: [Case<'_>; 8] = [
         ("a robot, and few others", 260.0, 0.24, 60.0, None, false),
-        ("a robot, and visitors who look at three pages", 260.0, 0.24, 60.0, Some((3.0, 4.0)), false),
+        (
+            "padded records at a robot's pace, beside many who look at three pages",
+            160.0,
+            0.233,
+            60.0,
+            Some((3.0, 4.0)),
+            true,
+        ),
         ("a robot whose pages are rather like", 149.0, 0.21, 60.0, None, false),
+        ("a robot's means of two pages", 116.0, 0.173, 35.0, None, false),
+        ("the same of a whole hour", 261.0, 0.197, 59.0, None, false),
         ("like records at a robot's pace", 260.0, 0.1, 60.0, None, true),
         ("pages of all sizes, faster than any robot", 960.0, 0.24, 60.0, None, true),
         ("the same in a few minutes", 260.0, 0.24, 10.0, Some((3.0, 4.0)), true),
