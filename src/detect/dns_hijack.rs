@@ -1,7 +1,7 @@
 //! `dns-hijack`: a population's questions go to, or are answered by, a resolver that is not theirs.
 //! In: parties outside that answer DNS, who asks them since when, and what each resolver says of each name. Out: a finding for
-//! each resolver that many turned to or that lies, and for names whose answers wander through networks that have nothing in
-//! common.
+//! each resolver that many turned to or that lies, for names whose answers wander through networks that have nothing in
+//! common, and for addresses to which unrelated names are led in the name of a resolver that knows better.
 //! What it weighs: how many ask it, and what share of the active; whether it came into use while somebody was looking
 //! (`onset`) or, over a day, its askers asked the usual resolver before and no more: a hijacked router turns, and many turn at
 //! once; a person's own choice was made long ago, for some devices of a home; and lies: a bare address for a name that the usual
@@ -11,6 +11,7 @@
 //! alone: a CDN answers by where one asks from. Without `resolvers` in the policy the one that most ask is the usual one.
 //! The trivial baseline that it must beat: subscribers of any resolver that is not listed.
 
+mod contradicted;
 mod error_pages;
 mod known;
 mod onset;
@@ -20,6 +21,7 @@ mod wandering;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use contradicted::contradicted;
 use error_pages::rewritten;
 use known::Known;
 use party::{Party53, SURELY_CHANCE, together};
@@ -55,6 +57,7 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
         let answers = Answers::of(scene, population);
         turned(scene, population, &answers, findings);
         wandering(scene, population, &answers, findings);
+        contradicted(scene, population, &answers, findings);
         rewritten(scene, population, findings);
     }
 }

@@ -1,0 +1,192 @@
+//! Contradicted: one address for unrelated names, in the name of a resolver that gives others their true ones.
+//! In: what each resolver said of each name. Out: a finding for each address to which names are led away.
+//! Who sits on the path answers in the resolver's own name, for some names and some clients: nobody turns to another resolver,
+//! and the resolver seems to contradict itself. One name with two homes is a service's own choice. Unrelated names that each have
+//! a home apart, and share one bare address beside it, are not: what hosts many names hosts them in its own networks.
+//! Not here: names without a home that holds still (`wandering`), resolvers that are strangers.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Answers, answers_askers, blank, number};
+use crate::detect::finding::{CollectorIdentity, EvidenceValue, Finding, PopulationShare, Severity};
+use crate::detect::scene::Scene;
+use crate::detect::words;
+use crate::population::PopulationIndex;
+use crate::population::answered::Bearing;
+use crate::population::conflict::{network_of, wide_network_of};
+use crate::population::identity::Party;
+use crate::population::zones::Zone;
+use crate::units::Address;
+
+/// Unrelated domains that are led to one address from which on that is told, and from which on it is no accident.
+const DOMAINS_MIN: usize = 4;
+const DOMAINS_SURE: usize = 8;
+/// Networks, each home to few of them, in which these domains must lie: names of one owner lie in the owner's.
+const HOMES_MIN: usize = 3;
+/// Share of the domains from which on a network is no single one's home: a front door of all of them.
+const SHARED_HOME: f64 = 0.34;
+/// Questions with two answers from which on a forger races the resolver; one or two are a client's second try.
+const RACES_MIN: usize = 3;
+/// Names shown.
+const NAMES_SHOWN: usize = 8;
+
+/// What is known of an address that unrelated names share.
+#[derive(Debug, Default)]
+struct Shared<'a> {
+    /// Domains led there, with the networks in which the same resolver places them otherwise.
+    homes: BTreeMap<&'a str, BTreeSet<Address>>,
+    /// Domains that have another address beside it, in the same network.
+    neighbours: BTreeSet<&'a str>,
+    /// In whose name.
+    resolvers: BTreeSet<Party>,
+}
+
+impl Shared<'_> {
+    /// Domains that are led away from a home of their own; none where the address is one of a host's doors.
+    fn led_away(&self) -> Vec<&str> {
+        let most = SHARED_HOME * self.homes.len() as f64;
+        if self.homes.len() < DOMAINS_MIN || self.neighbours.len() as f64 > most {
+            return Vec::new();
+        }
+        let mut tenants: BTreeMap<Address, usize> = BTreeMap::new();
+        self.homes.values().flatten().for_each(|network| *tenants.entry(*network).or_default() += 1);
+        let own =
+            |networks: &BTreeSet<Address>| networks.iter().find(|at| tenants[*at] as f64 <= most.max(1.0)).copied();
+        let led: Vec<(&str, Address)> =
+            self.homes.iter().filter_map(|(domain, networks)| Some((*domain, own(networks)?))).collect();
+        let apart: BTreeSet<Address> = led.iter().map(|(_, home)| *home).collect();
+        if led.len() < DOMAINS_MIN || apart.len() < HOMES_MIN {
+            return Vec::new();
+        }
+        led.into_iter().map(|(domain, _)| domain).collect()
+    }
+}
+
+/// See the file's header.
+pub(super) fn contradicted<'a>(
+    scene: &Scene<'a>,
+    population: PopulationIndex,
+    answers: &Answers<'a>,
+    findings: &mut Vec<Finding>,
+) {
+    for (address, shared) in shared(answers) {
+        let domains = shared.led_away();
+        if !domains.is_empty() && !is_raced(scene, &shared) {
+            findings.push(told(scene, population, address, &shared, &domains));
+        }
+    }
+}
+
+/// Whether the resolvers' true answers come after the false ones: then the packets prove it, and that is `packet-injection`.
+fn is_raced(scene: &Scene<'_>, shared: &Shared<'_>) -> bool {
+    let answers = scene.summary.conflicts.records().iter().filter(|record| record.server_port == 53);
+    answers.filter(|one| one.is_injection_like() && shared.resolvers.contains(&one.server)).count() >= RACES_MIN
+}
+
+/// Addresses that are given bare for some domain, beside which the same resolver places the name elsewhere.
+fn shared<'a>(answers: &Answers<'a>) -> BTreeMap<Address, Shared<'a>> {
+    let mut shared: BTreeMap<Address, Shared<'a>> = BTreeMap::new();
+    for (name, answered) in &answers.names {
+        let Zone::Domain(domain, _) = Zone::of(name) else { continue };
+        for given in answered.given.iter().filter(|given| given.bearing == Bearing::Bare) {
+            let Some(address) = given.address.outside().filter(|address| !address.is_special()) else { continue };
+            let others = answered.given.iter().filter(|other| other.resolver == given.resolver);
+            let others = others.map(|other| Party::shown(&other.address));
+            let others: Vec<Address> =
+                others.filter(|other| *other != address && other.is_v4() == address.is_v4()).collect();
+            let network = wide_network_of(address);
+            let homes = others.iter().map(|other| wide_network_of(*other)).filter(|home| *home != network);
+            let homes: BTreeSet<Address> = homes.collect();
+            if homes.is_empty() {
+                continue;
+            }
+            let one = shared.entry(address).or_default();
+            if others.iter().any(|other| wide_network_of(*other) == network) {
+                one.neighbours.insert(domain);
+            }
+            one.homes.entry(domain).or_default().extend(homes);
+            one.resolvers.insert(given.resolver);
+        }
+    }
+    shared
+}
+
+fn told(
+    scene: &Scene<'_>,
+    population: PopulationIndex,
+    address: Address,
+    shared: &Shared<'_>,
+    domains: &[&str],
+) -> Finding {
+    let resolvers: Vec<Address> = shared.resolvers.iter().map(Party::shown).collect();
+    // A resolver that answers with a page of its own house filters, or asks its guests to log in.
+    let is_own_page = resolvers.iter().any(|resolver| network_of(*resolver) == network_of(address));
+    let (severity, score) = match domains.len() {
+        _ if is_own_page => (Severity::Low, 0.5),
+        DOMAINS_SURE.. => (Severity::High, 0.9),
+        _ => (Severity::Medium, 0.7),
+    };
+    let shown = domains.iter().take(NAMES_SHOWN).copied().collect::<Vec<_>>().join(", ");
+    let askers = answers_askers(scene, population, &resolvers);
+    let counted = words::counted(domains.len() as u64, "unrelated domain");
+    Finding {
+        severity,
+        score,
+        p_value: 0.01,
+        evidence: vec![
+            number("domains_led_elsewhere", domains.len() as f64, "domains", 0.6),
+            words::evidence("domains", EvidenceValue::Text(shown), "", 0.4),
+        ],
+        headline: format!("{counted} are led to {address} in the name of the usual resolver"),
+        explanation: format!(
+            "Some who ask for {counted} are given {address} and nothing else, others are told by the same resolver where \
+             each of them is at home, in networks that have nothing in common. No host keeps such names behind one address \
+             beside their own: somebody on the path answers in the resolver's name, or the resolver itself lies to some. \
+             Compare the hop limits and the times of the answers, ask for these names over an encrypted resolver, and find \
+             who is behind {address}.",
+        ),
+        flows: domains.len() as u64,
+        ..blank(
+            scene,
+            population,
+            CollectorIdentity {
+                collector_key: format!("led to:{address}"),
+                // One inside goes by its pseudonym, which is no address of a collector.
+                addresses: shared.resolvers.iter().filter_map(Party::outside).chain([address]).collect(),
+                names: Vec::new(),
+                ..Default::default()
+            },
+            PopulationShare { subscribers: askers, ..PopulationShare::default() },
+            scene.summary.seen,
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_apart_that_share_one_address_are_led_there_and_a_hosts_are_not() {
+        let network = |n: u8| Address::v4([n, 20, 0, 0]);
+        let names = ["a.test", "b.test", "c.test", "d.test", "e.test", "f.test"];
+        // The homes of the n-th domain, how many have a neighbour of the address, and how many are led away.
+        type Homes = fn(u8) -> Vec<u8>;
+        let table: [(&str, Homes, usize, usize); 5] = [
+            ("each has a home", |n| vec![10 + n], 0, 6),
+            ("each has a home, and the forger a second address", |n| vec![10 + n, 99], 0, 6),
+            ("all are behind the same doors", |_| vec![10, 11, 12], 0, 0),
+            ("all are behind doors here", |n| vec![10 + n], 4, 0),
+            ("two owners", |n| vec![10 + n % 2], 0, 0),
+        ];
+        for (name, homes, neighbours, wanted) in table {
+            let homes = names.iter().zip(0..).map(|(name, n)| (*name, homes(n).into_iter().map(network).collect()));
+            let shared = Shared {
+                homes: homes.collect(),
+                neighbours: names.iter().take(neighbours).copied().collect(),
+                resolvers: BTreeSet::new(),
+            };
+            assert_eq!(shared.led_away().len(), wanted, "{name}");
+        }
+    }
+}
