@@ -7,6 +7,10 @@
 //! A promise about rates: never above `medium`, and that only where people do not ask for it as well, no more than one in twenty
 //! ordinary collectors would lie as far out and be as unasked, and this one lies at least twice as far as the median one.
 //! What another technique finds of the same collector, here or at any other time, takes its place (see `ledger`).
+//! Beside these stand parties that devices keep talking with in a protocol that nothing knows (`dialogue`): no profile is needed
+//! to find that strange.
+
+mod dialogue;
 
 use super::beaconing::{is_clock, is_registrar};
 use super::finding::{EvidenceValue, Finding, Severity, Technique};
@@ -202,6 +206,12 @@ fn ask_for_the_same(scene: &Scene<'_>, group: &Group<'_>) -> bool {
 
 /// See the file's header. Stands last in the register: it looks at what the others found.
 pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
+    outliers(scene, findings);
+    dialogue::strangers(scene, findings);
+}
+
+/// Parties whose profile lies far from all others.
+fn outliers(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
     if scene.summary.span().length() < SPAN_MIN {
         return;
     }
