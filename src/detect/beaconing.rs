@@ -5,7 +5,10 @@
 //! ways (an implant that has nothing to do says the same every time); whether anybody looked the party up or named it; how few
 //! of the population know it. RITA lowers the score of what many share; here periods that agree over a group of devices raise
 //! it, as long as the group is a small part of the population: a service for everybody is in the register, or in use.
+//! Things that do nothing but report to a party that they name are said at `low` (`fleet`): behaviour alone cannot tell them.
 //! The trivial baseline that it must beat: the variation of the gaps alone.
+
+mod fleet;
 
 use super::finding::{Finding, Severity, Technique};
 use super::levels;
@@ -170,15 +173,20 @@ pub(super) fn is_registrar(whole: &CollectorSummary) -> bool {
         && up.max(down) <= SIP_LIKENESS * up.min(down)
 }
 
-/// Look-ups, clocks, echoes and telephones repeat by their nature, and carry no orders.
+/// Look-ups, clocks, echoes and telephones repeat by their nature, and carry no orders; nor does what carries much.
 fn is_plumbing(whole: &CollectorSummary) -> bool {
     let middle = |sizes: &LogHistogram<SIZE_BITS>| sizes.quantile(0.5).unwrap_or(0.0);
     let (up, down) = (middle(&whole.upload_sizes), middle(&whole.download_sizes));
+    is_plumbing_of_networks(whole) || is_registrar(whole) || up.max(down) > CALL_BYTES_MAX
+}
+
+/// Whether a party is there for look-ups, the time, or echoes.
+fn is_plumbing_of_networks(whole: &CollectorSummary) -> bool {
     let service = service_of(whole);
     let is_dns = whole.apps.by_count().first().is_some_and(|(app, _)| *app == AppProtocol::Dns)
         || service.is_some_and(|service| service.port == 53);
     let is_echo = service.is_none_or(|service| !matches!(service.protocol, 6 | 17 | 132));
-    is_clock(whole) || is_registrar(whole) || is_dns || is_echo || up.max(down) > CALL_BYTES_MAX
+    is_clock(whole) || is_dns || is_echo
 }
 
 /// See the file's header.
@@ -204,12 +212,18 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
         let by_chance_a_day = tries_a_day * measures.rhythm.chance();
         let most = if by_chance_a_day > CHANCE_A_DAY_MAX { Severity::Low } else { Severity::High };
         let severity = severity_of(score, p_value).filter(|_| is_call).map(|severity| severity.min(most));
+        let is_loud = severity >= Some(Severity::Medium) && measures.named >= fleet::NAMED_MIN;
+        let otherwise =
+            is_loud.then(|| fleet::otherwise_share(scene, &group)).flatten().filter(|share| fleet::is_fleet(*share));
+        let severity = if otherwise.is_some() { Some(Severity::Low) } else { severity };
         if severity < Some(Severity::Medium) {
             let party = (group.of.population, group.key.as_str());
             scene.doubt(Technique::BeaconingImplant, party, group.whole.totals.packets_both(), score);
         }
         let Some(severity) = severity else { continue };
-        findings.push(finding(scene, &group, &measures, severity, score, p_value));
+        let mut found = finding(scene, &group, &measures, severity, score, p_value);
+        otherwise.iter().for_each(|share| fleet::add_to(&mut found, *share));
+        findings.push(found);
     }
 }
 

@@ -10,7 +10,7 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::finding::{Finding, Severity, Technique};
+use super::finding::{EvidenceValue, Finding, Severity, Technique};
 use super::looks::{Doubt, DoubtGround, Look};
 use super::words;
 use crate::population::Span;
@@ -34,6 +34,11 @@ const UNREPEATED_MAX: u32 = 3;
 
 /// How many times the subscribers of its largest part a wide finding must have to be the better explanation.
 const WIDER: f64 = 1.5;
+
+/// Share of the data that goes up below which whoever sends it is told something each time: a record is acknowledged with a few
+/// bytes, or with a page's head, and a program that asks for orders is given a third as much as it says or more, if only that there
+/// are none.
+const TOLD_UPLOAD_SHARE: f64 = 0.75;
 
 /// Share of a finding's addresses that another must hold to speak of the same party.
 const SAME_SHARE: f64 = 0.7;
@@ -302,9 +307,15 @@ fn outdoes(by: &Finding, finding: &Finding) -> bool {
     };
     let says_more = match (finding.technique, by.technique) {
         (PopulationFanIn, ShadowUpload) => by.severity >= Severity::Medium,
-        (PopulationFanIn, BeaconingImplant) => by.severity >= Severity::Medium && by.severity > finding.severity,
+        (PopulationFanIn, BeaconingImplant) => {
+            let is_stronger = by.severity > finding.severity || by.severity == finding.severity && is_told(finding);
+            by.severity >= Severity::Medium && is_stronger || is_fleet(by)
+        }
         (BeaconingImplant, ShadowUpload) => by.severity >= Severity::Low,
-        (BeaconingImplant, PopulationFanIn) => by.severity >= finding.severity,
+        (BeaconingImplant, PopulationFanIn) => {
+            let is_stronger = by.severity > finding.severity || by.severity == finding.severity && !is_told(by);
+            is_stronger && !is_fleet(finding)
+        }
         // A stream of copies is an upload too, and one that a device batches goes out by the clock.
         (BulkExfiltration | BeaconingImplant, TrafficMirroring | TapCorrelation) => by.severity >= Severity::Medium,
         // What can be read is no longer opaque: copies and flow records follow the traffic that they tell of.
@@ -312,6 +323,10 @@ fn outdoes(by: &Finding, finding: &Finding) -> bool {
         // Who sends names to a server of his own has turned to no other resolver: all who ask it carry data.
         (Technique::DnsHijack, Technique::DnsTunnel) => {
             by.severity >= Severity::Medium && by.population.subscribers >= finding.population.subscribers
+        }
+        // Who comes back to talk comes by a clock now and then, by chance.
+        (Technique::UnattributedCluster, BeaconingImplant) if tells(finding, "turns_per_row") => {
+            by.severity >= Severity::Medium
         }
         (Technique::UnattributedCluster, other) => {
             other != Technique::UnattributedCluster && by.severity >= Severity::Low
@@ -322,6 +337,22 @@ fn outdoes(by: &Finding, finding: &Finding) -> bool {
         && by.population.name == finding.population.name
         && !finding.collector.addresses.is_empty()
         && finding.collector.addresses.iter().all(|a| by.collector.addresses.binary_search(a).is_ok())
+}
+
+/// Whether a beacon is of things that do nothing but report: as a fan-in they are no stranger.
+fn is_fleet(beacon: &Finding) -> bool {
+    tells(beacon, "devices_otherwise_share")
+}
+
+/// Whether a finding weighs something.
+fn tells(finding: &Finding, feature: &str) -> bool {
+    finding.evidence.iter().any(|one| one.feature == feature)
+}
+
+/// Whether a fan-in brings so much back that each record is as much a question: with both as strong, it is a beacon.
+fn is_told(fan_in: &Finding) -> bool {
+    let share = fan_in.evidence.iter().find(|one| one.feature == "upload_share");
+    matches!(share.map(|one| &one.value), Some(EvidenceValue::Number(share)) if *share < TOLD_UPLOAD_SHARE)
 }
 
 /// Whether `other` already says what `finding` says: same technique and population, and the addresses of one hold most of

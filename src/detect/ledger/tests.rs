@@ -114,6 +114,54 @@ fn doubt(packets: u64) -> Doubt {
 }
 
 #[test]
+fn a_beacon_that_is_told_something_is_no_fan_in_and_a_fleet_is_neither_loudly() {
+    use Severity::{High, Low, Medium};
+    use Technique::{BeaconingImplant, PopulationFanIn, UnattributedCluster};
+    let with = |feature, value, mut finding: Finding| {
+        finding.evidence = vec![words::evidence(feature, EvidenceValue::Number(value), "ratio", 0.2)];
+        finding
+    };
+    let one = |technique, severity| finding(technique, "a", &[1], severity, 12);
+    let table = [
+        (
+            "answers of half of what is asked",
+            with("upload_share", 0.67, one(PopulationFanIn, High)),
+            one(BeaconingImplant, High),
+            (BeaconingImplant, High),
+        ),
+        (
+            "records that are acknowledged",
+            with("upload_share", 0.9, one(PopulationFanIn, High)),
+            one(BeaconingImplant, High),
+            (PopulationFanIn, High),
+        ),
+        (
+            "a weaker beacon",
+            with("upload_share", 0.67, one(PopulationFanIn, High)),
+            one(BeaconingImplant, Medium),
+            (PopulationFanIn, High),
+        ),
+        (
+            "stations that do nothing else",
+            with("upload_share", 0.67, one(PopulationFanIn, High)),
+            with("devices_otherwise_share", 0.1, one(BeaconingImplant, Low)),
+            (BeaconingImplant, Low),
+        ),
+        (
+            "a dialogue that keeps time by chance",
+            with("turns_per_row", 20.0, one(UnattributedCluster, Medium)),
+            one(BeaconingImplant, Low),
+            (UnattributedCluster, Medium),
+        ),
+    ];
+    for (name, a, b, wanted) in table {
+        let findings = told(vec![a, b], FirstSeen::default()).0;
+        let first = findings.first().map(|finding| (finding.technique, finding.severity));
+        assert_eq!(first, Some(wanted), "{name}");
+    }
+}
+
+#[test]
 fn that_a_party_came_into_use_is_doubted_only_by_who_saw_it_before() {
     for (since, wanted) in [(0, Severity::Low), (1, Severity::Medium), (2, Severity::Medium)] {
         let mut ledger = Ledger::default();
