@@ -16,7 +16,7 @@ mod error_pages;
 mod known;
 mod onset;
 mod party;
-mod public;
+pub(super) mod public;
 mod wandering;
 
 use std::collections::{BTreeMap, BTreeSet};

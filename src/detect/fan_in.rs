@@ -24,7 +24,7 @@ use crate::population::facet::{DomainKey, Facet, Sample};
 use crate::population::groups::{CollectorGroup, Level};
 use crate::population::sketch::{LogHistogram, Merge};
 use crate::population::totals::Totals;
-use crate::units::Address;
+use crate::units::{Address, DurationNs};
 
 /// Fewest subscribers that make a fan-in; also keeps groups above the k of privacy.
 pub const SUBSCRIBERS_MIN: u64 = 8;
@@ -87,6 +87,15 @@ const IDENTITY_SHARE_MIN: f64 = 0.6;
 /// Share of the flows, and of the data up, from which on they are one subscriber's doing, and the most that such is worth.
 const OF_ONE_SHARE: f64 = 0.6;
 const OF_ONE: f64 = 0.55;
+/// Data of each subscriber below which nobody is collected from yet, whatever the clock: a thermostat on a connection that stays
+/// open tells its maker two kilobytes an hour.
+const COLLECTED_BYTES_MIN: f64 = 3_000.0;
+/// Records of each from which on they repeat, or as many an hour: printers and managed telephones send their makers three or
+/// four small reports in an hour, apps one whenever they are used.
+const REPEATED_MIN: f64 = 4.5;
+const REPEATED_AN_HOUR_MIN: f64 = 12.0;
+/// The most that less than that is worth.
+const SELDOM: f64 = 0.55;
 /// Names from which on one fingerprint under many of them is a fleet.
 const FLEET_NAMES_MIN: usize = 6;
 
@@ -118,6 +127,8 @@ pub struct Measures {
     pub unevenness: Option<f64>,
     /// Records a subscriber.
     pub records_per_subscriber: f64,
+    /// Data up a subscriber, bytes.
+    pub bytes_per_subscriber: f64,
     /// Share of the flows that the collector began, 0 to 1.
     pub begun_by_collector: f64,
 }
@@ -152,6 +163,7 @@ impl Measures {
             unevenness: steady::unevenness(&sample),
             begun_by_collector: whole.flows_by_collector as f64 / whole.totals.flows.max(1) as f64,
             records_per_subscriber: whole.upload_sizes.total() as f64 / subscribers.max(1) as f64,
+            bytes_per_subscriber: up / subscribers.max(1) as f64,
         }
     }
 
@@ -172,6 +184,13 @@ impl Measures {
     /// gaps that are short because the span is, and falls when they are seen to spread.
     fn tells_times(&self) -> bool {
         self.clockwork.is_some() || self.early_spread.is_some_and(|spread| spread > EARLY_SPREAD)
+    }
+
+    /// Whether each subscriber gave more than once in a while, and more than a sign of life.
+    fn is_collected(&self, span: DurationNs) -> bool {
+        let an_hour = self.records_per_subscriber * 3_600.0 / span.as_secs_f64().max(1.0);
+        self.bytes_per_subscriber >= COLLECTED_BYTES_MIN
+            && (self.records_per_subscriber >= REPEATED_MIN || an_hour >= REPEATED_AN_HOUR_MIN)
     }
 
     /// How strongly its times speak of a machine: a clock, or as much in every stretch of time.
@@ -485,6 +504,9 @@ fn judge(scene: &Scene<'_>, group: &Group<'_>, measures: &Measures, bulk: &Bulk)
     let (mut score, evidence) = weigh(measures.reasons(&bulk.usual));
     if severity_of(score, 0.0) >= Some(Severity::Medium) && is_of_one(scene, group) {
         score = score.min(OF_ONE);
+    }
+    if !measures.is_collected(scene.summary.span().length()) {
+        score = score.min(SELDOM);
     }
     // No p-value lifts a score that is too low for any severity.
     let severity = severity_of(score, 0.0);

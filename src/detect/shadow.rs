@@ -14,6 +14,7 @@
 //! whose uploads are such: a home's traffic may go over IPv6 and its uploads over IPv4.
 //! The trivial baseline that it must beat: the upload bytes of a collector.
 
+use super::dns_hijack::public::is_public;
 use super::finding::{Finding, Severity, Technique};
 use super::levels;
 use super::scene::{Group, Scene, service_of};
@@ -27,6 +28,8 @@ mod lines;
 
 use lines::{Line, Slot, Upload};
 
+/// Port of DNS over TLS and over QUIC (RFC 7858, RFC 9250).
+const DNS_OVER_TLS: u16 = 853;
 /// Fewest subscribers: one that is followed by its own backup is no population.
 const SUBSCRIBERS_MIN: u64 = 5;
 /// Fewest of them whose time can be compared.
@@ -368,6 +371,13 @@ fn sealed_share(whole: &CollectorSummary) -> f64 {
     }
 }
 
+/// Whether it is asked for names, sealed (RFC 7858, RFC 8484): what is asked follows whatever is done, and more is asked where
+/// more is done. Whether it may be asked is another technique's. By IPv6 only networks are known in which others are, too.
+fn is_resolver(group: &Group<'_>) -> bool {
+    service_of(&group.whole).is_some_and(|at| at.port == DNS_OVER_TLS)
+        || group.of.addresses.iter().all(|address| address.is_v4() && is_public(*address))
+}
+
 /// See the file's header.
 pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
     let is_fed = |one: &CollectorSummary, share: f64| share >= UPLOAD_SHARE_MIN && one.totals.data_bytes[0] >= 4_096;
@@ -385,7 +395,7 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
         group.whole.subscribers.count() >= SUBSCRIBERS_MIN && services.all(|service| Some(service) == first)
     };
     groups.extend(together.into_iter().filter(is_party));
-    for group in groups {
+    for group in groups.into_iter().filter(|group| !is_resolver(group)) {
         let party = Party::of(&group.whole);
         let Some(measures) = Measures::of(scene, &group, party) else { continue };
         let (score, _) = weigh(measures.reasons(group.whole.subscribers.count()));

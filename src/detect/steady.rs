@@ -19,12 +19,35 @@ const CHANCE: f64 = 0.674;
 /// Calls a stretch that are assumed where none begins: the rows of its windows.
 const CALLS_MIN: f64 = 2.0;
 
+/// Gaps between the records of a connection that stays open from which on they are compared, their median from which on each is
+/// a row of its own, share of them that began a flow, and their quartile dispersion by chance (an exponential law's).
+const GAPS_MIN: usize = 6;
+const GAP_MIN_S: f64 = 75.0;
+const OPENED_SHARE_MAX: f64 = 0.2;
+const CHANCE_OF_GAPS: f64 = 0.655;
+
 /// How uneven the followed subscribers' stretches are: the median of them all, those among them that pause or are there too
 /// short for it. 1 where calls of one size come by chance, 0 where each stretch is as the other; none where nobody can be told.
 pub fn unevenness(sample: &Sample) -> Option<f64> {
-    let mut all: Vec<f64> = sample.iter().map(|one| of_one(&one.line).unwrap_or(f64::INFINITY)).collect();
+    let mut all: Vec<f64> =
+        sample.iter().map(|one| of_one(&one.line).or_else(|| of_seldom(&one.line)).unwrap_or(f64::INFINITY)).collect();
     all.sort_unstable_by(f64::total_cmp);
     all.get(all.len() / 2).copied().filter(|median| median.is_finite())
+}
+
+/// Of records that are further apart than a window, on a connection that stays open: each is a row of its own, and its rows'
+/// times are its records'.
+fn of_seldom(line: &Timeline<FOLLOWED_SLOTS>) -> Option<f64> {
+    let ticks = line.ticks().iter().filter(|tick| tick.bytes[0] > 0);
+    let begun: u32 = ticks.clone().map(|tick| tick.flows).sum();
+    let seconds: Vec<f64> = ticks.map(|tick| f64::from(tick.slot) * line.slot_s() as f64).collect();
+    let is_open = begun as f64 <= OPENED_SHARE_MAX * seconds.len() as f64;
+    let gaps: Vec<f64> = seconds.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    if !is_open || gaps.len() < GAPS_MIN {
+        return None;
+    }
+    let gaps = Quartiles::of(gaps)?;
+    (gaps.median >= GAP_MIN_S).then(|| gaps.dispersion() / CHANCE_OF_GAPS)
 }
 
 fn of_one(line: &Timeline<FOLLOWED_SLOTS>) -> Option<f64> {
@@ -92,11 +115,15 @@ mod tests {
         // One or two records fall into a window.
         let records = |n: usize| (0, if even(n) < 0.62 { 192 } else { 96 });
         let talk = |n: usize| (0, (900.0 * (3.0 * (even(n) - 0.5)).exp()) as u64);
-        let table: [(&str, Sample, bool); 5] = [
+        let seldom = |n: usize| 150.0 * n as f64 + 20.0 * even(n);
+        let now_and_then = |n: usize| -> f64 { (0..n).map(|i| -150.0 * (1.0 - even(7 * i + 3)).ln()).sum() };
+        let table: [(&str, Sample, bool); 7] = [
             ("a record a minute on one connection", sample(80, &minute, &|_| (0, 420)), true),
             ("a record every 37 s on one connection", sample(80, &minute, &records), true),
             ("people who talk over one connection", sample(80, &minute, &talk), false),
             ("calls of one size by chance", sample(120, &by_chance, &|_| (1, 420)), false),
+            ("a record every 150 s on one connection", sample(30, &seldom, &|_| (0, 780)), true),
+            ("a word now and then over one connection", sample(30, &now_and_then, &|_| (0, 780)), false),
             ("too short to tell", sample(12, &minute, &|_| (0, 420)), false),
         ];
         for (name, sample, wanted) in table {

@@ -4,7 +4,7 @@
 use crate::units::Address;
 
 /// Public resolvers that people choose, by their networks (/24 or /48): operators' own documentation, 2026.
-const PUBLIC_V4: [[u8; 3]; 34] = [
+const PUBLIC_V4: [[u8; 3]; 36] = [
     [1, 0, 0],
     [1, 1, 1],
     [4, 2, 2],
@@ -28,6 +28,8 @@ const PUBLIC_V4: [[u8; 3]; 34] = [
     [86, 54, 11],
     [94, 140, 14],
     [94, 140, 15],
+    [104, 16, 248],
+    [104, 16, 249],
     [114, 114, 114],
     [114, 114, 115],
     [119, 29, 29],
@@ -50,7 +52,7 @@ const PUBLIC_V6: [[u8; 4]; 5] = [
 ];
 
 /// Whether people are known to choose this resolver.
-pub(super) fn is_public(address: Address) -> bool {
+pub(in crate::detect) fn is_public(address: Address) -> bool {
     match address.as_v4() {
         Some([a, b, c, _]) => PUBLIC_V4.contains(&[a, b, c]),
         None => PUBLIC_V6.iter().any(|prefix| address.0.starts_with(prefix)),

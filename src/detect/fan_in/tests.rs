@@ -49,6 +49,7 @@ fn who_waits_for_news_over_an_open_connection_reports_nothing() {
         clockwork: None,
         early_spread: None,
         unevenness: None,
+        bytes_per_subscriber: 9_000.0,
         records_per_subscriber: 40.0,
         begun_by_collector: 0.0,
     };
@@ -143,5 +144,24 @@ fn the_gaps_of_a_name_speak_for_each_of_its_addresses() {
             let twice = Measures { records_per_subscriber: 2.0, ..part };
             assert_eq!(twice.timed(1.0) > BY_PEOPLE, !is_people, "{name}");
         }
+    }
+}
+
+#[test]
+fn a_few_reports_an_hour_are_not_collected_yet() {
+    let hour = DurationNs::from_secs(3_600);
+    let gave = |records: f64, bytes: f64| {
+        let whole = CollectorSummary::following(Sample::default());
+        Measures { records_per_subscriber: records, bytes_per_subscriber: bytes, ..Measures::of(&whole, 1) }
+    };
+    let table = [
+        ("a printer's page counters in an hour", gave(3.0, 5_800.0), hour, false),
+        ("a thermostat's signs of life in an hour", gave(6.0, 2_200.0), hour, false),
+        ("records every five minutes for an hour", gave(12.0, 13_000.0), hour, true),
+        ("records every minute for four", gave(4.0, 4_400.0), DurationNs::from_secs(240), true),
+        ("three an hour for a day", gave(72.0, 90_000.0), DurationNs::from_secs(86_400), true),
+    ];
+    for (name, measures, span, wanted) in table {
+        assert_eq!(measures.is_collected(span), wanted, "{name}");
     }
 }
