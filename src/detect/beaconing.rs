@@ -53,6 +53,9 @@ const PADDED: f64 = 0.3;
 const CHANCE_A_DAY_MAX: f64 = 0.05;
 /// A day, for how often spans like this are looked at.
 const DAY: DurationNs = DurationNs::from_secs(86_400);
+/// Share of the time in which a party that is named is called at all that the calls of a device must cover: a player tells how it
+/// plays by the clock, as long as somebody watches.
+const LASTING_MIN: f64 = 0.4;
 /// Bytes of an NTP message without extensions (RFC 5905).
 const NTP_BYTES: f64 = 48.0;
 /// SIP's port; the least that its messages come to, for the headers that each must have; how unlike both ways may be.
@@ -212,6 +215,9 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
         let by_chance_a_day = tries_a_day * measures.rhythm.chance();
         let most = if by_chance_a_day > CHANCE_A_DAY_MAX { Severity::Low } else { Severity::High };
         let severity = severity_of(score, p_value).filter(|_| is_call).map(|severity| severity.min(most));
+        let lasting = measures.rhythm.lasts_s / group.whole.seen.length().as_secs_f64().max(1.0);
+        let is_of_sessions = measures.named >= fleet::NAMED_MIN && lasting < LASTING_MIN;
+        let severity = if is_of_sessions { severity.min(Some(Severity::Low)) } else { severity };
         let is_loud = severity >= Some(Severity::Medium) && measures.named >= fleet::NAMED_MIN;
         let otherwise =
             is_loud.then(|| fleet::otherwise_share(scene, &group)).flatten().filter(|share| fleet::is_fleet(*share));

@@ -94,6 +94,9 @@ const COLLECTED_BYTES_MIN: f64 = 3_000.0;
 /// four small reports in an hour, apps one whenever they are used.
 const REPEATED_MIN: f64 = 4.5;
 const REPEATED_AN_HOUR_MIN: f64 = 12.0;
+/// Share of the time in which a collector is called that the calls of each must cover: what a home's player tells of a film every
+/// minute ends with the film, and others watch before and after it.
+const LASTING_MIN: f64 = 0.4;
 /// The most that less than that is worth.
 const SELDOM: f64 = 0.55;
 /// Names from which on one fingerprint under many of them is a fleet.
@@ -121,6 +124,8 @@ pub struct Measures {
     pub gap_spread: Option<f64>,
     /// How machine-like the times are, 0 to 1; none where too few repeat.
     pub clockwork: Option<f64>,
+    /// Share of the time in which the collector was called that a subscriber's calls cover; none where no rhythm could be told.
+    pub lasting: Option<f64>,
     /// Spread of the gaps so far, where no rhythm can be told yet.
     pub early_spread: Option<f64>,
     /// How uneven what each subscriber sends is over time, 1 for chance; none where that cannot be told.
@@ -158,6 +163,9 @@ impl Measures {
             record_dispersion: quartile(0.25).zip(quartile(0.75)).map_or(1.0, dispersion),
             gap_s: times.map(|times| times.gap_s),
             gap_spread: times.map(|times| times.spread),
+            lasting: times
+                .and_then(|times| times.lasts_s)
+                .map(|lasts_s| lasts_s / whole.seen.length().as_secs_f64().max(1.0)),
             clockwork: by_gaps.into_iter().chain(by_counts).reduce(f64::max),
             early_spread: spread_so_far(&sample, EARLY_GAPS_MIN).filter(|_| by_gaps.is_none() && by_counts.is_none()),
             unevenness: steady::unevenness(&sample),
@@ -191,6 +199,11 @@ impl Measures {
         let an_hour = self.records_per_subscriber * 3_600.0 / span.as_secs_f64().max(1.0);
         self.bytes_per_subscriber >= COLLECTED_BYTES_MIN
             && (self.records_per_subscriber >= REPEATED_MIN || an_hour >= REPEATED_AN_HOUR_MIN)
+    }
+
+    /// Whether its clock runs only while somebody uses something, here and there, as a player's does that tells how it plays.
+    fn is_of_sessions(&self) -> bool {
+        self.lasting.is_some_and(|lasting| lasting < LASTING_MIN)
     }
 
     /// How strongly its times speak of a machine: a clock, or as much in every stretch of time.
@@ -265,6 +278,7 @@ struct Times {
     gap_s: f64,
     spread: f64,
     clockwork: f64,
+    lasts_s: Option<f64>,
 }
 
 impl Times {
@@ -279,7 +293,12 @@ impl Times {
             if rhythm.chance_after(PAUSE) > CHANCE_MAX && rhythm.spread < UNTIMED_SPREAD {
                 return None;
             }
-            return Some(Self { gap_s: rhythm.period_s, spread: rhythm.spread, clockwork: rhythm.clockwork() });
+            return Some(Self {
+                gap_s: rhythm.period_s,
+                spread: rhythm.spread,
+                clockwork: rhythm.clockwork(),
+                lasts_s: Some(rhythm.lasts_s),
+            });
         }
         // Gaps of all pairs together: with fewer than one a subscriber they are those of the few that came back soon.
         let gaps = &whole.pair_gaps_ms;
@@ -290,9 +309,9 @@ impl Times {
         let (low, middle, high) = (at(0.25)?, at(0.5)?, at(0.75)?);
         let spread = (high - low) / middle.max(1e-9);
         if chance_of_half_near(gaps.total() as f64, spread / 2.0) > CHANCE_MAX {
-            return (spread > UNTIMED_SPREAD).then_some(Self { gap_s: middle, spread, clockwork: 0.0 });
+            return (spread > UNTIMED_SPREAD).then_some(Self { gap_s: middle, spread, clockwork: 0.0, lasts_s: None });
         }
-        Some(Self { gap_s: middle, spread, clockwork: ramp(spread, 1.0, 0.35) })
+        Some(Self { gap_s: middle, spread, clockwork: ramp(spread, 1.0, 0.35), lasts_s: None })
     }
 }
 
@@ -505,7 +524,7 @@ fn judge(scene: &Scene<'_>, group: &Group<'_>, measures: &Measures, bulk: &Bulk)
     if severity_of(score, 0.0) >= Some(Severity::Medium) && is_of_one(scene, group) {
         score = score.min(OF_ONE);
     }
-    if !measures.is_collected(scene.summary.span().length()) {
+    if !measures.is_collected(scene.summary.span().length()) || measures.is_of_sessions() {
         score = score.min(SELDOM);
     }
     // No p-value lifts a score that is too low for any severity.

@@ -51,9 +51,8 @@ pub struct Operation {
     pub subscribers: u64,
 }
 
-/// Traffic that resembles an operation and is none.
+/// Traffic that resembles an operation and is none. Other keys are its writer's notes, as in an operation.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Benign {
     /// What it is.
     pub kind: String,
@@ -104,7 +103,6 @@ struct Written {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct WrittenOperation {
     technique: String,
     variant: Option<String>,

@@ -48,6 +48,7 @@ fn who_waits_for_news_over_an_open_connection_reports_nothing() {
         gap_spread: None,
         clockwork: None,
         early_spread: None,
+        lasting: None,
         unevenness: None,
         bytes_per_subscriber: 9_000.0,
         records_per_subscriber: 40.0,
@@ -164,4 +165,24 @@ fn a_few_reports_an_hour_are_not_collected_yet() {
     for (name, measures, span, wanted) in table {
         assert_eq!(measures.is_collected(span), wanted, "{name}");
     }
+}
+
+#[test]
+fn what_a_player_tells_while_somebody_watches_is_of_sessions() {
+    // Twenty homes for an hour, a record a minute: all the time, or for eight minutes each, one after the other.
+    let told = |minutes: u64, later_s: u64| {
+        let (mut sample, mut all) = (Sample::default(), Seen::default());
+        for (home, n) in (0..20u64).flat_map(|home| (0..minutes).map(move |n| (home, n))) {
+            let ts = TimestampNs((1_000_000 + later_s * home + 60 * n + home % 7) * 1_000_000_000);
+            let seen = Seen::between(ts, ts);
+            all.merge(seen);
+            let subscriber = Address::v4([10, 0, 0, home as u8]);
+            sample.add(&Moment { hash: home, subscriber, seen, flows: 1, moved: [900, 20] });
+        }
+        let mut whole = CollectorSummary::following(sample);
+        whole.seen = all;
+        Measures::of(&whole, 100)
+    };
+    assert!(!told(58, 2).is_of_sessions(), "an agent that runs on");
+    assert!(told(8, 160).is_of_sessions(), "a player, an evening of homes one after the other");
 }
