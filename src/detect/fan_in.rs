@@ -94,6 +94,8 @@ const COLLECTED_BYTES_MIN: f64 = 3_000.0;
 /// four small reports in an hour, apps one whenever they are used.
 const REPEATED_MIN: f64 = 4.5;
 const REPEATED_AN_HOUR_MIN: f64 = 12.0;
+/// Spans over which a few are enough: what leaves by the clock thrice a day is told by that.
+const SHORT: DurationNs = DurationNs::from_secs(5_400);
 /// Share of the time in which a collector is called that the calls of each must cover: what a home's player tells of a film every
 /// minute ends with the film, and others watch before and after it.
 const LASTING_MIN: f64 = 0.4;
@@ -197,8 +199,8 @@ impl Measures {
     /// Whether each subscriber gave more than once in a while, and more than a sign of life.
     fn is_collected(&self, span: DurationNs) -> bool {
         let an_hour = self.records_per_subscriber * 3_600.0 / span.as_secs_f64().max(1.0);
-        self.bytes_per_subscriber >= COLLECTED_BYTES_MIN
-            && (self.records_per_subscriber >= REPEATED_MIN || an_hour >= REPEATED_AN_HOUR_MIN)
+        let is_repeated = self.records_per_subscriber >= REPEATED_MIN || an_hour >= REPEATED_AN_HOUR_MIN;
+        self.bytes_per_subscriber >= COLLECTED_BYTES_MIN && (is_repeated || span > SHORT)
     }
 
     /// Whether its clock runs only while somebody uses something, here and there, as a player's does that tells how it plays.

@@ -160,6 +160,7 @@ fn a_few_reports_an_hour_are_not_collected_yet() {
         ("a thermostat's signs of life in an hour", gave(6.0, 2_200.0), hour, false),
         ("records every five minutes for an hour", gave(12.0, 13_000.0), hour, true),
         ("records every minute for four", gave(4.0, 4_400.0), DurationNs::from_secs(240), true),
+        ("three in a day", gave(3.0, 7_000.0), DurationNs::from_secs(86_400), true),
         ("three an hour for a day", gave(72.0, 90_000.0), DurationNs::from_secs(86_400), true),
     ];
     for (name, measures, span, wanted) in table {
