@@ -38,7 +38,7 @@ const WIDER: f64 = 1.5;
 /// Share of the data that goes up below which whoever sends it is told something each time: a record is acknowledged with a few
 /// bytes, or with a page's head, and a program that asks for orders is given a third as much as it says or more, if only that there
 /// are none.
-const TOLD_UPLOAD_SHARE: f64 = 0.75;
+const TOLD_UPLOAD_SHARE: f64 = 0.7;
 
 /// Share of a finding's addresses that another must hold to speak of the same party.
 const SAME_SHARE: f64 = 0.7;
@@ -309,12 +309,11 @@ fn outdoes(by: &Finding, finding: &Finding) -> bool {
         (PopulationFanIn, ShadowUpload) => by.severity >= Severity::Medium,
         (PopulationFanIn, BeaconingImplant) => {
             let is_stronger = by.severity > finding.severity || by.severity == finding.severity && is_told(finding);
-            by.severity >= Severity::Medium && is_stronger || is_fleet(by)
+            by.severity >= Severity::Medium && is_stronger
         }
         (BeaconingImplant, ShadowUpload) => by.severity >= Severity::Low,
         (BeaconingImplant, PopulationFanIn) => {
-            let is_stronger = by.severity > finding.severity || by.severity == finding.severity && !is_told(by);
-            is_stronger && !is_fleet(finding)
+            by.severity > finding.severity || by.severity == finding.severity && !is_told(by)
         }
         // A stream of copies is an upload too, and one that a device batches goes out by the clock.
         (BulkExfiltration | BeaconingImplant, TrafficMirroring | TapCorrelation) => by.severity >= Severity::Medium,
@@ -337,11 +336,6 @@ fn outdoes(by: &Finding, finding: &Finding) -> bool {
         && by.population.name == finding.population.name
         && !finding.collector.addresses.is_empty()
         && finding.collector.addresses.iter().all(|a| by.collector.addresses.binary_search(a).is_ok())
-}
-
-/// Whether a beacon is of things that do nothing but report: as a fan-in they are no stranger.
-fn is_fleet(beacon: &Finding) -> bool {
-    tells(beacon, "devices_otherwise_share")
 }
 
 /// Whether a finding weighs something.

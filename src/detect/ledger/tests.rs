@@ -114,7 +114,7 @@ fn doubt(packets: u64) -> Doubt {
 }
 
 #[test]
-fn a_beacon_that_is_told_something_is_no_fan_in_and_a_fleet_is_neither_loudly() {
+fn a_beacon_that_is_told_something_is_no_fan_in_and_homes_asleep_are_no_stations() {
     use Severity::{High, Low, Medium};
     use Technique::{BeaconingImplant, PopulationFanIn, UnattributedCluster};
     let with = |feature, value, mut finding: Finding| {
@@ -142,10 +142,10 @@ fn a_beacon_that_is_told_something_is_no_fan_in_and_a_fleet_is_neither_loudly() 
             (PopulationFanIn, High),
         ),
         (
-            "stations that do nothing else",
-            with("upload_share", 0.67, one(PopulationFanIn, High)),
+            "homes asleep that are collected from",
+            with("upload_share", 0.8, one(PopulationFanIn, High)),
             with("devices_otherwise_share", 0.1, one(BeaconingImplant, Low)),
-            (BeaconingImplant, Low),
+            (PopulationFanIn, High),
         ),
         (
             "a dialogue that keeps time by chance",
