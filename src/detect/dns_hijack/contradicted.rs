@@ -11,9 +11,11 @@ use super::{Answers, answers_askers, blank, number};
 use crate::detect::finding::{CollectorIdentity, EvidenceValue, Finding, PopulationShare, Severity};
 use crate::detect::scene::Scene;
 use crate::detect::words;
+use crate::flow::observation::ForgeryKind;
 use crate::population::PopulationIndex;
 use crate::population::answered::Bearing;
 use crate::population::conflict::{network_of, wide_network_of};
+use crate::population::forgery::ForgeryRecord;
 use crate::population::identity::Party;
 use crate::population::zones::Zone;
 use crate::units::Address;
@@ -71,16 +73,16 @@ pub(super) fn contradicted<'a>(
 ) {
     for (address, shared) in shared(answers) {
         let domains = shared.led_away();
-        if !domains.is_empty() && !is_raced(scene, &shared) {
+        if !domains.is_empty() && !is_raced(scene.summary.forgeries.records(), &shared.resolvers) {
             findings.push(told(scene, population, address, &shared, &domains));
         }
     }
 }
 
 /// Whether the resolvers' true answers come after the false ones: then the packets prove it, and that is `packet-injection`.
-fn is_raced(scene: &Scene<'_>, shared: &Shared<'_>) -> bool {
-    let answers = scene.summary.conflicts.records().iter().filter(|record| record.server_port == 53);
-    answers.filter(|one| one.is_injection_like() && shared.resolvers.contains(&one.server)).count() >= RACES_MIN
+fn is_raced(forgeries: &[ForgeryRecord], resolvers: &BTreeSet<Party>) -> bool {
+    let answers = forgeries.iter().filter(|record| record.kind == ForgeryKind::Answer);
+    answers.filter(|one| resolvers.contains(&one.server)).count() >= RACES_MIN
 }
 
 /// Addresses that are given bare for some domain, beside which the same resolver places the name elsewhere.
@@ -165,6 +167,8 @@ fn told(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::population::forgery::ForgedVersion;
+    use crate::units::{DurationNs, TimestampNs};
 
     #[test]
     fn names_apart_that_share_one_address_are_led_there_and_a_hosts_are_not() {
@@ -187,6 +191,36 @@ mod tests {
                 resolvers: BTreeSet::new(),
             };
             assert_eq!(shared.led_away().len(), wanted, "{name}");
+        }
+    }
+
+    #[test]
+    fn who_races_the_resolver_is_told_by_its_packets() {
+        let resolver = |n: u8| Party::Outside(Address::v4([192, 0, 2, n]));
+        let forged = |server, kind| ForgeryRecord {
+            ts: TimestampNs(1),
+            file: 0,
+            versions: [ForgedVersion { ts: TimestampNs(1), frame: 1, ttl: 60, hash: 1 }; 2],
+            kind,
+            server,
+            server_port: 53,
+            victim: Address::v4([10, 0, 0, 1]),
+            population: None,
+            delta: DurationNs(1),
+            sender_ttl_usual: None,
+            copies: 1,
+            protocol: 17,
+            name: "a.test".into(),
+        };
+        let resolvers = BTreeSet::from([resolver(53)]);
+        let table = [
+            ("answers twice, again and again", vec![forged(resolver(53), ForgeryKind::Answer); 3], true),
+            ("once or twice", vec![forged(resolver(53), ForgeryKind::Answer); 2], false),
+            ("in another's name", vec![forged(resolver(54), ForgeryKind::Answer); 3], false),
+            ("resets", vec![forged(resolver(53), ForgeryKind::Reset); 3], false),
+        ];
+        for (name, forgeries, wanted) in table {
+            assert_eq!(is_raced(&forgeries, &resolvers), wanted, "{name}");
         }
     }
 }
