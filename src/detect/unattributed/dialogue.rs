@@ -3,6 +3,7 @@
 //! What it weighs: that nobody knows a name for the party and no bytes prove a protocol, though payload goes both ways in turns;
 //! that the same devices come back, for moments and not for as long as a call, a game or a tunnel lasts; how many they are; and
 //! that hardly anybody else of this traffic is talked to like that: peers of a swarm and strangers of a game are many.
+//! Bounds: the [`JUDGED_MAX`] parties that talk most are held against all that are talked to.
 //! A promise about rates, as the rest of the room: never above `medium`.
 //! Not here: who calls the subscribers, or is fed by the clock (`unattributed`, `beaconing`).
 
@@ -42,6 +43,8 @@ const COVERAGE_MAX: f64 = 0.5;
 const BULK_SUBSCRIBERS_MIN: u64 = 3;
 const BULK_MIN: usize = 20;
 const P_VALUE_MAX: f64 = 0.05;
+/// Parties held against all others at the most: where more are talked to like that, none of them is rare.
+const JUDGED_MAX: usize = 64;
 /// What TCP is among IP protocols, and those that are no application's: echoes, tunnels, routing.
 const TCP: u8 = 6;
 const PLUMBING: [u8; 11] = [1, 2, 4, 41, 47, 50, 51, 58, 89, 103, 112];
@@ -90,20 +93,14 @@ pub(super) fn strangers(scene: &Scene<'_>, found: &mut Vec<Finding>) {
         .filter_map(|(key, one)| Some((*key, measured(scene, key, one)?)))
         .collect();
     let mut told = Vec::new();
-    for (key, measures) in &talkers {
-        let is_explained = || {
-            // Who comes back to talk comes by a clock now and then, by chance.
-            let least = |one: &Finding| match one.technique {
-                Technique::BeaconingImplant => Severity::Medium,
-                _ => Severity::Low,
-            };
-            let mut named = found.iter().filter(|one| one.severity >= least(one));
-            named.any(|one| one.collector.addresses.binary_search(&key.address).is_ok())
-        };
-        let coverage = scene.coverage(key.population, measures.subscribers);
-        if measures.subscribers < SUBSCRIBERS_MIN || coverage > COVERAGE_MAX || is_explained() {
-            continue;
-        }
+    let is_judged = |(key, measures): &&(&CollectorKey, Measures)| {
+        measures.subscribers >= SUBSCRIBERS_MIN
+            && scene.coverage(key.population, measures.subscribers) <= COVERAGE_MAX
+            && !is_explained(found, key.address)
+    };
+    let mut judged: Vec<_> = talkers.iter().filter(is_judged).collect();
+    judged.sort_by(|(_, a), (_, b)| b.turns.total_cmp(&a.turns));
+    for (key, measures) in judged.into_iter().take(JUDGED_MAX) {
         // Registered ones stand beside nobody: they are known.
         let others = talkers.iter().filter(|(other, theirs)| {
             other.address != key.address
@@ -112,16 +109,27 @@ pub(super) fn strangers(scene: &Scene<'_>, found: &mut Vec<Finding>) {
         });
         let measures = Measures { p_value: (1 + others.count()) as f64 / (1 + bulk) as f64, ..*measures };
         let (score, _) = weigh(measures.reasons());
-        let group = scene.alone(|(other, _)| other == key);
-        let Some(group) = group.first() else { continue };
         let severity = match score {
             score if score >= 0.6 && measures.p_value <= P_VALUE_MAX => Severity::Medium,
             score if score >= 0.45 => Severity::Low,
             _ => continue,
         };
+        let group = scene.alone(|(other, _)| other == key);
+        let Some(group) = group.first() else { continue };
         told.push(finding(scene, group, &measures, severity, score));
     }
     found.extend(told);
+}
+
+/// Whether another detector said what an address does.
+fn is_explained(found: &[Finding], address: Address) -> bool {
+    // Who comes back to talk comes by a clock now and then, by chance.
+    let least = |one: &Finding| match one.technique {
+        Technique::BeaconingImplant => Severity::Medium,
+        _ => Severity::Low,
+    };
+    let mut named = found.iter().filter(|one| one.severity >= least(one));
+    named.any(|one| one.collector.addresses.binary_search(&address).is_ok())
 }
 
 /// Whether another is talked to as much as this one, if by fewer.
