@@ -10,6 +10,10 @@
 
 mod fleet;
 
+use std::cell::OnceCell;
+
+use fleet::Lives;
+
 use super::finding::{Finding, Severity, Technique};
 use super::levels;
 use super::rhythm::Rhythm;
@@ -209,6 +213,7 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
     }
     let looks_a_day = DAY.as_secs_f64() / scene.summary.span().length().as_secs_f64().max(1.0);
     let tries_a_day = judged.len() as f64 * looks_a_day.max(1.0);
+    let lives = OnceCell::new();
     for (group, measures, score) in judged {
         let p_value = p_value(&scores, score, scene.collectors().len());
         let is_call = measures.answered >= ANSWERED_MIN && measures.begun_by_collector < 0.5;
@@ -219,8 +224,8 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
         let is_of_sessions = measures.named >= fleet::NAMED_MIN && lasting < LASTING_MIN;
         let severity = if is_of_sessions { severity.min(Some(Severity::Low)) } else { severity };
         let is_loud = severity >= Some(Severity::Medium) && measures.named >= fleet::NAMED_MIN;
-        let otherwise =
-            is_loud.then(|| fleet::otherwise_share(scene, &group)).flatten().filter(|share| fleet::is_fleet(*share));
+        let share = || lives.get_or_init(|| Lives::of(scene)).otherwise_share(scene, &group);
+        let otherwise = is_loud.then(share).flatten().filter(|share| fleet::is_fleet(*share));
         let severity = if otherwise.is_some() { Some(Severity::Low) } else { severity };
         if severity < Some(Severity::Medium) {
             let party = (group.of.population, group.key.as_str());

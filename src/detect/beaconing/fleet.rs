@@ -3,14 +3,15 @@
 //! A weather station, a meter, a display calls its maker by the clock all its life, as an implant would. What tells an implant is
 //! the device around it, which has a life of its own: it visits pages, or reports to its own maker as well. Look-ups, the time,
 //! echoes, and whoever calls the device or does not answer it are no life.
-//! Bounds: one pass over the pairs of the span for each group that is loud and named.
+//! Bounds: one pass over the pairs of the span where any group is loud and named, and over a group's own for each.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use super::is_plumbing_of_networks;
 use crate::detect::finding::{EvidenceValue, Finding};
 use crate::detect::scene::{Group, Scene};
 use crate::detect::words;
+use crate::population::PopulationIndex;
 use crate::population::collector::CollectorSummary;
 use crate::units::Address;
 
@@ -22,20 +23,36 @@ const OTHERWISE_MAX: f64 = 0.34;
 /// Share of a party's rows that it must answer to count as somebody's other partner.
 const ANSWERED_MIN: f64 = 0.5;
 
-/// Share of the devices that call a group which deal with somebody besides; none of too few devices.
-pub(super) fn otherwise_share(scene: &Scene<'_>, group: &Group<'_>) -> Option<f64> {
-    let population = group.of.population;
-    let pairs = group.of.addresses.iter().flat_map(|address| scene.pairs_of(population, *address));
-    let devices: BTreeSet<Address> = pairs.map(|(pair, _)| pair.subscriber).collect();
-    let is_other = |address: &Address| group.of.addresses.binary_search(address).is_err();
-    let partners = scene
-        .collectors()
-        .iter()
-        .filter(|(key, one)| key.population == population && is_other(&key.address) && is_partner(one));
-    let theirs = partners.flat_map(|(key, _)| scene.pairs_of(population, key.address));
-    let otherwise: BTreeSet<Address> =
-        theirs.map(|(pair, _)| pair.subscriber).filter(|subscriber| devices.contains(subscriber)).collect();
-    (devices.len() >= DEVICES_MIN).then(|| otherwise.len() as f64 / devices.len() as f64)
+/// How many parties each subscriber deals with of its own accord.
+pub(super) struct Lives(BTreeMap<(PopulationIndex, Address), usize>);
+
+impl Lives {
+    /// Of all subscribers of a scene.
+    pub(super) fn of(scene: &Scene<'_>) -> Self {
+        let mut partners: BTreeMap<(PopulationIndex, Address), usize> = BTreeMap::new();
+        for (key, _) in scene.collectors().iter().filter(|(_, one)| is_partner(one)) {
+            for (pair, _) in scene.pairs_of(key.population, key.address) {
+                *partners.entry((pair.population, pair.subscriber)).or_default() += 1;
+            }
+        }
+        Self(partners)
+    }
+
+    /// Share of the devices that call a group which deal with somebody besides; none of too few devices.
+    pub(super) fn otherwise_share(&self, scene: &Scene<'_>, group: &Group<'_>) -> Option<f64> {
+        let population = group.of.population;
+        // Each device, with how many of its partners are the group's own.
+        let mut devices: BTreeMap<Address, usize> = BTreeMap::new();
+        for address in &group.of.addresses {
+            let is_partner = scene.collector(population, *address).is_some_and(is_partner);
+            for (pair, _) in scene.pairs_of(population, *address) {
+                *devices.entry(pair.subscriber).or_default() += usize::from(is_partner);
+            }
+        }
+        let partners = |device: Address| self.0.get(&(population, device)).copied().unwrap_or(0);
+        let otherwise = devices.iter().filter(|(device, own)| partners(**device) > **own).count();
+        (devices.len() >= DEVICES_MIN).then(|| otherwise as f64 / devices.len() as f64)
+    }
 }
 
 /// Whether so few deal with anybody else that the group are things with one purpose.
@@ -85,7 +102,7 @@ mod tests {
             let (populations, places) = (populations(), Places::default());
             let scene = Scene::new(&summary, &populations, &places, None);
             let group = &scene.alone(|(key, _)| key.address == outside(7))[0];
-            assert_eq!(otherwise_share(&scene, group).is_some_and(is_fleet), wanted, "{name}");
+            assert_eq!(Lives::of(&scene).otherwise_share(&scene, group).is_some_and(is_fleet), wanted, "{name}");
         }
     }
 }
