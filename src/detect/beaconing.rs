@@ -16,7 +16,7 @@ use fleet::Lives;
 
 use super::finding::{Finding, Severity, Technique};
 use super::levels;
-use super::rhythm::Rhythm;
+use super::rhythm::{LASTING_MIN, Rhythm};
 use super::scene::{Group, Scene, service_of};
 use super::weigh::{Reason, log_ramp, ramp, severity_of, weigh};
 use super::words;
@@ -57,9 +57,6 @@ const PADDED: f64 = 0.3;
 const CHANCE_A_DAY_MAX: f64 = 0.05;
 /// A day, for how often spans like this are looked at.
 const DAY: DurationNs = DurationNs::from_secs(86_400);
-/// Share of the time in which a party that is named is called at all that the calls of a device must cover: a player tells how it
-/// plays by the clock, as long as somebody watches.
-const LASTING_MIN: f64 = 0.4;
 /// Bytes of an NTP message without extensions (RFC 5905).
 const NTP_BYTES: f64 = 48.0;
 /// SIP's port; the least that its messages come to, for the headers that each must have; how unlike both ways may be.

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::counts::Counts;
 use super::finding::{Evidence, EvidenceValue, Finding, Severity, Technique};
 use super::levels::{self, Census};
-use super::rhythm::{Rhythm, chance_of_half_near, spread_so_far};
+use super::rhythm::{LASTING_MIN, Rhythm, chance_of_half_near, spread_so_far};
 use super::scene::{Group, Scene};
 use super::weigh::{Reason, log_ramp, ramp, severity_of, weigh};
 use super::{beaconing, steady, words};
@@ -96,9 +96,6 @@ const REPEATED_MIN: f64 = 4.5;
 const REPEATED_AN_HOUR_MIN: f64 = 12.0;
 /// Spans over which a few are enough: what leaves by the clock thrice a day is told by that.
 const SHORT: DurationNs = DurationNs::from_secs(5_400);
-/// Share of the time in which a collector is called that the calls of each must cover: what a home's player tells of a film every
-/// minute ends with the film, and others watch before and after it.
-const LASTING_MIN: f64 = 0.4;
 /// The most that less than that is worth.
 const SELDOM: f64 = 0.55;
 /// Names from which on one fingerprint under many of them is a fleet.

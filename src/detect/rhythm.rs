@@ -23,6 +23,10 @@ const MISSED_MAX: f64 = 8.0;
 /// How near to a whole number of periods such a gap must be, in periods.
 const MISSED_NEAR: f64 = 0.1;
 
+/// Share of the time in which a party is called at all that the calls of each must cover: what a player tells by the clock ends with
+/// the film, and others watch before and after it.
+pub const LASTING_MIN: f64 = 0.4;
+
 /// See the file's header.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rhythm {

@@ -10,7 +10,7 @@ use crate::packet::facts::AppFacts;
 
 /// Places at the start: one page.
 const PLACES_MIN: usize = 512;
-/// Places at the most: some four megabytes with what they hold.
+/// Places at the most: some four megabytes with what they mostly hold, and some tens where all facts are as large as names may be.
 const PLACES_MAX: usize = 1 << 14;
 
 /// Facts told lately, each in the one place that its hash gives it.
