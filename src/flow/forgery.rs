@@ -43,8 +43,8 @@ pub(super) struct Sight {
 }
 
 impl Sight {
-    fn version(&self, hash: u64) -> ForgeryVersion {
-        ForgeryVersion { frame: self.frame, ts: self.ts, ttl: self.ttl, hash }
+    fn version(&self, leads_to: Option<Address>) -> ForgeryVersion {
+        ForgeryVersion { frame: self.frame, ts: self.ts, ttl: self.ttl, leads_to }
     }
 }
 
@@ -62,8 +62,8 @@ pub(super) struct Ends {
 #[derive(Clone, Copy, Debug)]
 struct First {
     sight: Sight,
-    /// Hash of all addresses together.
-    hash: u64,
+    /// The least of its addresses, of as many as it has.
+    least: Address,
     addresses: [u32; ADDRESSES_MAX],
     rcode: u8,
     count: u8,
@@ -107,7 +107,7 @@ pub(super) struct Questions {
     hash: FixedState,
 }
 
-const _: () = assert!(size_of::<(u64, Question)>() <= 96, "two generations take six megabytes");
+const _: () = assert!(size_of::<(u64, Question)>() <= 104, "two generations take seven megabytes");
 
 impl Questions {
     pub(super) fn new(seed: u64) -> Self {
@@ -150,7 +150,7 @@ impl Questions {
             sender_port: ends.sender_port,
             receiver: ends.receiver,
             protocol: ends.protocol,
-            versions: [first.sight.version(first.hash), sight.version(hash_of(&lookup.answers))],
+            versions: [first.sight.version(first.leads_to()), sight.version(lookup.answers.iter().min().copied())],
             delta: sight.ts.since(first.sight.ts),
             sender_ttl_usual: None,
             copies: 1,
@@ -189,10 +189,15 @@ impl First {
         is_comparable.then(|| {
             let mut addresses = [0; ADDRESSES_MAX];
             addresses.iter_mut().zip(&lookup.answers).for_each(|(to, from)| *to = brief(*from, hash));
-            let all = hash_of(&lookup.answers[..count.min(ADDRESSES_MAX)]);
+            let least = lookup.answers.iter().min().copied().unwrap_or_default();
             let latest = Said::of(lookup, rcode, sight, hash);
-            Self { sight, hash: all, addresses, rcode, count: count.min(ADDRESSES_MAX) as u8, latest }
+            Self { sight, least, addresses, rcode, count: count.min(ADDRESSES_MAX) as u8, latest }
         })
+    }
+
+    /// Where it sends whoever asked.
+    fn leads_to(&self) -> Option<Address> {
+        (self.count > 0).then_some(self.least)
     }
 
     /// Whether another answer has nothing in common with this one.
@@ -261,7 +266,7 @@ impl Resets {
             sender_port: ends.sender_port,
             receiver: ends.receiver,
             protocol: ends.protocol,
-            versions: [seen.sight.version(0), sight.version(0)],
+            versions: [seen.sight.version(None), sight.version(None)],
             delta,
             sender_ttl_usual: seen.ttl_usual,
             copies: seen.resets,

@@ -37,8 +37,8 @@ pub struct ForgeryVersion {
     pub ts: TimestampNs,
     /// TTL or hop limit.
     pub ttl: u8,
-    /// Hash of the addresses that were answered; 0 where there are none.
-    pub hash: u64,
+    /// The least of the addresses that were answered; none where there are none.
+    pub leads_to: Option<Address>,
 }
 
 /// A packet that its sender cannot have sent, beside the one that shows it.

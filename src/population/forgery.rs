@@ -16,13 +16,14 @@ pub struct ForgedVersion {
     pub ts: TimestampNs,
     pub frame: u64,
     pub ttl: u8,
-    pub hash: u64,
+    pub leads_to: Option<Party>,
 }
 
-impl From<ForgeryVersion> for ForgedVersion {
-    fn from(version: ForgeryVersion) -> Self {
-        let ForgeryVersion { frame, ts, ttl, hash } = version;
-        Self { ts, frame, ttl, hash }
+impl ForgedVersion {
+    /// One whose address, if any, is safe to keep by what `safe` makes of it.
+    pub(super) fn of(version: ForgeryVersion, safe: impl FnOnce(Address) -> Party) -> Self {
+        let ForgeryVersion { frame, ts, ttl, leads_to } = version;
+        Self { ts, frame, ttl, leads_to: leads_to.map(safe) }
     }
 }
 
@@ -59,11 +60,17 @@ pub struct ForgeryRecord {
 
 impl ForgeryRecord {
     /// A forgery between parties that are already safe to keep.
-    pub(super) fn of(forgery: &Forgery, server: Party, victim: Address, population: Option<PopulationIndex>) -> Self {
+    pub(super) fn of(
+        forgery: &Forgery,
+        versions: [ForgedVersion; 2],
+        server: Party,
+        victim: Address,
+        population: Option<PopulationIndex>,
+    ) -> Self {
         Self {
             ts: forgery.versions[0].ts,
             file: forgery.file,
-            versions: forgery.versions.map(ForgedVersion::from),
+            versions,
             kind: forgery.kind,
             server,
             server_port: forgery.sender_port,

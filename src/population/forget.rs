@@ -24,7 +24,10 @@ impl Summary {
         self.resolvers.retain(|party| !is_party(party));
         self.injections.retain(|key| !is_party(&key.server_prefix));
         self.conflicts.retain(|record| record.victim != pseudonym && !is_party(&record.server));
-        self.forgeries.retain(|record| record.victim != pseudonym && !is_party(&record.server));
+        self.forgeries.retain(|record| {
+            let leads_to = record.versions.iter().filter_map(|version| version.leads_to.as_ref());
+            record.victim != pseudonym && !leads_to.chain([&record.server]).any(is_party)
+        });
         self.zones.each(|zone| zone.forget(pseudonym, hash));
         self.servers.each(|server| server.forget(pseudonym, hash));
         self.hellos.each(|question| question.forget(pseudonym));

@@ -200,7 +200,7 @@ mod tests {
         let forged = |server, kind| ForgeryRecord {
             ts: TimestampNs(1),
             file: 0,
-            versions: [ForgedVersion { ts: TimestampNs(1), frame: 1, ttl: 60, hash: 1 }; 2],
+            versions: [ForgedVersion { ts: TimestampNs(1), frame: 1, ttl: 60, leads_to: None }; 2],
             kind,
             server,
             server_port: 53,

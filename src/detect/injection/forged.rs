@@ -1,6 +1,7 @@
 //! Forged answers and resets, the other two ways of a man on the side.
-//! In: forgeries of the summary. Out: one finding for each claimed sender, kind and population; answers with the same forged
-//! addresses are one operation, whatever resolver they claim to come from.
+//! In: forgeries of the summary. Out: one finding for each claimed sender, kind and population; answers that lead to the same
+//! address are one operation, whatever resolver they claim to come from.
+//! Forged answers name the addresses outside that they lead to beside the resolvers outside that they claim to come from.
 //! A single reset of this kind is what a firewall does for its own network, and weighs less than many or than an answer.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,6 +12,7 @@ use crate::detect::scene::Scene;
 use crate::flow::observation::ForgeryKind;
 use crate::population::PopulationIndex;
 use crate::population::forgery::ForgeryRecord;
+use crate::population::identity::Party;
 use crate::population::span::Seen;
 use crate::units::Address;
 
@@ -24,12 +26,14 @@ const BENIGN_TRIED: f64 = 5_000.0;
 /// See the file's header.
 pub(super) fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
     let mut groups: BTreeMap<(PopulationIndex, ForgeryKind, Address), Vec<&ForgeryRecord>> = BTreeMap::new();
-    let mut first_server_of_answer: BTreeMap<(PopulationIndex, u64), Address> = BTreeMap::new();
+    let mut first_server_of_answer: BTreeMap<(PopulationIndex, Option<Party>), Address> = BTreeMap::new();
     for record in scene.summary.forgeries.records() {
         let Some(population) = record.population else { continue };
         let server = record.server.shown();
         let leader = match record.kind {
-            ForgeryKind::Answer => *first_server_of_answer.entry((population, forged(record).hash)).or_insert(server),
+            ForgeryKind::Answer => {
+                *first_server_of_answer.entry((population, forged(record).leads_to)).or_insert(server)
+            }
             ForgeryKind::Reset => server,
         };
         groups.entry((population, record.kind, leader)).or_default().push(record);
@@ -57,6 +61,28 @@ fn hops(record: &ForgeryRecord) -> u8 {
     record.versions[0].ttl.abs_diff(record.versions[1].ttl)
 }
 
+/// Where forged answers lead to, as a sentence with a space before it; empty where they lead nowhere.
+fn leading_to(records: &[&ForgeryRecord]) -> String {
+    let outside = records.iter().filter_map(|record| forged(record).leads_to?.outside());
+    let outside: BTreeSet<Address> = outside.collect();
+    let shown: Vec<String> = outside.iter().take(FORGERIES_SHOWN).map(Address::to_string).collect();
+    match outside.len() {
+        0 => String::new(),
+        all if all > shown.len() => {
+            format!(" The forged ones lead to {} and {} more.", shown.join(", "), all - shown.len())
+        }
+        _ => format!(" The forged ones lead to {}.", shown.join(", ")),
+    }
+}
+
+/// Whom a finding names: who is outside of those claimed to be the sender and those led to, else whoever is claimed.
+fn named(records: &[&ForgeryRecord]) -> BTreeSet<Address> {
+    let parties = records.iter().flat_map(|record| forged(record).leads_to.into_iter().chain([record.server]));
+    let outside: BTreeSet<Address> =
+        parties.filter_map(|party| party.outside()).filter(|address| !address.is_special()).collect();
+    if outside.is_empty() { records.iter().map(|record| record.server.shown()).collect() } else { outside }
+}
+
 fn finding(
     scene: &Scene<'_>,
     (population, kind, leader): (PopulationIndex, ForgeryKind, Address),
@@ -64,10 +90,10 @@ fn finding(
     victims: BTreeSet<Address>,
     (severity, score): (Severity, f64),
 ) -> Finding {
-    let servers = records.iter().map(|r| r.server.shown()).collect();
+    let named = named(records);
     let ports = records.iter().map(|r| r.server_port).collect();
     let key = if kind == ForgeryKind::Answer { "answers" } else { "resets" };
-    let collector = scene.impersonated(format!("{key}:{leader}"), leader, servers, ports);
+    let collector = scene.impersonated(format!("{key}:{leader}"), leader, named, ports);
     let start = records.iter().map(|r| r.versions[0].ts).min().unwrap_or_default();
     let end = records.iter().map(|r| r.versions[1].ts).max().unwrap_or_default();
     let who = words::party(leader, &collector.names);
@@ -76,12 +102,15 @@ fn finding(
     let (headline, what, cure) = match kind {
         ForgeryKind::Answer => (
             format!("DNS answers in the name of {who} were forged towards {towards}"),
-            "One DNS question was answered twice, with addresses that have nothing in common, though it was asked once.",
+            format!(
+                "One DNS question was answered twice, with addresses that have nothing in common, though it was asked once.{}",
+                leading_to(records)
+            ),
             "Let the resolver validate DNSSEC and talk to it over TLS; find the router or peering at which the odd TTL begins.",
         ),
         ForgeryKind::Reset => (
             format!("Connections of {towards} with {who} were cut by forged resets"),
-            "A reset came in the sender's name, and the sender went on as if it had never sent it.",
+            "A reset came in the sender's name, and the sender went on as if it had never sent it.".to_owned(),
             "A firewall of the network itself may do this by its rules: see whether one does; else find the router at which the \
              odd TTL begins.",
         ),
@@ -139,4 +168,78 @@ fn evidence(records: &[&ForgeryRecord]) -> Vec<Evidence> {
         evidence.push(words::evidence(feature, EvidenceValue::Number(value), unit, weight));
     }
     evidence
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flow::observation::{Forgery, ForgeryVersion, Observation};
+    use crate::population::places::Places;
+    use crate::population::summary::tests::{TurnedOver, populations};
+    use crate::population::{AddContext, Span, Summary, SummaryLimits};
+    use crate::units::{DurationNs, TimestampNs};
+
+    const START: TimestampNs = TimestampNs(1_700_000_000_000_000_000);
+    const INSIDE: Address = Address([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 9, 8, 7]);
+
+    fn outside(n: u8) -> Address {
+        Address::v4([203, 0, 113, n])
+    }
+
+    /// One question, answered by `sender` with an address, then by somebody else.
+    fn answer(sender: Address, leads_to: Option<Address>) -> Observation {
+        let version = |frame, ttl, leads_to| ForgeryVersion { ts: START, frame, ttl, leads_to };
+        Observation::Forgery(Box::new(Forgery {
+            kind: ForgeryKind::Answer,
+            file: 0,
+            sender,
+            sender_port: 53,
+            receiver: Address::v4([10, 0, 0, 1]),
+            protocol: 17,
+            versions: [version(1, 50, leads_to), version(2, 60, Some(Address::v4([198, 51, 100, 1])))],
+            delta: DurationNs(1),
+            sender_ttl_usual: None,
+            copies: 1,
+            name: "www.example.org".into(),
+        }))
+    }
+
+    fn found(answers: &[Observation]) -> Vec<Finding> {
+        let (populations, places, limits) = (populations(), Places::default(), SummaryLimits::default());
+        let mut summary = Summary::new(Span::new(START, START.after(DurationNs::from_secs(60))));
+        let mut cx = AddContext { populations: &populations, identity: &mut TurnedOver(1), limits: &limits };
+        summary.add_observations(answers, &mut cx);
+        let mut findings = Vec::new();
+        detect(&Scene::new(&summary, &populations, &places, None), &mut findings);
+        findings
+    }
+
+    #[test]
+    fn forged_answers_name_where_they_lead() {
+        let [resolver, place] = [outside(53), outside(7)];
+        let table: [(&str, Address, Option<Address>, &[Address]); 4] = [
+            ("both outside", resolver, Some(place), &[place, resolver]),
+            ("a resolver inside", INSIDE, Some(place), &[place]),
+            ("a name error", resolver, None, &[resolver]),
+            ("nowhere", resolver, Some(Address::v4([0; 4])), &[resolver]),
+        ];
+        for (name, sender, leads_to, wanted) in table {
+            let found = found(&[answer(sender, leads_to)]);
+            assert_eq!(found.len(), 1, "{name}");
+            assert_eq!(found[0].collector.addresses, wanted, "{name}");
+            let is_said = found[0].explanation.contains(&place.to_string());
+            assert_eq!(is_said, wanted.contains(&place), "{name}: {}", found[0].explanation);
+        }
+        let nobody_outside = found(&[answer(INSIDE, None)]);
+        assert_eq!(nobody_outside[0].collector.addresses.len(), 1);
+        assert_ne!(nobody_outside[0].collector.addresses, [INSIDE], "a subscriber stands under its pseudonym");
+    }
+
+    #[test]
+    fn answers_that_lead_to_one_place_are_one_operation() {
+        for (places, wanted) in [([7, 7, 7], 1), ([7, 8, 7], 2)] {
+            let answers = places.into_iter().zip(100..).map(|(place, n)| answer(outside(n), Some(outside(place))));
+            assert_eq!(found(&answers.collect::<Vec<_>>()).len(), wanted, "{places:?}");
+        }
+    }
 }

@@ -9,7 +9,7 @@ use crate::packet::facts::NameLookup;
 use crate::population::answered::{AnsweredKey, Bearing, Given};
 use crate::population::carrier::{ExportKey, ExportTotals};
 use crate::population::conflict::{ConflictRecord, InjectionKey, network_of};
-use crate::population::forgery::ForgeryRecord;
+use crate::population::forgery::{ForgedVersion, ForgeryRecord};
 use crate::population::identity::{Party, SubscriberIdentity};
 use crate::population::populations::PopulationIndex;
 use crate::population::sketch::Merge;
@@ -81,7 +81,10 @@ impl Summary {
         let victim = cx.identity.pseudonym(cx.populations.subscriber_of(forgery.receiver));
         let server = Party::of(forgery.sender, cx.populations, cx.identity);
         let population = cx.populations.of(forgery.receiver);
-        self.forgeries.add(ForgeryRecord::of(forgery, server, victim, population));
+        let versions = forgery
+            .versions
+            .map(|version| ForgedVersion::of(version, |address| Party::of(address, cx.populations, cx.identity)));
+        self.forgeries.add(ForgeryRecord::of(forgery, versions, server, victim, population));
     }
 
     fn add_lookup<I: SubscriberIdentity>(&mut self, lookup: &NameLookup, cx: &mut AddContext<'_, I>) {

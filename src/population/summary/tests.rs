@@ -220,8 +220,10 @@ fn any_observation() -> impl Strategy<Value = Observation> {
             sender_ttl_usual: Some(60),
         }))
     });
-    let forgery = (any_address(), any_address(), 0u64..50, any::<u8>()).prop_map(|(sender, receiver, frame, ttl)| {
-        let version = |frame: u64| ForgeryVersion { frame, ts: TimestampNs(window().start.0 + frame), ttl, hash: 1 };
+    let forgery = (any_address(), any_address(), any_address(), 0u64..50, any::<u8>());
+    let forgery = forgery.prop_map(|(sender, receiver, place, frame, ttl)| {
+        let ts = |frame: u64| TimestampNs(window().start.0 + frame);
+        let version = |frame: u64| ForgeryVersion { frame, ts: ts(frame), ttl, leads_to: (ttl > 9).then_some(place) };
         Observation::Forgery(Box::new(Forgery {
             kind: if ttl % 2 == 0 { ForgeryKind::Answer } else { ForgeryKind::Reset },
             file: 0,
