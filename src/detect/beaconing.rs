@@ -200,6 +200,9 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
     let candidates = alone
         .into_iter()
         .chain(levels::facets(scene, Technique::BeaconingImplant, |facet| repeats(facet.totals.flows)));
+    let tunnels = scene.tunnel_ends();
+    let is_tunnel = |group: &Group<'_>| group.of.addresses.iter().any(|address| tunnels.contains(address));
+    let candidates = candidates.filter(|group| !is_tunnel(group));
     let mut scores: Vec<f64> = Vec::new();
     let mut judged: Vec<(Group<'_>, Measures, f64)> = Vec::new();
     for group in candidates.filter(|group| !is_plumbing(&group.whole)) {

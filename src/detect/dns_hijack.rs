@@ -28,13 +28,13 @@ use party::{Party53, SURELY_CHANCE, together};
 use wandering::wandering;
 
 use super::finding::{CollectorIdentity, Evidence, EvidenceValue, Finding, PopulationShare, Severity, Technique};
-use super::scene::Scene;
+use super::scene::{Scene, service_of};
 use super::weigh::{Reason, log_ramp, ramp, severity_of, weigh};
 use super::words;
 use crate::packet::facts::AppProtocol;
 use crate::population::PopulationIndex;
 use crate::population::answered::{Answered, Bearing};
-use crate::population::collector::{CollectorKey, CollectorSummary};
+use crate::population::collector::{CollectorKey, CollectorSummary, Service};
 use crate::population::conflict::{network_of, wide_network_of};
 use crate::population::identity::Party;
 use crate::population::sketch::Merge;
@@ -44,6 +44,8 @@ use crate::units::Address;
 
 /// A resolver is usual beside the most asked one when it has this share of that one's askers: the second of a pair.
 const USUAL_SHARE: f64 = 0.3;
+/// Port of DNS over TLS and over QUIC (RFC 7858, RFC 9250): what is asked there is sealed, and who is asked is not.
+pub(super) const DNS_OVER_TLS: u16 = 853;
 /// Askers of the most asked resolver from which on it stands for the usual one where no policy says.
 const USUAL_ASKERS_MIN: u64 = 5;
 /// Askers, and their share of the active, from which on no more are needed to believe that they turned to it, or to care that
@@ -130,7 +132,8 @@ struct Resolver<'a> {
 fn resolvers<'a>(scene: &Scene<'a>, population: PopulationIndex) -> Vec<Resolver<'a>> {
     let answers_dns = |one: &CollectorSummary| {
         let dns: u64 = one.apps.iter().filter(|(app, _)| *app == AppProtocol::Dns).map(|(_, rows)| rows).sum();
-        dns * 2 > one.totals.rows && one.rows_answered * 2 > one.totals.rows
+        let is_asked = dns * 2 > one.totals.rows || service_of(one).is_some_and(|service| service.port == DNS_OVER_TLS);
+        is_asked && one.rows_answered * 2 > one.totals.rows
     };
     let here = scene.collectors().iter().filter(|(key, one)| key.population == population && answers_dns(one));
     here.map(|(key, one)| Resolver { address: key.address, one }).collect()
@@ -254,6 +257,7 @@ fn told(scene: &Scene<'_>, population: PopulationIndex, party: &Party53<'_>) -> 
         )
     });
     let sum = |of: fn(&CollectorSummary) -> u64| party.resolvers.iter().map(|r| of(r.one)).sum::<u64>();
+    let services: BTreeSet<Service> = party.resolvers.iter().filter_map(|r| service_of(r.one)).collect();
     let mut seen = Seen::default();
     party.resolvers.iter().for_each(|resolver| seen.merge(resolver.one.seen));
     seen.first = party.began().unwrap_or(seen.first).min(seen.first);
@@ -285,6 +289,11 @@ fn told(scene: &Scene<'_>, population: PopulationIndex, party: &Party53<'_>) -> 
             seen,
         )
     };
+    finding.collector.ports = services.iter().map(|service| service.port).filter(|port| *port != 0).collect();
+    finding.collector.ports.dedup();
+    if services.iter().all(|service| service.protocol == 6) {
+        finding.proto = "TCP";
+    }
     // Of all who were there, not only in the last window.
     finding.population.coverage = (party.askers as f64 / party.active.max(1) as f64).min(1.0);
     finding

@@ -470,7 +470,12 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
     let mut facets = levels::facets(scene, Technique::PopulationFanIn, is_enough).peekable();
     let spread = levels::together(scene, Technique::PopulationFanIn, &SPREAD, SUBSCRIBERS_MIN, is_member_like);
     let census = levels::census(scene, &[Level::Fingerprint, Level::CertificateKey]);
-    let spread: Vec<Group<'_>> = spread.into_iter().filter_map(|group| coherent(scene, group, &census)).collect();
+    let mut spread: Vec<Group<'_>> = spread.into_iter().filter_map(|group| coherent(scene, group, &census)).collect();
+    // What is wrapped and sent to one receiver is a copy: `traffic-mirroring` speaks of that.
+    let tunnels = scene.tunnel_ends();
+    let is_tunnel = |group: &Group<'_>| group.of.addresses.iter().any(|address| tunnels.contains(address));
+    groups.retain(|group| !is_tunnel(group));
+    spread.retain(|group| !is_tunnel(group));
     let is_few = |group: &Group<'_>| group.whole.subscribers.count() < SUBSCRIBERS_MIN;
     if facets.peek().is_none() && groups.iter().chain(&spread).all(is_few) {
         return;

@@ -44,6 +44,12 @@ const CONTESTED_MIN: f64 = 3.0;
 /// Names in common from which on another issuer is a rival. Few are to be had: most servers seal their certificates.
 const RIVAL_NAMES_MIN: f64 = 1.0;
 
+/// Rivals and names in common with them from which on an issuer of one network is contested; and what its one network is worth.
+/// A host that serves many owners' names has their certificates from the issuers that its other doors show, too.
+const DOOR_RIVALS_MIN: u32 = 3;
+const DOOR_NAMES_MIN: f64 = 6.0;
+const ONE_DOOR: f64 = 0.5;
+
 /// JA4 of hellos that interception products send in a browser's place, by product; none is a browser's. Programs built on the
 /// same library with the same settings send the same, so this alone is no more than a hint.
 const KNOWN_HELLOS: &[(&str, &str)] = &[
@@ -140,8 +146,9 @@ fn contested(
         true => server.networks.estimate().max(near(server).len() as f64),
         false => server.networks.estimate(),
     };
+    let is_door = networks < 2.0 && rivalry.is_some_and(Rivalry::is_of_one_door);
     // What one device sees under two issuers is a site with two certificates: others must see the other one.
-    if domains < DOMAINS_MIN || networks < 2.0 || active(scene, population) < SUBSCRIBERS_MIN {
+    if domains < DOMAINS_MIN || networks < 2.0 && !is_door || active(scene, population) < SUBSCRIBERS_MIN {
         return None;
     }
     let baseline = baseline(scene, population, ServerMark::Issuer, |one| one.domains.estimate());
@@ -149,7 +156,13 @@ fn contested(
     let reach = || {
         vec![
             Reason::number("domains", domains, "domains", log_ramp(domains, 2.0, 6.0), 0.15).beside(baseline),
-            Reason::number("networks", networks, "networks", log_ramp(networks, 1.0, 3.0), 0.15),
+            Reason::number(
+                "networks",
+                networks,
+                "networks",
+                if is_door { ONE_DOOR } else { log_ramp(networks, 1.0, 3.0) },
+                0.15,
+            ),
             Reason::number("young_certificates", young, "ratio", ramp(young, -0.5, 0.5), 0.05),
         ]
     };
@@ -202,6 +215,11 @@ impl Rivalry {
     /// their servers: one may have all that a small population calls.
     fn is_broad(self) -> bool {
         self.rivals >= 2 && self.names() >= COMPARED_MIN as f64
+    }
+
+    /// Whether so many owners contradict it that one network is enough: names may be led to the interceptor's own door.
+    fn is_of_one_door(self) -> bool {
+        self.rivals >= DOOR_RIVALS_MIN && self.names() >= DOOR_NAMES_MIN
     }
 
     fn names(&self) -> f64 {

@@ -29,6 +29,9 @@ const SAMPLE: usize = 5;
 /// Profiles of the bulk that a look stands on: of more, every n-th by address. Medians and quantiles of a thousand are as good
 /// as those of all, and a profile of every popular collector was a fifth of a look.
 const BULK_PROFILES_MAX: usize = 1000;
+/// Inner bytes over all bytes of an address, headers counted, from which on it is there for its tunnel: one that is cut to its first
+/// hundred bytes is as large outside as inside.
+const TUNNEL_SHARE_MIN: f64 = 0.3;
 /// Share of an address' named rows from which on it belongs to one domain; a shared CDN address stays below.
 const DOMAIN_SHARE_MIN: f64 = 0.8;
 
@@ -336,10 +339,22 @@ impl<'a> Scene<'a> {
         &self.profiles
     }
 
-    /// Outside addresses at which a tunnel with inner flows ends.
+    /// Outside addresses at which a tunnel with inner flows ends, where it is a good part of what they exchange with the
+    /// population: one packet in a tunnel makes nobody else's upload a copy.
     pub fn tunnel_ends(&self) -> BTreeSet<Address> {
-        let carriers = self.summary.carriers.sorted().into_iter();
-        carriers.flat_map(|(key, _)| key.outer).filter_map(|party| party.outside()).collect()
+        let mut inner: BTreeMap<Address, u64> = BTreeMap::new();
+        for (key, carrier) in self.summary.carriers.sorted() {
+            for address in key.outer.iter().filter_map(Party::outside) {
+                let sum = inner.entry(address).or_default();
+                *sum = carrier.bytes.iter().fold(*sum, |sum, bytes| sum.saturating_add(*bytes));
+            }
+        }
+        let outer = |address: Address| {
+            let ones = self.populations.iter().filter_map(|(population, _)| self.collector(population, address));
+            ones.map(|one| one.totals.bytes_up().saturating_add(one.totals.bytes_down())).fold(0, u64::saturating_add)
+        };
+        inner.retain(|address, bytes| *bytes as f64 >= TUNNEL_SHARE_MIN * outer(*address) as f64);
+        inner.into_keys().collect()
     }
 
     /// All collectors, ordered by population and address.

@@ -14,6 +14,7 @@
 //! whose uploads are such: a home's traffic may go over IPv6 and its uploads over IPv4.
 //! The trivial baseline that it must beat: the upload bytes of a collector.
 
+use super::dns_hijack::DNS_OVER_TLS;
 use super::dns_hijack::public::is_public;
 use super::finding::{Finding, Severity, Technique};
 use super::levels;
@@ -28,8 +29,6 @@ mod lines;
 
 use lines::{Line, Slot, Upload};
 
-/// Port of DNS over TLS and over QUIC (RFC 7858, RFC 9250).
-const DNS_OVER_TLS: u16 = 853;
 /// Fewest subscribers: one that is followed by its own backup is no population.
 const SUBSCRIBERS_MIN: u64 = 5;
 /// Fewest of them whose time can be compared.
@@ -395,7 +394,10 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
         group.whole.subscribers.count() >= SUBSCRIBERS_MIN && services.all(|service| Some(service) == first)
     };
     groups.extend(together.into_iter().filter(is_party));
-    for group in groups.into_iter().filter(|group| !is_resolver(group)) {
+    // A copy of everything follows everything: `traffic-mirroring` speaks of those.
+    let tunnels = scene.tunnel_ends();
+    let is_tunnel = |group: &Group<'_>| group.of.addresses.iter().any(|address| tunnels.contains(address));
+    for group in groups.into_iter().filter(|group| !is_resolver(group) && !is_tunnel(group)) {
         let party = Party::of(&group.whole);
         let Some(measures) = Measures::of(scene, &group, party) else { continue };
         let (score, _) = weigh(measures.reasons(group.whole.subscribers.count()));

@@ -80,7 +80,7 @@ pub(super) fn contradicted<'a>(
 }
 
 /// Whether the resolvers' true answers come after the false ones: then the packets prove it, and that is `packet-injection`.
-fn is_raced(forgeries: &[ForgeryRecord], resolvers: &BTreeSet<Party>) -> bool {
+pub(super) fn is_raced(forgeries: &[ForgeryRecord], resolvers: &BTreeSet<Party>) -> bool {
     let answers = forgeries.iter().filter(|record| record.kind == ForgeryKind::Answer);
     answers.filter(|one| resolvers.contains(&one.server)).count() >= RACES_MIN
 }

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::contradicted::is_raced;
 use super::{Answers, answers_askers, blank, number};
 use crate::detect::finding::{CollectorIdentity, EvidenceValue, Finding, PopulationShare, Severity};
 use crate::detect::scene::Scene;
@@ -72,7 +73,7 @@ pub(super) fn wandering<'a>(
         pool.extend(given.iter().map(|(_, address)| *address));
     }
     let domains: BTreeSet<&str> = names.iter().map(|name| domain_of(name)).collect();
-    if domains.len() < WANDERING_MIN {
+    if domains.len() < WANDERING_MIN || is_raced(scene.summary.forgeries.records(), &parties) {
         return;
     }
     let (severity, score) = match domains.len() {
