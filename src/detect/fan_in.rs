@@ -473,9 +473,8 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
     let mut spread: Vec<Group<'_>> = spread.into_iter().filter_map(|group| coherent(scene, group, &census)).collect();
     // What is wrapped and sent to one receiver is a copy: `traffic-mirroring` speaks of that.
     let tunnels = scene.tunnel_ends();
-    let is_tunnel = |group: &Group<'_>| group.of.addresses.iter().any(|address| tunnels.contains(address));
-    groups.retain(|group| !is_tunnel(group));
-    spread.retain(|group| !is_tunnel(group));
+    groups.retain(|group| !group.is_at(&tunnels));
+    spread.retain(|group| !group.is_at(&tunnels));
     let is_few = |group: &Group<'_>| group.whole.subscribers.count() < SUBSCRIBERS_MIN;
     if facets.peek().is_none() && groups.iter().chain(&spread).all(is_few) {
         return;

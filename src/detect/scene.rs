@@ -10,6 +10,7 @@ use super::looks::{Doubt, DoubtGround};
 use super::register::{NoRegister, Register};
 use super::words;
 use crate::model::{Baseline, Model, ProfileScore};
+use crate::packet::facts::AppProtocol;
 use crate::population::collector::{CollectorKey, CollectorSummary, Service, ServiceAt};
 use crate::population::groups::{CollectorGroup, Level, Member, roll_up_where};
 use crate::population::identity::Party;
@@ -29,9 +30,10 @@ const SAMPLE: usize = 5;
 /// Profiles of the bulk that a look stands on: of more, every n-th by address. Medians and quantiles of a thousand are as good
 /// as those of all, and a profile of every popular collector was a fifth of a look.
 const BULK_PROFILES_MAX: usize = 1000;
-/// Inner bytes over all bytes of an address, headers counted, from which on it is there for its tunnel: one that is cut to its first
-/// hundred bytes is as large outside as inside.
+/// Inner bytes over all bytes of an address, headers counted, from which on it is there for its tunnel.
 const TUNNEL_SHARE_MIN: f64 = 0.3;
+/// Share of the rows at TCP port 443 that must be proved to be TLS for what is not proved to be anything to mean anything.
+const TLS_AT_HTTPS_MIN: f64 = 0.3;
 /// Share of an address' named rows from which on it belongs to one domain; a shared CDN address stays below.
 const DOMAIN_SHARE_MIN: f64 = 0.8;
 
@@ -93,6 +95,11 @@ pub struct Group<'a> {
 }
 
 impl Group<'_> {
+    /// Whether one of its addresses is among these.
+    pub fn is_at(&self, addresses: &BTreeSet<Address>) -> bool {
+        self.of.addresses.iter().any(|address| addresses.contains(address))
+    }
+
     /// The group as a person would name it.
     pub fn spoken(&self, names: &[String]) -> String {
         match (self.level, self.of.addresses.first()) {
@@ -339,22 +346,41 @@ impl<'a> Scene<'a> {
         &self.profiles
     }
 
-    /// Outside addresses at which a tunnel with inner flows ends, where it is a good part of what they exchange with the
-    /// population: one packet in a tunnel makes nobody else's upload a copy.
+    /// Outside addresses at which a tunnel with inner flows ends, where a population's traffic is in it (of that `traffic-mirroring`
+    /// speaks), or where it is a good part of what they exchange with the population: one packet in a tunnel makes nobody else's
+    /// upload a copy.
     pub fn tunnel_ends(&self) -> BTreeSet<Address> {
-        let mut inner: BTreeMap<Address, u64> = BTreeMap::new();
+        let mut inner: BTreeMap<Address, (u64, bool)> = BTreeMap::new();
         for (key, carrier) in self.summary.carriers.sorted() {
             for address in key.outer.iter().filter_map(Party::outside) {
-                let sum = inner.entry(address).or_default();
+                let (sum, is_watched) = inner.entry(address).or_default();
                 *sum = carrier.bytes.iter().fold(*sum, |sum, bytes| sum.saturating_add(*bytes));
+                *is_watched |= !carrier.subscribers.is_empty();
             }
         }
         let outer = |address: Address| {
             let ones = self.populations.iter().filter_map(|(population, _)| self.collector(population, address));
             ones.map(|one| one.totals.bytes_up().saturating_add(one.totals.bytes_down())).fold(0, u64::saturating_add)
         };
-        inner.retain(|address, bytes| *bytes as f64 >= TUNNEL_SHARE_MIN * outer(*address) as f64);
+        inner.retain(|address, (bytes, is_watched)| {
+            *is_watched || *bytes as f64 >= TUNNEL_SHARE_MIN * outer(*address) as f64
+        });
         inner.into_keys().collect()
+    }
+
+    /// Whether applications show at all: of what is cut to its first hundred bytes, or was lost, no protocol and no name is known,
+    /// and then nothing is strange for having none. Told by the one port at which nearly all speak one protocol.
+    pub fn shows_applications(&self) -> bool {
+        let at_https = |one: &&CollectorSummary| {
+            service_of(one).is_some_and(|at| (at.protocol, at.port, at.at) == (6, 443, ServiceAt::Collector))
+        };
+        let (mut tls, mut all) = (0u64, 0u64);
+        for one in self.collectors.iter().map(|(_, one)| *one).filter(at_https) {
+            let is_tls = one.apps.iter().filter(|(app, _)| *app == AppProtocol::Tls).map(|(_, rows)| rows).sum();
+            tls = tls.saturating_add(is_tls);
+            all = all.saturating_add(one.totals.rows);
+        }
+        tls as f64 >= TLS_AT_HTTPS_MIN * all as f64
     }
 
     /// All collectors, ordered by population and address.
