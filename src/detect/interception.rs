@@ -21,14 +21,15 @@ use crate::population::PopulationIndex;
 use crate::population::conflict::network_of;
 use crate::population::servers::{ADDRESSES_KEPT, ServerKey, ServerMark, ServerSummary};
 use crate::population::sketch::Merge;
-use crate::population::sketch::kmv::Containment;
 use crate::population::texts::TextId;
 use crate::units::Address;
 
 mod hellos;
 mod identities;
+mod rivals;
 
 use identities::{Identity, active, identities, issuer_name};
+use rivals::{Lowered, Rivalry, Rivals};
 
 /// Fewer unrelated domains are one owner's.
 const DOMAINS_MIN: f64 = 3.0;
@@ -38,16 +39,10 @@ const SUBJECTS_MANY: f64 = 3.0;
 const SUBSCRIBERS_MIN: u64 = 8;
 /// Domains whose issuers, names whose versions must be comparable.
 const COMPARED_MIN: usize = 3;
-/// Names lowered, and with contested domains together, from which on both kinds speak together.
+/// Names lowered; names contested, or contested and lowered together, from which on they speak.
 const LOWERED_MIN: f64 = 2.0;
 const CONTESTED_MIN: f64 = 3.0;
-/// Names in common from which on another issuer is a rival. Few are to be had: most servers seal their certificates.
-const RIVAL_NAMES_MIN: f64 = 1.0;
-
-/// Rivals and names in common with them from which on an issuer of one network is contested; and what its one network is worth.
-/// A host that serves many owners' names has their certificates from the issuers that its other doors show, too.
-const DOOR_RIVALS_MIN: u32 = 3;
-const DOOR_NAMES_MIN: f64 = 6.0;
+/// What the one network of an issuer is worth that so many contradict.
 const ONE_DOOR: f64 = 0.5;
 
 /// JA4 of hellos that interception products send in a browser's place, by product; none is a browser's. Programs built on the
@@ -76,8 +71,9 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
     }
     for (population, issuers) in issuers {
         let sealed = sealed.get(&population).copied();
-        for at in (0..issuers.len()).filter(|at| issuers[*at].is_shown) {
-            findings.extend(contested(scene, population, &issuers, at, sealed));
+        let rivals = Rivals::of(scene, issuers, sealed);
+        for at in (0..rivals.issuers.len()).filter(|at| rivals.issuers[*at].is_shown) {
+            findings.extend(contested(scene, population, &rivals, at, sealed));
         }
     }
     hellos::detect(scene, findings);
@@ -135,18 +131,19 @@ struct Contest {
 fn contested(
     scene: &Scene<'_>,
     population: PopulationIndex,
-    issuers: &[&Identity<'_>],
+    rivals: &Rivals<'_, '_>,
     at: usize,
     sealed: Option<&ServerSummary>,
 ) -> Option<Finding> {
-    let (id, server) = (issuers[at].key.id, &*issuers[at].server);
-    let rivalry = Rivalry::of(scene, issuers, at);
+    let (id, server) = (rivals.issuers[at].key.id, &*rivals.issuers[at].server);
+    let rivalry = rivals.against(at);
     let domains = server.domains.estimate();
     let networks = match rivalry.is_some_and(Rivalry::is_broad) {
         true => server.networks.estimate().max(near(server).len() as f64),
         false => server.networks.estimate(),
     };
-    let is_door = networks < 2.0 && rivalry.is_some_and(Rivalry::is_of_one_door);
+    let lowered = rivals.lowered(at, sealed);
+    let is_door = networks < 2.0 && rivalry.is_some_and(|rivalry| rivalry.is_of_one_door(lowered));
     // What one device sees under two issuers is a site with two certificates: others must see the other one.
     if domains < DOMAINS_MIN || networks < 2.0 && !is_door || active(scene, population) < SUBSCRIBERS_MIN {
         return None;
@@ -166,7 +163,6 @@ fn contested(
             Reason::number("young_certificates", young, "ratio", ramp(young, -0.5, 0.5), 0.05),
         ]
     };
-    let lowered = sealed.and_then(|sealed| Lowered::of(server, sealed));
     let contests = [
         rivalry.and_then(|rivalry| by_rivals(rivalry, reach())),
         lowered.and_then(|lowered| by_version(lowered, reach())),
@@ -180,67 +176,6 @@ fn contested(
     Some(Finding { severity, score: best.score, p_value: 0.02, evidence: best.evidence, ..finding })
 }
 
-/// The organisation that an issuer's name says it is: one shows a site's two certificates (RSA and ECDSA) under two names of
-/// its own, and is no rival of itself.
-fn organisation<'a>(scene: &Scene<'a>, issuer: u64) -> Option<&'a str> {
-    let name = issuer_name(scene, issuer)?;
-    name.split(',').find_map(|part| part.strip_prefix("O=").or(part.strip_prefix("o=")))
-}
-
-/// Names for which an issuer answers and others see other issuers. Names, not domains: a site and its pictures are mostly
-/// served by two parties that have their certificates from two issuers.
-#[derive(Clone, Copy)]
-struct Rivalry {
-    contest: Containment,
-    /// How many other issuers those are.
-    rivals: u32,
-}
-
-impl Rivalry {
-    fn of(scene: &Scene<'_>, issuers: &[&Identity<'_>], at: usize) -> Option<Self> {
-        let (id, server) = (issuers[at].key.id, &issuers[at].server);
-        let mut others = crate::population::sketch::Kmv::default();
-        let mut rivals = 0u32;
-        let own = organisation(scene, id);
-        let is_other = |other: u64| other != id && (own.is_none() || organisation(scene, other) != own);
-        for rival in issuers.iter().filter(|other| is_other(other.key.id)).map(|other| &other.server) {
-            let shared = server.shown.contained_in(&rival.shown).map_or(0.0, |c| c.share * c.compared as f64);
-            rivals += u32::from(shared >= RIVAL_NAMES_MIN);
-            others.merge(rival.shown.clone());
-        }
-        server.shown.contained_in(&others).map(|contest| Self { contest, rivals })
-    }
-
-    /// Whether several owners contradict it for several names. Such owners are strangers to each other, whatever operator has
-    /// their servers: one may have all that a small population calls.
-    fn is_broad(self) -> bool {
-        self.rivals >= 2 && self.names() >= COMPARED_MIN as f64
-    }
-
-    /// Whether so many owners contradict it that one network is enough: names may be led to the interceptor's own door.
-    fn is_of_one_door(self) -> bool {
-        self.rivals >= DOOR_RIVALS_MIN && self.names() >= DOOR_NAMES_MIN
-    }
-
-    fn names(&self) -> f64 {
-        (self.contest.share * self.contest.compared as f64).round()
-    }
-}
-
-/// Names of an issuer for which a client that offers TLS 1.3 gets less and a certificate, where others get TLS 1.3.
-#[derive(Clone, Copy)]
-struct Lowered(Containment);
-
-impl Lowered {
-    fn of(server: &ServerSummary, sealed: &ServerSummary) -> Option<Self> {
-        server.names.contained_in(&sealed.names).map(Self)
-    }
-
-    fn names(&self) -> f64 {
-        (self.0.share * self.0.compared as f64).round()
-    }
-}
-
 /// What so many kinds of rivals are worth: one is what an honest issuer has, whose domains the interceptor answers for.
 fn worth_of_rivals(rivals: u32) -> f64 {
     match rivals {
@@ -250,8 +185,10 @@ fn worth_of_rivals(rivals: u32) -> f64 {
     }
 }
 
-fn by_rivals(Rivalry { contest, rivals }: Rivalry, reach: Vec<Reason>) -> Option<Contest> {
-    if contest.compared < COMPARED_MIN {
+fn by_rivals(rivalry: Rivalry, reach: Vec<Reason>) -> Option<Contest> {
+    let Rivalry { contest, rivals } = rivalry;
+    // Fewer names are a site with two certificates, or one that two hosts serve.
+    if rivalry.names() < CONTESTED_MIN {
         return None;
     }
     let reasons = vec![

@@ -25,6 +25,8 @@ fn name_of(site: u8) -> String {
 
 /// A subscriber reaches a site (network 100 + n, name `www.siteN.example`) that shows an issuer and a key.
 type Reached = (u8, u8, u64, u64);
+/// An issuer that answers for all its sites at one address.
+const AT_ONE_DOOR: u64 = 77;
 /// In place of an issuer: TLS 1.3, which shows none.
 const SEALED: u64 = 0;
 /// A hello that offers TLS 1.3, and one that does not.
@@ -46,7 +48,11 @@ fn summed(reached: &[Reached], subject_of: fn(u8) -> String, ja4: &str) -> Summa
     let mut summary = Summary::new(Span::new(at(0), at(300)));
     let mut rows = FlowColumns::default();
     for (n, &(client, site, issuer, key)) in reached.iter().enumerate() {
-        let server = Address::v4(if HOSTED.contains(&site) { [198, 90, site, 9] } else { [198, 100 + site, 7, 9] });
+        let server = Address::v4(match site {
+            _ if issuer == AT_ONE_DOOR => [198, 60, 7, 9],
+            _ if HOSTED.contains(&site) => [198, 90, site, 9],
+            _ => [198, 100 + site, 7, 9],
+        });
         let mut one = row(Address::v4([10, 0, 0, client]), server, n as u64 % 250, 900, 4_000);
         let certificate = CertificateFacts {
             // 21 to 23 are one organisation's.
@@ -192,4 +198,51 @@ fn a_known_hello_is_a_hint() {
     let findings = found(&[(1, 1, 1, 1)], |site| format!("CN={site}"), KNOWN_HELLOS[0].0);
     assert_eq!(findings.iter().map(|finding| finding.severity).collect::<Vec<_>>(), [Severity::Low]);
     assert_eq!(findings[0].population.subscribers, 1);
+}
+
+#[test]
+fn honest_issuers_beside_an_interceptor_are_not_told() {
+    let own = |site: u8| format!("CN=www.site{site}.example");
+    // Twenty sites under four issuers, reached by thirty subscribers; six more are shown what 99 makes.
+    let honest = || (0..30u8).flat_map(|c| (0..20u8).map(move |s| (c, s, u64::from(1 + s % 4), 1_000 + u64::from(s))));
+    let opened = (40..46u8).flat_map(|c| (0..20u8).map(move |s| (c, s, 99, 7_000 + u64::from(s))));
+    let all: Vec<Reached> = honest().chain(opened.clone()).collect();
+    let findings = found(&all, own, OFFERS_12);
+    assert_eq!(findings.len(), 1, "{findings:#?}");
+    assert!(findings[0].explanation.contains("CN=Issuer 99"), "{findings:#?}");
+    // A second one, an employer's for half of the sites and other people, changes nothing for the first, and is told as well.
+    let employers = (50..54u8).flat_map(|c| (0..12u8).map(move |s| (c, s, 98, 8_000 + u64::from(s))));
+    let findings = found(&all.iter().copied().chain(employers).collect::<Vec<_>>(), own, OFFERS_12);
+    let said = |maker: &str| findings.iter().any(|finding| finding.explanation.contains(maker));
+    assert!(findings.len() == 2 && said("CN=Issuer 99") && said("CN=Issuer 98"), "{findings:#?}");
+    // A name that is said to everybody is no site's: here the first is, under each of the four issuers.
+    let mail = (0..4u8).map(|n| (30, 0, u64::from(1 + n), 9_000 + u64::from(n)));
+    let findings = found(&honest().chain(mail).collect::<Vec<_>>(), own, OFFERS_12);
+    assert!(findings.is_empty(), "{findings:#?}");
+}
+
+#[test]
+fn names_may_be_led_to_an_interceptors_door() {
+    let own = |site: u8| format!("CN=www.site{site}.example");
+    // Twenty sites under four issuers, or sealed, reached by thirty subscribers; six more are led elsewhere for some of them.
+    let led = |sites: u8, issuer_of: fn(u8) -> u64| -> Vec<Reached> {
+        let honest = (0..30u8).flat_map(|c| (0..20u8).map(move |s| (c, s, issuer_of(s), 1_000 + u64::from(s))));
+        let led = (40..46u8).flat_map(|c| (0..sites).map(move |s| (c, s, AT_ONE_DOOR, 7_000 + u64::from(s))));
+        honest.chain(led).collect()
+    };
+    let table: [(&str, Vec<Reached>, bool); 4] = [
+        ("many names of four owners", led(12, |site| 1 + u64::from(site % 4)), true),
+        (
+            "many names, most of them sealed",
+            led(12, |site| if site % 4 < 2 { SEALED } else { u64::from(site % 4) }),
+            true,
+        ),
+        ("a few", led(4, |site| 1 + u64::from(site % 4)), false),
+        ("a host's that renews them elsewhere", led(12, |_| 1), false),
+    ];
+    for (name, reached, wanted) in table {
+        let findings = found(&reached, own, OFFERS_13);
+        let is_told = findings.iter().any(|one| one.severity >= Severity::Medium);
+        assert_eq!(is_told, wanted, "{name}: {findings:#?}");
+    }
 }

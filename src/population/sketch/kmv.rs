@@ -98,7 +98,13 @@ impl<const K: usize> Kmv<K> {
         self.hashes.is_empty()
     }
 
-    fn complete_to(&self) -> u64 {
+    /// The hashes that are kept, ascending.
+    pub fn hashes(&self) -> &[u64] {
+        &self.hashes
+    }
+
+    /// Up to which hash none that was put in is missing.
+    pub fn complete_to(&self) -> u64 {
         match self.hashes.last() {
             Some(greatest) if self.hashes.len() >= K => *greatest,
             _ => u64::MAX,

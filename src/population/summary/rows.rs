@@ -242,6 +242,7 @@ impl Summary {
             return;
         }
         let offers_13 = facts.ja4.as_deref().is_some_and(|ja4| ja4.get(1..3) == Some("13"));
+        let is_over_tcp = facts.ja4.as_deref().is_some_and(|ja4| ja4.starts_with('t'));
         let subject = certificate.map(|shown| TextId::of(&shown.subject).0);
         let network = cx.identity.hash64(wide_network_of(address));
         for (mark, id) in marks.into_iter().flatten() {
@@ -257,7 +258,8 @@ impl Summary {
             if let Some((name, domain)) = asked {
                 server.domains.add(domain.0);
                 server.domain_sample.add(domain);
-                if matches!(mark, ServerMark::Sealed | ServerMark::Issuer) && offers_13 {
+                // Over TCP: what answers over QUIC is another server, and is never asked for less.
+                if matches!(mark, ServerMark::Sealed | ServerMark::Issuer) && offers_13 && is_over_tcp {
                     server.names.add(name.0);
                 }
                 if mark == ServerMark::Issuer {
