@@ -8,9 +8,10 @@
 //! ordinary collectors would lie as far out and be as unasked, and this one lies at least twice as far as the median one.
 //! What another technique finds of the same collector, here or at any other time, takes its place (see `ledger`).
 //! Beside these stand parties that devices keep talking with in a protocol that nothing knows (`dialogue`): no profile is needed
-//! to find that strange.
+//! to find that strange. And parties that devices talk with in an IP protocol that nobody runs (`protocols`).
 
 mod dialogue;
+mod protocols;
 
 use super::beaconing::{is_clock, is_registrar};
 use super::finding::{EvidenceValue, Finding, Severity, Technique};
@@ -208,6 +209,7 @@ fn ask_for_the_same(scene: &Scene<'_>, group: &Group<'_>) -> bool {
 pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
     outliers(scene, findings);
     dialogue::strangers(scene, findings);
+    protocols::strange(scene, findings);
 }
 
 /// Parties whose profile lies far from all others.
@@ -521,7 +523,7 @@ mod tests {
         let party = |port: u16, bytes: u64| {
             let mut whole = CollectorSummary::default();
             whole.services.add(Service { protocol: 17, port, at: ServiceAt::Collector });
-            whole.totals.data_bytes = [10 * bytes, 5 * bytes];
+            (whole.totals.packets, whole.totals.data_bytes) = ([10, 5], [10 * bytes, 5 * bytes]);
             (0..10).for_each(|_| whole.upload_sizes.add(bytes));
             (0..5).for_each(|_| whole.download_sizes.add(bytes));
             whole

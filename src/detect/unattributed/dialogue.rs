@@ -3,9 +3,12 @@
 //! What it weighs: that nobody knows a name for the party and no bytes prove a protocol, though payload goes both ways in turns;
 //! that the same devices come back, for moments and not for as long as a call, a game or a tunnel lasts; how many they are; and
 //! that hardly anybody else of this traffic is talked to like that: peers of a swarm and strangers of a game are many.
+//! Several parties at one service that the same devices talk with in turn are one.
 //! Bounds: the [`JUDGED_MAX`] parties that talk most are held against all that are talked to.
 //! A promise about rates, as the rest of the room: never above `medium`.
 //! Not here: who calls the subscribers, or is fed by the clock (`unattributed`, `beaconing`).
+
+use std::collections::BTreeMap;
 
 use super::SPAN_MIN;
 use crate::detect::beaconing::{is_clock, is_registrar};
@@ -13,18 +16,24 @@ use crate::detect::finding::{Finding, Severity, Technique};
 use crate::detect::scene::{Group, Scene, service_of};
 use crate::detect::weigh::{Reason, log_ramp, ramp, weigh};
 use crate::detect::words;
-use crate::population::collector::{CollectorKey, CollectorSummary, Service};
+use crate::population::PopulationIndex;
+use crate::population::collector::{CollectorKey, CollectorSummary, Service, ServiceAt};
+use crate::population::groups::{CollectorGroup, GroupName, Level};
 use crate::population::identity::Party;
-use crate::population::pair::PairSummary;
+use crate::population::sketch::Merge;
+use crate::population::span::Seen;
 use crate::units::Address;
 
 /// Fewest subscribers: the k of privacy. A party without a name and a protocol needs no crowd to be strange.
 const SUBSCRIBERS_MIN: u64 = 5;
 /// Share of the rows that bytes may prove to be of a known protocol: a few are chance.
 const KNOWN_MAX: f64 = 0.05;
-/// Share of the rows that must be answered, and most flows that the party may begin.
-const ANSWERED_MIN: f64 = 0.9;
-const BEGUN_BY_COLLECTOR_MAX: f64 = 0.1;
+/// Share of the rows that must be answered, and most flows that the party may begin: who begins them all is another room's.
+const ANSWERED_MIN: f64 = 0.85;
+const BEGUN_BY_COLLECTOR_MAX: f64 = 0.7;
+/// Share of the flows that a party begins from which on it may be a peer, and the subscribers that make one of these more than a peer.
+const CALLS_SHARE: f64 = 0.1;
+const CALLED_MIN: u64 = 12;
 /// Data up over all data: outside these it is an upload, or something is fetched.
 const UPLOAD_SHARE: (f64, f64) = (0.2, 0.8);
 /// Turns of a row between which opinion turns. A question and its answer are two, which push, SIP and CoAP have.
@@ -45,6 +54,9 @@ const BULK_MIN: usize = 20;
 const P_VALUE_MAX: f64 = 0.05;
 /// Parties held against all others at the most: where more are talked to like that, none of them is rare.
 const JUDGED_MAX: usize = 64;
+/// Most parties that are one in turn, and how many of them a subscriber must deal with on average.
+const IN_TURN_MAX: usize = 16;
+const IN_TURN_SHARED: f64 = 1.5;
 /// What TCP is among IP protocols, and those that are no application's: echoes, tunnels, routing.
 const TCP: u8 = 6;
 const PLUMBING: [u8; 11] = [1, 2, 4, 41, 47, 50, 51, 58, 89, 103, 112];
@@ -78,9 +90,17 @@ impl Measures {
     }
 }
 
+/// A party that subscribers talk with: one address, or several that they take turns with at one service.
+struct Talker<'a> {
+    population: PopulationIndex,
+    members: Vec<(&'a CollectorKey, &'a CollectorSummary)>,
+    service: Option<Service>,
+    measures: Measures,
+}
+
 /// See the file's header. `found` is what the others said.
 pub(super) fn strangers(scene: &Scene<'_>, found: &mut Vec<Finding>) {
-    if scene.summary.span().length() < SPAN_MIN {
+    if scene.summary.span().length() < SPAN_MIN || !scene.shows_applications() {
         return;
     }
     let popular = || scene.collectors().iter().filter(|(_, one)| one.subscribers.count() >= BULK_SUBSCRIBERS_MIN);
@@ -88,47 +108,71 @@ pub(super) fn strangers(scene: &Scene<'_>, found: &mut Vec<Finding>) {
     if bulk < BULK_MIN {
         return;
     }
-    let talkers: Vec<(&CollectorKey, Measures)> = popular()
-        .filter(|(key, one)| is_unknown(scene, key, one))
-        .filter_map(|(key, one)| Some((*key, measured(scene, key, one)?)))
-        .collect();
+    let unknown: Vec<_> = popular().filter(|(key, one)| is_unknown(scene, key, one)).copied().collect();
+    let talkers = unknown.iter().filter_map(|member| Talker::of(scene, vec![*member]));
+    let talkers: Vec<Talker<'_>> = talkers.chain(in_turn(scene, &unknown)).collect();
     let mut told = Vec::new();
-    let is_judged = |(key, measures): &&(&CollectorKey, Measures)| {
-        measures.subscribers >= SUBSCRIBERS_MIN
-            && scene.coverage(key.population, measures.subscribers) <= COVERAGE_MAX
-            && !is_explained(found, key.address)
+    let is_judged = |talker: &&Talker<'_>| {
+        talker.measures.subscribers >= if talker.calls() { CALLED_MIN } else { SUBSCRIBERS_MIN }
+            && scene.coverage(talker.population, talker.measures.subscribers) <= COVERAGE_MAX
+            && !talker.members.iter().any(|(key, _)| is_explained(found, key.address))
     };
     let mut judged: Vec<_> = talkers.iter().filter(is_judged).collect();
-    judged.sort_by(|(_, a), (_, b)| b.turns.total_cmp(&a.turns));
-    for (key, measures) in judged.into_iter().take(JUDGED_MAX) {
-        // Registered ones stand beside nobody: they are known.
-        let others = talkers.iter().filter(|(other, theirs)| {
-            other.address != key.address
-                && is_as_strange(theirs, measures)
-                && !scene.is_registered(Technique::UnattributedCluster, other.population, other.address)
+    // Several before one of them: what is told of all is not told of each.
+    judged.sort_by(|a, b| b.members.len().cmp(&a.members.len()).then(b.measures.turns.total_cmp(&a.measures.turns)));
+    for talker in judged.into_iter().take(JUDGED_MAX) {
+        let addresses: Vec<Address> = talker.members.iter().map(|(key, _)| key.address).collect();
+        // Registered ones stand beside nobody: they are known. Of several in turn each is a part, and no other.
+        let others = talkers.iter().filter(|other| other.members.len() == 1).filter(|other| {
+            let address = other.members[0].0.address;
+            !addresses.contains(&address)
+                && is_as_strange(&other.measures, &talker.measures)
+                && !scene.is_registered(Technique::UnattributedCluster, other.population, address)
         });
-        let measures = Measures { p_value: (1 + others.count()) as f64 / (1 + bulk) as f64, ..*measures };
+        let measures = Measures { p_value: (1 + others.count()) as f64 / (1 + bulk) as f64, ..talker.measures };
         let (score, _) = weigh(measures.reasons());
         let severity = match score {
             score if score >= 0.6 && measures.p_value <= P_VALUE_MAX => Severity::Medium,
             score if score >= 0.45 => Severity::Low,
             _ => continue,
         };
-        let group = scene.alone(|(other, _)| other == key);
-        let Some(group) = group.first() else { continue };
-        told.push(finding(scene, group, &measures, severity, score));
+        let is_told = |one: &Finding| addresses.iter().any(|address| one.collector.addresses.contains(address));
+        if !told.iter().any(|one: &Finding| one.severity >= severity && is_told(one)) {
+            let group = talker.group(scene);
+            told.extend(group.map(|group| finding(scene, &group, &measures, severity, score)));
+        }
     }
     found.extend(told);
 }
 
-/// Whether another detector said what an address does.
+/// Parties at one service that the same subscribers talk with, each now and then.
+fn in_turn<'a>(
+    scene: &Scene<'a>,
+    unknown: &[(&'a CollectorKey, &'a CollectorSummary)],
+) -> impl Iterator<Item = Talker<'a>> {
+    let mut by_service: BTreeMap<(PopulationIndex, Service), Vec<(&CollectorKey, &CollectorSummary)>> = BTreeMap::new();
+    for (key, one) in unknown {
+        // Who calls in has a port of each subscriber's own choice, and no service.
+        let at_them = service_of(one).filter(|service| service.at == ServiceAt::Collector && service.port > 0);
+        if let Some(service) = at_them {
+            by_service.entry((key.population, service)).or_default().push((*key, *one));
+        }
+    }
+    by_service.retain(|_, members| (2..=IN_TURN_MAX).contains(&members.len()));
+    let together = by_service.into_iter().filter_map(|((_, service), members)| {
+        let all: u64 = members.iter().map(|(_, one)| one.subscribers.count()).sum();
+        let talker = Talker::of(scene, members)?;
+        // Strangers that happen to have one port have each their own few.
+        let is_shared = all as f64 >= IN_TURN_SHARED * talker.measures.subscribers as f64;
+        is_shared.then_some(Talker { service: Some(service), ..talker })
+    });
+    together.collect::<Vec<_>>().into_iter()
+}
+
+/// Whether another detector said what an address does, and not under its breath: who comes back to talk comes by a clock now and
+/// then, or says as much each time, by chance.
 fn is_explained(found: &[Finding], address: Address) -> bool {
-    // Who comes back to talk comes by a clock now and then, by chance.
-    let least = |one: &Finding| match one.technique {
-        Technique::BeaconingImplant => Severity::Medium,
-        _ => Severity::Low,
-    };
-    let mut named = found.iter().filter(|one| one.severity >= least(one));
+    let mut named = found.iter().filter(|one| one.severity >= Severity::Medium);
     named.any(|one| one.collector.addresses.binary_search(&address).is_ok())
 }
 
@@ -163,28 +207,71 @@ fn is_named(scene: &Scene<'_>, address: Address) -> bool {
     spans.any(|span| !span.names_of(Party::Outside(address)).is_empty())
 }
 
-/// What is told of a party whose flows were seen to begin and lie apart; the p-value is not known yet.
-fn measured(scene: &Scene<'_>, key: &CollectorKey, one: &CollectorSummary) -> Option<Measures> {
-    let pairs = scene.pairs_of(key.population, key.address);
-    let tcp = one.protocols.iter().filter(|(protocol, _)| *protocol == TCP).map(|(_, rows)| rows).sum::<u64>();
-    let established: u64 = pairs.iter().map(|(_, pair)| pair.rows_established).sum();
-    if (established as f64) < ESTABLISHED_MIN * tcp as f64 {
-        return None;
+impl<'a> Talker<'a> {
+    /// Whether it calls as well as it is called, as peers do.
+    fn calls(&self) -> bool {
+        let sum = |of: fn(&CollectorSummary) -> u64| self.members.iter().map(|(_, one)| of(one)).sum::<u64>() as f64;
+        sum(|one| one.flows_by_collector) > CALLS_SHARE * sum(|one| one.totals.flows)
     }
-    let middle = |of: fn(&PairSummary) -> f64| {
-        let mut all: Vec<f64> = pairs.iter().map(|(_, pair)| of(pair)).collect();
-        all.sort_by(f64::total_cmp);
-        all.get(all.len() / 2).copied().unwrap_or(0.0)
-    };
-    let lasts_s = middle(|pair| pair.seen.length().as_secs_f64());
-    let span_s = scene.summary.seen.length().as_secs_f64().max(1.0);
-    (lasts_s >= LASTS_MIN * span_s).then_some(Measures {
-        subscribers: one.subscribers.count(),
-        turns: one.turns.value().unwrap_or(0.0),
-        stay_s: one.durations_ms.quantile(0.75).unwrap_or(0.0) / 1000.0,
-        returns: middle(|pair| pair.totals.flows as f64),
-        p_value: 1.0,
-    })
+
+    /// What is told of a party whose flows were seen to begin and lie apart; the p-value is not known yet.
+    fn of(scene: &Scene<'a>, members: Vec<(&'a CollectorKey, &'a CollectorSummary)>) -> Option<Self> {
+        let population = members.first()?.0.population;
+        let mut by_subscriber: BTreeMap<Address, (Seen, u64)> = BTreeMap::new();
+        let mut established = 0;
+        for (key, pair) in members.iter().flat_map(|(key, _)| scene.pairs_of(population, key.address)) {
+            let (seen, flows) = by_subscriber.entry(key.subscriber).or_default();
+            seen.merge(pair.seen);
+            *flows += pair.totals.flows;
+            established += pair.rows_established;
+        }
+        let of_tcp = |one: &CollectorSummary| {
+            one.protocols.iter().filter(|(protocol, _)| *protocol == TCP).map(|(_, rows)| rows).sum::<u64>()
+        };
+        let tcp: u64 = members.iter().map(|(_, one)| of_tcp(one)).sum();
+        if (established as f64) < ESTABLISHED_MIN * tcp as f64 {
+            return None;
+        }
+        let middle = |of: fn(&(Seen, u64)) -> f64| {
+            let mut all: Vec<f64> = by_subscriber.values().map(of).collect();
+            all.sort_by(f64::total_cmp);
+            all.get(all.len() / 2).copied().unwrap_or(0.0)
+        };
+        let lasts_s = middle(|(seen, _)| seen.length().as_secs_f64());
+        let span_s = scene.summary.seen.length().as_secs_f64().max(1.0);
+        let rows = members.iter().map(|(_, one)| one.totals.rows as f64).sum::<f64>().max(1.0);
+        let turns = members.iter().map(|(_, one)| one.turns.value().unwrap_or(0.0) * one.totals.rows as f64);
+        let stays = members.iter().map(|(_, one)| one.durations_ms.quantile(0.75).unwrap_or(0.0) / 1000.0);
+        // Of one address as it was counted: not all of its pairs need be kept.
+        let subscribers = match members.as_slice() {
+            [(_, one)] => one.subscribers.count(),
+            _ => by_subscriber.len() as u64,
+        };
+        let measures = Measures {
+            subscribers,
+            turns: turns.sum::<f64>() / rows,
+            stay_s: stays.fold(0.0, f64::max),
+            returns: middle(|(_, flows)| *flows as f64),
+            p_value: 1.0,
+        };
+        (lasts_s >= LASTS_MIN * span_s).then_some(Self { population, members, service: None, measures })
+    }
+
+    fn group(&self, scene: &Scene<'a>) -> Option<Group<'a>> {
+        let addresses: Vec<Address> = self.members.iter().map(|(key, _)| key.address).collect();
+        let first = addresses.first().copied().unwrap_or_default();
+        let Some(service) = self.service else {
+            return scene
+                .alone(|(key, _)| key.population == self.population && key.address == first)
+                .into_iter()
+                .next();
+        };
+        let mut whole = CollectorSummary::default();
+        self.members.iter().for_each(|(_, one)| whole.merge((*one).clone()));
+        let of = CollectorGroup { population: self.population, name: GroupName::Service(first, service), addresses };
+        let key = format!("{first} and others at port {}", service.port);
+        Some(Group { key, level: Level::Prefix, of, whole: whole.into() })
+    }
 }
 
 fn finding(scene: &Scene<'_>, group: &Group<'_>, measures: &Measures, severity: Severity, score: f64) -> Finding {

@@ -1,0 +1,113 @@
+//! Protocols: devices that talk with a stranger in an IP protocol that nobody runs.
+//! In: collectors of a scene. Out: a finding for each that a group of devices exchanges such packets with.
+//! What it weighs: that the number is none that hosts or networks use (IANA's assignments of the last forty years are mostly
+//! history), that it goes both ways, and how many do it. A party's name, if it has one, excuses nothing: no service is offered so.
+//! Bounds: those of the collectors.
+
+use crate::detect::finding::{Finding, Severity, Technique};
+use crate::detect::scene::Scene;
+use crate::detect::weigh::{Reason, log_ramp, ramp, weigh};
+use crate::detect::words;
+
+/// Fewest subscribers: the k of privacy.
+const SUBSCRIBERS_MIN: u64 = 5;
+/// Share of a party's rows that are of such a protocol from which on that is what it is there for.
+const SHARE_MIN: f64 = 0.5;
+/// Rows a subscriber from which on it is no scan.
+const ROWS_MIN: f64 = 2.0;
+/// IP protocols that are in use: of hosts (ICMP, IGMP, TCP, UDP, DCCP, SCTP, UDP-Lite, HIP, SHIM6), of networks (routing, reservations,
+/// redundancy, multicast, link tests), and of tunnels, of which others speak.
+const IN_USE: [u8; 28] =
+    [0, 1, 2, 3, 4, 6, 8, 17, 33, 41, 43, 44, 46, 47, 50, 51, 55, 58, 88, 89, 94, 97, 103, 108, 112, 115, 132, 136];
+
+/// See the file's header. `found` is what the others said.
+pub(super) fn strange(scene: &Scene<'_>, found: &mut Vec<Finding>) {
+    let mut told = Vec::new();
+    let groups = scene.alone(|(_, one)| one.subscribers.count() >= SUBSCRIBERS_MIN);
+    for group in groups {
+        let whole = &group.whole;
+        let strange = |protocol: &u8| !IN_USE.contains(protocol);
+        let by_count = whole.protocols.by_count();
+        let (rows, most) = by_count
+            .iter()
+            .filter(|(protocol, _)| strange(protocol))
+            .fold((0, None), |(sum, most), (protocol, rows)| (sum + rows, most.or(Some(*protocol))));
+        let Some(protocol) = most else { continue };
+        let [all, subscribers] = [whole.totals.rows, whole.subscribers.count()].map(|n| n.max(1) as f64);
+        let is_explained = found.iter().any(|one| {
+            one.severity >= Severity::Medium && group.of.addresses.iter().all(|at| one.collector.addresses.contains(at))
+        });
+        let is_one_way = whole.totals.packets.contains(&0);
+        if is_explained || is_one_way || (rows as f64) < SHARE_MIN * all || (rows as f64) < ROWS_MIN * subscribers {
+            continue;
+        }
+        let per_subscriber = rows as f64 / subscribers;
+        let answered = whole.rows_answered as f64 / all;
+        let (score, evidence) = weigh(vec![
+            Reason::number("ip_protocol", f64::from(protocol), "", 1.0, 0.4),
+            Reason::number("rows_per_subscriber", per_subscriber, "rows", log_ramp(per_subscriber, 1.0, 6.0), 0.2),
+            Reason::number("subscribers_distinct", subscribers, "subscribers", log_ramp(subscribers, 2.0, 10.0), 0.2),
+            Reason::number("answered_share", answered, "ratio", ramp(answered, 0.2, 0.6), 0.2),
+        ]);
+        let severity = match score {
+            0.6.. => Severity::Medium,
+            0.45.. => Severity::Low,
+            _ => continue,
+        };
+        let blank = scene.blank(Technique::UnattributedCluster, &group);
+        let who = group.spoken(&blank.collector.names);
+        let counted = words::counted(whole.subscribers.count(), "subscriber");
+        told.push(Finding {
+            severity,
+            score,
+            p_value: 0.05,
+            evidence,
+            headline: format!("{counted} talk with {who} in IP protocol {protocol}, which nobody runs"),
+            explanation: format!(
+                "{counted} exchange packets of IP protocol {protocol} with {who}: {per_subscriber:.0} rows each. That is neither \
+                 TCP nor UDP, nor any protocol of hosts, networks or tunnels that is in use, so firewalls and meters that know \
+                 ports see nothing of it. Find the devices and the program, and drop the protocol at the border.",
+            ),
+            ..blank
+        });
+    }
+    found.extend(told);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::population::limits::SummaryLimits;
+    use crate::population::places::Places;
+    use crate::population::summary::tests::{populations, row, summary_of};
+    use crate::units::Address;
+
+    #[test]
+    fn nobody_runs_these_and_networks_run_those() {
+        // Protocol, devices, rows of each, whether answers come.
+        let table = [
+            ("an unassigned number", 253, 10, 6u8, true, Some(Severity::Medium)),
+            ("history", 66, 10, 6u8, true, Some(Severity::Medium)),
+            ("a tunnel", 47, 10, 6u8, true, None),
+            ("TCP", 6, 10, 6u8, true, None),
+            ("a household's", 253, 3, 6u8, true, None),
+            ("a scan", 253, 10, 1u8, true, None),
+            ("nobody answers", 253, 10, 6u8, false, None),
+        ];
+        for (name, protocol, devices, each, is_answered, wanted) in table {
+            let rows = (0..devices).flat_map(|n| (0..each).map(move |k| (n, k))).map(|(n, k)| {
+                let (from, to) = (Address::v4([10, 0, 0, n]), Address::v4([203, 0, 113, 7]));
+                let mut one = row(from, to, 7 * u64::from(k) + u64::from(n), 300, 200);
+                (one.key.protocol, one.key.ports) = (protocol, [0, 0]);
+                if !is_answered {
+                    one.sides[1] = Default::default();
+                }
+                one
+            });
+            let summary = summary_of(&rows.collect::<Vec<_>>(), &SummaryLimits::default());
+            let (populations, places, mut found) = (populations(), Places::default(), Vec::new());
+            strange(&Scene::new(&summary, &populations, &places, None), &mut found);
+            assert_eq!(found.iter().map(|one| one.severity).max(), wanted, "{name}");
+        }
+    }
+}
