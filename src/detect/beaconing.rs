@@ -9,11 +9,13 @@
 //! The trivial baseline that it must beat: the variation of the gaps alone.
 
 mod fleet;
+mod held;
 
 use std::cell::OnceCell;
 
 use fleet::Lives;
 
+use super::dns_hijack::public::is_public;
 use super::finding::{Finding, Severity, Technique};
 use super::levels;
 use super::rhythm::{LASTING_MIN, Rhythm};
@@ -22,6 +24,7 @@ use super::weigh::{Reason, log_ramp, ramp, severity_of, weigh};
 use super::words;
 use crate::packet::facts::AppProtocol;
 use crate::population::collector::{CollectorSummary, SIZE_BITS};
+use crate::population::groups::Level;
 use crate::population::identity::Party;
 use crate::population::sketch::LogHistogram;
 use crate::units::DurationNs;
@@ -57,6 +60,18 @@ const PADDED: f64 = 0.3;
 const CHANCE_A_DAY_MAX: f64 = 0.05;
 /// A day, for how often spans like this are looked at.
 const DAY: DurationNs = DurationNs::from_secs(86_400);
+/// Data of an echo that `ping` sends by itself: Windows 32 bytes, others 56, some devices 40, 48 or 64; and the least that tells
+/// anything.
+const PINGS: [f64; 5] = [32.0, 40.0, 48.0, 56.0, 64.0];
+const OPAQUE_ECHO_MIN: f64 = 16.0;
+/// Devices that must send one party plain echoes for these to be a group's, and share of them from which on its name is known.
+const ECHOING_MIN: u64 = 8;
+const ECHO_NAMED: f64 = 0.2;
+/// Devices below which, and period from which on, and seconds by which gaps stray up to which a party that says its name is the maker
+/// of a product, of which every town has some (weather stations, meters of a hobby): nothing is gained by telling them.
+const PRODUCTS_DEVICES: u64 = 8;
+const PRODUCTS_PERIOD_S: f64 = 240.0;
+const PRODUCTS_STRAY_S: f64 = 2.0;
 /// Bytes of an NTP message without extensions (RFC 5905).
 const NTP_BYTES: f64 = 48.0;
 /// SIP's port; the least that its messages come to, for the headers that each must have; how unlike both ways may be.
@@ -159,12 +174,13 @@ fn named(scene: &Scene<'_>, group: &Group<'_>) -> f64 {
 
 /// Whether a party tells the time: UDP port 123, and messages as NTP has them.
 pub(super) fn is_clock(whole: &CollectorSummary) -> bool {
-    let is_message = |sizes: &LogHistogram<SIZE_BITS>| {
-        // Unanswered, there is none to measure.
-        sizes.quantile(0.5).is_none_or(|bytes| (bytes / NTP_BYTES - 1.0).abs() < 0.25)
+    // By the packet: a flow may hold several, and a span port shows each twice. Unanswered, there is none to measure.
+    let is_message = |side: usize| {
+        let [packets, bytes] = [whole.totals.packets[side], whole.totals.data_bytes[side]].map(|n| n as f64);
+        packets == 0.0 || (bytes / packets / NTP_BYTES - 1.0).abs() < 0.25
     };
     service_of(whole).is_some_and(|service| service.protocol == 17 && service.port == 123)
-        && [&whole.upload_sizes, &whole.download_sizes].into_iter().all(is_message)
+        && [0, 1].into_iter().all(is_message)
 }
 
 /// Whether a party is where telephones register: UDP port 5060, and messages of text both ways that are much alike in size
@@ -184,13 +200,41 @@ fn is_plumbing(whole: &CollectorSummary) -> bool {
     is_plumbing_of_networks(whole) || is_registrar(whole) || up.max(down) > CALL_BYTES_MAX
 }
 
+/// Whether a party is there for echoes (ICMP, ICMPv6).
+fn is_echo(whole: &CollectorSummary) -> bool {
+    service_of(whole).is_some_and(|service| matches!(service.protocol, 1 | 58))
+}
+
+/// Whether echoes carry what no system's `ping` sends: something is told in them.
+fn is_opaque_echo(whole: &CollectorSummary) -> bool {
+    let [packets, bytes] = [whole.totals.packets[0], whole.totals.data_bytes[0]].map(|n| n as f64);
+    let each = bytes / packets.max(1.0);
+    is_echo(whole) && each >= OPAQUE_ECHO_MIN && PINGS.iter().all(|usual| (each - usual).abs() > 1.0)
+}
+
 /// Whether a party is there for look-ups, the time, or echoes.
 fn is_plumbing_of_networks(whole: &CollectorSummary) -> bool {
     let service = service_of(whole);
+    // What speaks at its port and is proved to be nothing that is known is no DNS.
     let is_dns = whole.apps.by_count().first().is_some_and(|(app, _)| *app == AppProtocol::Dns)
-        || service.is_some_and(|service| service.port == 53);
-    let is_echo = service.is_none_or(|service| !matches!(service.protocol, 6 | 17 | 132));
-    is_clock(whole) || is_dns || is_echo
+        || service.is_some_and(|service| service.port == 53) && whole.apps.total() > 0;
+    let is_other = service.is_none_or(|service| !matches!(service.protocol, 6 | 17 | 132));
+    let is_told_by_echoes = is_opaque_echo(whole) || is_echo(whole) && whole.subscribers.count() >= ECHOING_MIN;
+    is_clock(whole) || is_dns || is_other && !is_told_by_echoes
+}
+
+/// Whether it is what an address that does other things as well is asked at the port of DNS: of such a part no protocol is known.
+fn is_part_of_dns(group: &Group<'_>) -> bool {
+    group.level == Level::Service && service_of(&group.whole).is_some_and(|service| service.port == 53)
+}
+
+/// Whether it is echoes with a resolver that everybody knows, or plain ones with a party that has a name: so devices see whether the
+/// network is there.
+fn is_watch(scene: &Scene<'_>, group: &Group<'_>) -> bool {
+    let is_plain = !is_opaque_echo(&group.whole);
+    is_echo(&group.whole)
+        && (group.of.addresses.iter().all(|address| is_public(*address))
+            || is_plain && named(scene, group) >= ECHO_NAMED)
 }
 
 /// See the file's header.
@@ -201,11 +245,12 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
         .into_iter()
         .chain(levels::facets(scene, Technique::BeaconingImplant, |facet| repeats(facet.totals.flows)));
     let tunnels = scene.tunnel_ends();
-    let is_tunnel = |group: &Group<'_>| group.of.addresses.iter().any(|address| tunnels.contains(address));
-    let candidates = candidates.filter(|group| !is_tunnel(group));
+    let candidates = candidates.filter(|group| !group.is_at(&tunnels));
     let mut scores: Vec<f64> = Vec::new();
     let mut judged: Vec<(Group<'_>, Measures, f64)> = Vec::new();
-    for group in candidates.filter(|group| !is_plumbing(&group.whole)) {
+    for group in
+        candidates.filter(|group| !is_plumbing(&group.whole) && !is_watch(scene, group) && !is_part_of_dns(group))
+    {
         let Some(measures) = Measures::of(scene, &group) else { continue };
         let (score, _) = weigh(measures.reasons());
         scores.push(score);
@@ -216,11 +261,14 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
     let lives = OnceCell::new();
     for (group, measures, score) in judged {
         let p_value = p_value(&scores, score, scene.collectors().len());
-        let is_call = measures.answered >= ANSWERED_MIN && measures.begun_by_collector < 0.5;
+        // What comes to a port that nobody asked from, as reflectors' floods do, is not called.
+        let is_spoken_to = group.whole.totals.packets[0] >= group.whole.totals.flows.div_ceil(2);
+        let is_call = measures.answered >= ANSWERED_MIN && measures.begun_by_collector < 0.5 && is_spoken_to;
         let by_chance_a_day = tries_a_day * measures.rhythm.chance();
         let most = if by_chance_a_day > CHANCE_A_DAY_MAX { Severity::Low } else { Severity::High };
         let severity = severity_of(score, p_value).filter(|_| is_call).map(|severity| severity.min(most));
         let lasting = measures.rhythm.lasts_s / group.whole.seen.length().as_secs_f64().max(1.0);
+        let severity = if is_product(&group, &measures) { severity.min(Some(Severity::Low)) } else { severity };
         let is_of_sessions = measures.named >= fleet::NAMED_MIN && lasting < LASTING_MIN;
         let severity = if is_of_sessions { severity.min(Some(Severity::Low)) } else { severity };
         let is_loud = severity >= Some(Severity::Medium) && measures.named >= fleet::NAMED_MIN;
@@ -236,6 +284,16 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
         otherwise.iter().for_each(|share| fleet::add_to(&mut found, *share));
         findings.push(found);
     }
+    held::detect(scene, &tunnels, findings);
+}
+
+/// Whether a few devices call a party that they name, as seldom and as exactly as a product's clock does it.
+fn is_product(group: &Group<'_>, measures: &Measures) -> bool {
+    let rhythm = &measures.rhythm;
+    measures.named >= fleet::NAMED_MIN
+        && group.whole.subscribers.count() < PRODUCTS_DEVICES
+        && rhythm.period_s >= PRODUCTS_PERIOD_S
+        && rhythm.deviation * rhythm.period_s <= PRODUCTS_STRAY_S
 }
 
 /// Conformal: how many parties of this scene score as high, those without any rhythm among them.
@@ -289,6 +347,7 @@ fn finding(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::population::collector::{Service, ServiceAt};
 
     /// A clock of three devices, or of one.
     fn measures(subscribers: usize, named: f64, deviation: f64, same_size_share: f64, coverage: f64) -> Measures {
@@ -338,6 +397,52 @@ mod tests {
         for (name, measures, wanted) in table {
             let (score, _) = weigh(measures.reasons());
             assert_eq!(severity_of(score, 0.01), wanted, "{name}: {score}");
+        }
+    }
+
+    #[test]
+    fn a_products_clock_is_exact_and_seldom_and_says_its_name() {
+        use crate::population::limits::SummaryLimits;
+        use crate::population::places::Places;
+        use crate::population::summary::tests::{populations, row, summary_of};
+        use crate::units::Address;
+        let party = Address::v4([203, 0, 113, 7]);
+        let is_product_of = |devices: u8, measures: Measures| {
+            let rows =
+                (0..devices).map(|n| row(Address::v4([10, 0, 0, n]), party, n.into(), 80, 45)).collect::<Vec<_>>();
+            let summary = summary_of(&rows, &SummaryLimits::default());
+            let (populations, places) = (populations(), Places::default());
+            let scene = Scene::new(&summary, &populations, &places, None);
+            is_product(&scene.alone(|_| true)[0], &measures)
+        };
+        let exact = measures(4, 1.0, 0.001, 1.0, 0.01);
+        let often = Measures { rhythm: Rhythm { period_s: 60.0, ..exact.rhythm }, ..exact };
+        let table = [
+            ("four stations", 4, exact, true),
+            ("a fleet", 30, exact, false),
+            ("four that stray", 4, measures(4, 1.0, 0.05, 1.0, 0.01), false),
+            ("four without a name", 4, measures(4, 0.0, 0.001, 1.0, 0.01), false),
+            ("four every minute", 4, often, false),
+        ];
+        for (name, devices, measures, wanted) in table {
+            assert_eq!(is_product_of(devices, measures), wanted, "{name}");
+        }
+    }
+
+    #[test]
+    fn echoes_that_no_ping_sends_tell_something() {
+        for (bytes, packets, protocol, wanted) in [
+            (56, 1, 1, false),
+            (32, 1, 1, false),
+            (90, 1, 1, true),
+            (90, 1, 17, false),
+            (360, 4, 58, true),
+            (8, 1, 1, false),
+        ] {
+            let mut whole = CollectorSummary::default();
+            whole.services.add(Service { protocol, port: 0, at: ServiceAt::Collector });
+            (whole.totals.packets, whole.totals.data_bytes) = ([packets, 0], [bytes, 0]);
+            assert_eq!(is_opaque_echo(&whole), wanted, "{bytes} bytes in {packets} of protocol {protocol}");
         }
     }
 

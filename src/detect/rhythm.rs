@@ -18,6 +18,10 @@ const SLOTS_A_PERIOD: f64 = 4.0;
 const WITHIN_BEAT: (f64, f64) = (0.12, BEAT_S);
 /// Seconds within which calls are one beat, whatever the period.
 pub(super) const BEAT_S: f64 = 3.5;
+/// Mean seconds from one second with flows to the next below which they may be a crowd, and share of these seconds with several of
+/// them from which on they are: of a Poisson process with one flow in four seconds every eighth has.
+const CROWDED_GAP_S: f64 = 4.0;
+const CROWDED_SHARE: f64 = 0.05;
 /// Most beats missed in a row that still count as the same rhythm.
 const MISSED_MAX: f64 = 8.0;
 /// How near to a whole number of periods such a gap must be, in periods.
@@ -175,11 +179,24 @@ fn beats(line: &Timeline<FOLLOWED_SLOTS>) -> Option<Beats> {
     if gaps.len() < OWN_GAPS_MIN {
         return None;
     }
+    if slot_s <= 1.0 && is_crowded(line) {
+        return None;
+    }
     gaps.sort_by(f64::total_cmp);
     let lasts_s = gaps.iter().sum();
     // The gap that is the median says nothing about how far the others lie from it: with three gaps it would be a third.
     let period = gaps.remove(gaps.len() / 2);
     (slot_s <= 1.0 || period >= SLOTS_A_PERIOD * slot_s).then_some(Beats { period, lasts_s, gaps })
+}
+
+/// Whether so many flows come by chance that nearly every second or two has some: then gaps are a second or two long, and alike, and
+/// seconds with several flows tell it from a clock that ticks as fast.
+fn is_crowded(line: &Timeline<FOLLOWED_SLOTS>) -> bool {
+    let ticks = line.ticks().iter().filter(|tick| tick.flows > 0);
+    let (seconds, several) =
+        ticks.clone().fold((0u32, 0u32), |(n, several), tick| (n + 1, several + u32::from(tick.flows > 1)));
+    let length = ticks.clone().next_back().zip(ticks.clone().next()).map_or(0, |(last, first)| last.slot - first.slot);
+    f64::from(length) < CROWDED_GAP_S * f64::from(seconds) && f64::from(several) > CROWDED_SHARE * f64::from(seconds)
 }
 
 /// A gap against the period, missed beats taken out.
@@ -247,6 +264,17 @@ mod tests {
             let chance = rhythm.chance();
             assert_eq!(chance < 1e-3, low > 0.5, "{name}: {chance}");
         }
+    }
+
+    #[test]
+    fn a_crowd_of_calls_is_no_clock_of_a_second() {
+        // Calls a second by chance, for five minutes; and a clock that ticks every other second.
+        for per_s in [0.4, 1.0, 3.0] {
+            let times = after(even((300.0 * per_s) as usize).map(|u| -(1.0 - u).ln() / per_s));
+            assert_eq!(Rhythm::of(&sample(&[times])), None, "{per_s} a second");
+        }
+        let clock = Rhythm::of(&sample(&[after((0..60).map(|_| 2.0))])).expect("a clock");
+        assert!(clock.deviation < 0.1 && clock.gaps > 50, "{clock:?}");
     }
 
     #[test]

@@ -1,0 +1,197 @@
+//! Held: devices that keep a connection open to a stranger and say the same little thing over it again and again.
+//! In: collectors of a scene. Out: a finding for each to which a group of devices holds on so.
+//! Such a connection has one beginning, so there are no gaps between calls to keep time by; what is said in each stretch of time is as
+//! much as in the next (`steady`). Push services do just that, and say their names: here nobody knows a name for the party, and
+//! hardly anybody of the population holds on to it. Messengers with an address built in are talked over, unevenly, by many.
+//! Bounds: those of the samples.
+
+use std::collections::BTreeSet;
+
+use super::{ACTIVE_MIN, ANSWERED_MIN, CALL_BYTES_MAX, COVERAGE_MAX, is_echo, is_opaque_echo, is_plumbing};
+use crate::detect::finding::{Finding, Technique};
+use crate::detect::scene::{Group, Scene, service_of};
+use crate::detect::steady;
+use crate::detect::weigh::{Reason, log_ramp, ramp, severity_of, weigh};
+use crate::detect::words;
+use crate::population::identity::Party;
+use crate::units::Address;
+
+/// Fewest devices: the k of privacy, and more than a household's.
+const DEVICES_MIN: u64 = 5;
+/// Connections a device up to which it holds on to one.
+const FLOWS_MAX: f64 = 2.0;
+/// Rows a device (one a window) between which opinion turns.
+const ROWS: (f64, f64) = (8.0, 24.0);
+/// Unevenness between which opinion turns, see [`steady`].
+const UNEVEN: (f64, f64) = (0.7, 0.4);
+/// Data of a row at the most, either way: more is a stream.
+const ROW_BYTES_MAX: f64 = CALL_BYTES_MAX / 4.0;
+/// Share of the rows that bytes may prove to be of a known protocol, and of the devices whose connection must be seen to begin.
+const KNOWN_MAX: f64 = 0.05;
+const BEGUN_MIN: f64 = 0.8;
+/// Ports of protocols that are made to be kept open and to say little: MQTT, XMPP, push of mobile systems' makers, CoAP, SIP.
+const KEPT_OPEN: [u16; 13] = [1883, 8883, 5222, 5223, 5228, 5229, 5230, 5269, 2195, 2197, 5683, 5684, 5060];
+/// The most that it scores: who is behind an address without a name is not known.
+const SCORE_MAX: f64 = 0.74;
+
+/// Whether the connections were seen to begin: of what began before the capture no protocol and no name could be known.
+fn is_seen_to_begin(scene: &Scene<'_>, group: &Group<'_>) -> bool {
+    let pairs = group.of.addresses.iter().flat_map(|address| scene.pairs_of(group.of.population, *address));
+    let (begun, all) = pairs.fold((0u64, 0u64), |(begun, all), (_, pair)| (begun + pair.totals.flows.min(1), all + 1));
+    begun as f64 >= BEGUN_MIN * all as f64
+}
+
+/// See the file's header.
+pub(super) fn detect(scene: &Scene<'_>, tunnels: &BTreeSet<Address>, findings: &mut Vec<Finding>) {
+    let is_held = |group: &Group<'_>| {
+        let whole = &group.whole;
+        let (rows, devices) = (whole.totals.rows.max(1) as f64, whole.subscribers.count() as f64);
+        let most = whole.totals.data_bytes.iter().copied().max().unwrap_or(0) as f64;
+        whole.rows_named == 0
+            && whole.totals.data_bytes.iter().all(|bytes| *bytes > 0)
+            && whole.totals.flows as f64 <= FLOWS_MAX * devices
+            && rows >= ROWS.0 * devices
+            && most <= ROW_BYTES_MAX * rows
+            && whole.apps.total() as f64 <= KNOWN_MAX * rows
+            && is_seen_to_begin(scene, group)
+            && whole.rows_answered as f64 >= ANSWERED_MIN * rows
+            && whole.flows_by_collector * 2 < whole.totals.flows.max(1)
+            && !is_plumbing(whole)
+            && (!is_echo(whole) || is_opaque_echo(whole))
+            && !service_of(whole).is_some_and(|service| KEPT_OPEN.contains(&service.port))
+    };
+    let is_looked_up = |group: &Group<'_>| {
+        let spans = || scene.before().chain([scene.summary]);
+        group.of.addresses.iter().any(|at| spans().any(|span| !span.names_of(Party::Outside(*at)).is_empty()))
+    };
+    if !scene.shows_applications() {
+        return;
+    }
+    let groups = scene.alone(|(_, one)| one.subscribers.count() >= DEVICES_MIN);
+    for group in groups.into_iter().filter(|group| is_held(group) && !group.is_at(tunnels) && !is_looked_up(group)) {
+        let (devices, population) = (group.whole.subscribers.count(), group.of.population);
+        let coverage = (scene.active(population) >= ACTIVE_MIN).then(|| scene.coverage(population, devices));
+        let Some(unevenness) = steady::unevenness(&group.whole.sample()) else { continue };
+        let rows = group.whole.totals.rows as f64 / devices as f64;
+        let (score, evidence) = weigh(vec![
+            Reason::number("unevenness", unevenness, "ratio", ramp(unevenness, UNEVEN.0, UNEVEN.1), 0.35),
+            Reason::number("rows_per_device", rows, "rows", log_ramp(rows, ROWS.0 / 2.0, ROWS.1), 0.2),
+            Reason::number(
+                "subscribers_distinct",
+                devices as f64,
+                "subscribers",
+                log_ramp(devices as f64, 3.0, 10.0),
+                0.2,
+            ),
+            Reason::number(
+                "coverage",
+                coverage.unwrap_or(f64::NAN),
+                "ratio",
+                coverage.map_or(0.6, |share| ramp(share, COVERAGE_MAX, COVERAGE_MAX / 2.0)),
+                0.25,
+            ),
+        ]);
+        let score = score.min(SCORE_MAX);
+        let Some(severity) = severity_of(score, 0.05) else { continue };
+        let blank = scene.blank(Technique::BeaconingImplant, &group);
+        let who = group.spoken(&blank.collector.names);
+        let counted = words::counted(devices, "subscriber");
+        findings.push(Finding {
+            severity,
+            score,
+            p_value: 0.05,
+            evidence,
+            headline: format!("{counted} hold a connection to {who} and report over it by the clock"),
+            explanation: format!(
+                "{counted} keep a connection to {who} open and exchange as little with it in one stretch of time as in the \
+                 next, whatever their people do. Nobody looked its name up and nobody asks for one: the program knows the \
+                 address. Push services say their names. Find out which program holds the connection, who \
+                 installed it, and what answers there; register it in the policy if it may, or block it.",
+            ),
+            ..blank
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::finding::Severity;
+    use crate::flow::row::{FlowColumns, FlowRow};
+    use crate::packet::facts::{AppFacts, AppProtocol};
+    use crate::population::places::Places;
+    use crate::population::summary::tests::{TurnedOver, populations, row};
+    use crate::population::{AddContext, Span, SpanClass, Summary, SummaryLimits};
+    use crate::units::{DurationNs, TimestampNs};
+
+    const START: TimestampNs = TimestampNs(1_700_000_000_000_000_000);
+    const PORT: u16 = 4_444;
+
+    /// So many devices hold on for forty minutes and say `bytes(device, minute)` in each, among sixty that browse as is known or not.
+    fn found(
+        devices: u8,
+        bytes: &dyn Fn(u8, u64) -> u64,
+        change: &dyn Fn(&mut FlowRow),
+        browsed: Option<AppProtocol>,
+    ) -> Option<Severity> {
+        let (populations, limits, places) = (populations(), SummaryLimits::default(), Places::default());
+        let mut summary = Summary::new(Span::new(START, START.after(DurationNs::from_secs(2_400))));
+        let mut cx = AddContext { populations: &populations, identity: &mut TurnedOver(1), limits: &limits };
+        let mut rows = FlowColumns::default();
+        let at = |seconds: u64| START.after(DurationNs::from_secs(seconds));
+        for n in 0..60u8 {
+            let mut one = row(Address::v4([10, 0, 0, n]), Address::v4([198, 51, n, 9]), 0, 900, 9_000);
+            let facts = AppFacts { protocol: browsed, ..AppFacts::default() };
+            one.facts = Some(std::sync::Arc::new(facts));
+            rows.push(FlowRow { ts_first: at(u64::from(n) * 40), ts_last: at(u64::from(n) * 40 + 5), ..one });
+        }
+        for device in 100..100 + devices {
+            for minute in 0..40 {
+                let up = bytes(device, minute);
+                let mut one = row(Address::v4([10, 0, 0, device]), Address::v4([203, 0, 113, 7]), 0, up, up / 2);
+                one.key.ports[1] = PORT;
+                (one.ts_first, one.ts_last) = (at(60 * minute + u64::from(device % 50)), at(60 * minute + 59));
+                one.row_number = minute as u32;
+                change(&mut one);
+                rows.push(one);
+            }
+        }
+        summary.add_rows(&rows, &[], &mut cx);
+        summary.rollup(SpanClass::Hour);
+        let mut findings = Vec::new();
+        detect(&Scene::new(&summary, &populations, &places, None), &BTreeSet::new(), &mut findings);
+        findings.iter().map(|finding| finding.severity).max()
+    }
+
+    #[test]
+    fn who_holds_on_to_a_stranger_and_says_the_same_is_told() {
+        let same = |_: u8, _: u64| 24;
+        let talk = |device: u8, minute: u64| 20 + 900 * ((u64::from(device) * 7 + minute * 13) % 11) * (minute % 3);
+        let nothing = |_: &mut FlowRow| {};
+        let named = |one: &mut FlowRow| {
+            let facts = AppFacts { server_name: Some("push.maker.example".into()), ..AppFacts::default() };
+            one.facts = Some(std::sync::Arc::new(facts));
+        };
+        let known = |one: &mut FlowRow| {
+            let facts = AppFacts { protocol: Some(AppProtocol::Ssh), ..AppFacts::default() };
+            one.facts = Some(std::sync::Arc::new(facts));
+        };
+        let mqtt = |one: &mut FlowRow| one.key.ports[1] = 1883;
+        let anew = |one: &mut FlowRow| one.row_number = 0;
+        type Change<'a> = &'a dyn Fn(&mut FlowRow);
+        type Bytes<'a> = &'a dyn Fn(u8, u64) -> u64;
+        let table: [(&str, u8, Bytes<'_>, Change<'_>, Option<Severity>); 7] = [
+            ("twelve devices", 12, &same, &nothing, Some(Severity::Medium)),
+            ("a household's", 3, &same, &nothing, None),
+            ("a messenger that is talked over", 12, &talk, &nothing, None),
+            ("push, which says its name", 12, &same, &named, None),
+            ("a protocol that is known", 12, &same, &known, None),
+            ("a broker of messages", 12, &same, &mqtt, None),
+            ("call after call, which has gaps to keep time by", 12, &same, &anew, None),
+        ];
+        for (name, devices, bytes, change, wanted) in table {
+            assert_eq!(found(devices, bytes, change, Some(AppProtocol::Tls)), wanted, "{name}");
+        }
+        assert_eq!(found(12, &same, &nothing, None), None, "a capture that shows no applications");
+    }
+}
