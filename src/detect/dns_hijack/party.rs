@@ -8,7 +8,7 @@ use super::Resolver;
 use super::known::{Asker, Known};
 use super::onset::{Onset, Turned, is_late};
 use super::public::is_public;
-use crate::detect::weigh::ramp;
+use crate::detect::weigh::{log_ramp, ramp};
 use crate::population::sketch::Merge;
 use crate::units::{Address, DurationNs, TimestampNs};
 
@@ -29,6 +29,11 @@ const WAYS_TO_JOIN: f64 = 2.0;
 /// How much likelier an honest resolver is to lead no domain elsewhere than to lead one, or some to one address: names that
 /// moved, and those answered by where one asks from, are few, and lie in as many places.
 const LEADS_ELSEWHERE: f64 = 0.2;
+/// Share of the population between which a stranger stops being its askers' own choice, where the policy lists what they are meant
+/// to ask.
+const CHOSEN_SHARE: (f64, f64) = (0.12, 0.2);
+/// And their number: of forty homes thirteen may have one owner.
+const CHOSEN_ASKERS: (f64, f64) = (12.0, 30.0);
 /// What speaks for a stranger that the policy does not list, or that merely is not the most asked one.
 const STRANGE: [f64; 2] = [0.3, 0.2];
 /// Slots with a question to a resolver before a subscriber counts as one that asks it alone.
@@ -112,8 +117,18 @@ impl<'a> Party53<'a> {
     /// How much it speaks that it is not the one that they are meant to ask, and asked by those who ask it alone rather than
     /// for some of their devices.
     pub(super) fn strangeness(&self, is_listed: bool) -> f64 {
-        let share_of_only_it = self.only_it as f64 / self.active.max(1) as f64;
-        if self.is_public { 0.05 } else { STRANGE[usize::from(!is_listed)] + 0.4 * ramp(share_of_only_it, 0.05, 0.2) }
+        let of_active = |subscribers: u64| subscribers as f64 / self.active.max(1) as f64;
+        let share_of_only_it = ramp(of_active(self.only_it), 0.05, 0.2);
+        // People do not choose alike: a fifth of them with one stranger whom no policy lists have not chosen it.
+        let share = match is_listed {
+            true => {
+                ramp(of_active(self.askers), CHOSEN_SHARE.0, CHOSEN_SHARE.1)
+                    * log_ramp(self.askers as f64, CHOSEN_ASKERS.0, CHOSEN_ASKERS.1)
+            }
+            false => 0.0,
+        };
+        let strange = STRANGE[usize::from(!is_listed)] + 0.4 * share_of_only_it.max(share);
+        if self.is_public { 0.05 } else { strange }
     }
 
     /// How likely it is that so many fell silent towards the usual ones. In an hour that says nothing: of fifteen homes with a
@@ -153,6 +168,7 @@ impl<'a> Party53<'a> {
         }
         self.all.extend(all);
         self.all.sort_by_key(|asker| asker.subscriber);
+        let with_repeats = self.all.len() as u64;
         self.all.dedup_by(|next, one| {
             let same = next.subscriber == one.subscriber;
             if same {
@@ -160,6 +176,8 @@ impl<'a> Party53<'a> {
             }
             same
         });
+        // Who asks several of them is one.
+        self.askers = self.askers.saturating_sub(with_repeats - self.all.len() as u64);
         self.judge(known);
     }
 }

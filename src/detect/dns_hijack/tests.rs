@@ -242,7 +242,8 @@ fn what_more_of_the_hour_makes_look_like_chance_is_doubted() {
     let asked: Vec<Asked> = (0..40)
         .flat_map(|client| {
             let at = |second: u64| second + u64::from(client) * 50;
-            [(client, STRANGER, at(700)), (client, THEIRS, at(800)), (client, THEIRS, at(1_200))]
+            let first = if client < 16 { STRANGER } else { THEIRS };
+            [(client, first, at(700)), (client, THEIRS, at(800)), (client, THEIRS, at(1_200))]
         })
         .chain((0..3).map(|client| (client, THEIRS, 50)))
         .map(|(client, resolver, second)| (client, resolver, second, "www.a.example", [198, 18, 5, 9]))
@@ -256,6 +257,41 @@ fn what_more_of_the_hour_makes_look_like_chance_is_doubted() {
     detect(&scene, &mut Vec::new());
     let doubts = scene.into_doubts();
     assert!(doubts.len() == 1 && doubts[0].since.is_none(), "{doubts:?}");
+}
+
+/// Of so many homes these ask a stranger beside theirs, all along; over TLS where `sealed`.
+fn beside(homes: u8, strange: u8, sealed: bool) -> Option<Severity> {
+    let theirs = (0..homes).flat_map(|home| [10, 900, 1_800, 2_700].map(|second| (home, THEIRS, second)));
+    let stranger = (0..strange).flat_map(|home| [20, 1_000, 1_900, 2_800].map(|second| (home, STRANGER, second)));
+    let asked = theirs.chain(stranger);
+    let asked: Vec<Asked> =
+        asked.map(|(home, to, second)| (home, to, second, "www.a.example", [198, 18, 5, 9])).collect();
+    let (populations, places, limits) = (residents(), Places::default(), SummaryLimits::default());
+    let (sealed_ones, open): (Vec<Asked>, Vec<Asked>) = asked.into_iter().partition(|one| sealed && one.1 == STRANGER);
+    let mut summary = summed(&open, &[], [0, 3_600]);
+    let mut rows = FlowColumns::default();
+    for (home, to, second, ..) in sealed_ones {
+        let mut one = row(Address::v4([10, 0, 0, home]), Address::v4(to), second, 600, 4_000);
+        one.key.ports = one.key.ports.map(|port| if port == 443 { DNS_OVER_TLS } else { port });
+        one.facts = Some(std::sync::Arc::new(AppFacts { protocol: Some(AppProtocol::Tls), ..AppFacts::default() }));
+        rows.push(one);
+    }
+    let mut cx = AddContext { populations: &populations, identity: &mut TurnedOver(1), limits: &limits };
+    summary.add_rows(&rows, &[], &mut cx);
+    summary.rollup(SpanClass::Hour);
+    let mut findings = Vec::new();
+    detect(&Scene::new(&summary, &populations, &places, None), &mut findings);
+    findings.iter().map(|finding| finding.severity).max()
+}
+
+#[test]
+fn a_fifth_of_many_homes_have_not_chosen_alike() {
+    for sealed in [false, true] {
+        for (homes, strange, wanted) in [(200, 50, true), (200, 16, false), (40, 9, false)] {
+            let found = beside(homes, strange, sealed);
+            assert_eq!(found >= Some(Severity::Medium), wanted, "{strange} of {homes}, sealed {sealed}: {found:?}");
+        }
+    }
 }
 
 #[test]
