@@ -41,7 +41,7 @@ const SHARED_OF_PART_MAX: f64 = 0.1;
 const BASELINE_MIN: usize = 5;
 /// Free bytes of answers a name up to which they are verdicts about digests.
 const DIGEST_ANSWER_BYTES_MAX: f64 = 16.0;
-/// Bytes on port 53 that are no DNS, from which on they are worth a word.
+/// Bytes of each subscriber on port 53 that are no DNS, from which on they are worth a word: less is a sign of life, and no tunnel.
 const FOREIGN_BYTES_MIN: u64 = 20 << 10;
 
 /// Bytes of labels and numbers of names between which opinion turns: few minutes, an hour, a day. Names of what people use
@@ -61,6 +61,14 @@ const CROWD_MIN: u64 = 8;
 const CROWD_OWNED_MAX: f64 = 0.25;
 const CROWD_SHARE_MAX: f64 = 8.0;
 const CROWD_TURNS: f64 = 6.0;
+
+/// Domains, and their share of all that are asked for, from which on who asks most of them below asks for others; in a population of
+/// at least so many; and how much more the names below one domain may carry then: each guest of a CDN with a number in its names
+/// adds one.
+const RELAYED_DOMAINS_MIN: usize = 40;
+const RELAYED_SHARE_MIN: f64 = 0.25;
+const RELAYED_ACTIVE_MIN: u64 = 20;
+const RELAYED_TURNS: f64 = 4.0;
 
 /// What is measured of one domain.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -83,6 +91,8 @@ pub struct Measures {
     pub owned: f64,
     /// Whether many ask below it, each his share: a product on many devices that writes a number into a name.
     pub is_crowd: bool,
+    /// Whether its heaviest asker asks for many others, as a resolver of the house does.
+    pub is_relayed: bool,
     /// Whether all that is asked for are addresses or digests, and the answers verdicts.
     pub is_reputation: bool,
 }
@@ -118,12 +128,17 @@ impl Measures {
             asker,
             owned: names as f64 / sampled,
             is_crowd: is_crowd(names as f64 / sampled, zone.clients.count()),
+            is_relayed: false,
             is_reputation: gives_verdicts || is_digest || of_form(NameForm::Reversed) >= 0.9,
         }
     }
 
     fn reasons(&self, class: SpanClass, baseline: &Baseline) -> Vec<Reason> {
-        let more = if self.is_crowd { CROWD_TURNS } else { 1.0 };
+        let more = match (self.is_crowd, self.is_relayed) {
+            (true, _) => CROWD_TURNS,
+            (_, true) => RELAYED_TURNS,
+            _ => 1.0,
+        };
         let [bytes, names] = turns(class).map(|(from, to)| (from * more, to * more));
         // What comes down in answers counts beside what goes up in names.
         let carried = self.label_bytes + self.names * self.free_bytes_per_name.min(200.0) / 2.0;
@@ -196,9 +211,11 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
     for population in scene.summary.populations_of_zones() {
         let here = || measured.iter().filter(move |(key, ..)| key.population == population);
         let baseline = Baseline(here().map(|(.., measures)| *measures).collect());
+        let relay = relay(scene, population, &baseline);
         let mut parts: BTreeMap<Address, Vec<Measured<'_>>> = BTreeMap::new();
         for one in here() {
             let (key, zone, measures) = one;
+            let measures = &Measures { is_relayed: relay == Some(measures.asker), ..*measures };
             let found = (measures.names >= NAMES_MIN)
                 .then(|| judge(scene, population, &[one], measures, class, &baseline))
                 .flatten();
@@ -210,11 +227,22 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
         }
         for parts in parts.into_values().filter(|parts| parts.len() >= PARTS_MIN) {
             let parts: Vec<&Measured<'_>> = parts.iter().collect();
-            let together = together(&parts);
+            let together = Measures { is_relayed: relay == Some(parts[0].2.asker), ..together(&parts) };
             findings.extend(judge(scene, population, &parts, &together, class, &baseline));
         }
     }
     foreign(scene, findings);
+}
+
+/// Who asks for a good part of the population, if anybody does: a resolver inside, behind which its clients are not seen.
+fn relay(scene: &Scene<'_>, population: PopulationIndex, baseline: &Baseline) -> Option<Address> {
+    let mut domains: BTreeMap<Address, usize> = BTreeMap::new();
+    baseline.0.iter().for_each(|one| *domains.entry(one.asker).or_default() += 1);
+    let (asker, most) = domains.into_iter().max_by_key(|(asker, domains)| (*domains, std::cmp::Reverse(*asker)))?;
+    let is_relay = most >= RELAYED_DOMAINS_MIN
+        && most as f64 >= RELAYED_SHARE_MIN * baseline.0.len() as f64
+        && scene.active(population) >= RELAYED_ACTIVE_MIN;
+    is_relay.then_some(asker)
 }
 
 /// Whether a domain can be one of several that one asker spreads its data over.
@@ -242,6 +270,7 @@ fn together(parts: &[&Measured<'_>]) -> Measures {
         asker: parts[0].2.asker,
         owned: 1.0,
         is_crowd: false,
+        is_relayed: false,
         is_reputation: false,
     }
 }
@@ -358,10 +387,11 @@ fn foreign(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
         let dns: u64 = one.apps.iter().filter(|(app, _)| *app == AppProtocol::Dns).map(|(_, rows)| rows).sum();
         let bytes = one.totals.data_bytes[0] + one.totals.data_bytes[1];
         let is_foreign = at_53 * 2 > one.totals.rows && dns * 4 < at_53;
-        if !is_foreign || one.rows_answered * 2 < one.totals.rows || bytes < FOREIGN_BYTES_MIN {
+        let subscribers = one.subscribers.count();
+        let is_little = bytes < FOREIGN_BYTES_MIN.saturating_mul(subscribers.max(1));
+        if !is_foreign || one.rows_answered * 2 < one.totals.rows || is_little {
             continue;
         }
-        let subscribers = one.subscribers.count();
         let names = scene.names_of(&[key.address]);
         let who = words::party(key.address, &names);
         let sample = scene.pairs_of(key.population, key.address).iter().take(5).map(|(pair, _)| pair.subscriber);

@@ -185,3 +185,31 @@ fn tunnels_and_what_looks_like_them() {
         }
     }
 }
+
+/// Sixty subscribers are active, and a resolver asks for all of them: below sixty domains once each, and below one as `name` says.
+fn found_behind_a_resolver(names: u64, length: usize) -> Option<Severity> {
+    use crate::population::summary::tests::row;
+    let populations = populations();
+    let ask = |name: String| Asked { client: 200, name, qtype: 1, answer: Some([198, 51, 100, 9]), free_bytes: 0 };
+    let usual = (0..60).flat_map(|n| (0..4).map(move |k| ask(format!("www{k}.site{n}.example"))));
+    let names = (0..names).map(|n| ask(format!("{}.edge.cdn.example", noise(n, length, HEX))));
+    let mut summary = summary_of(&populations, &usual.chain(names).collect::<Vec<_>>(), Way::Straight);
+    let mut rows = crate::flow::row::FlowColumns::default();
+    for n in 0..60u8 {
+        let mut one = row(Address::v4([10, 0, 0, n]), Address::v4([198, 51, n, 9]), 0, 900, 9_000);
+        (one.ts_first, one.ts_last) = (TimestampNs(HOUR_NS + 1), TimestampNs(HOUR_NS + 2));
+        rows.push(one);
+    }
+    let limits = SummaryLimits::default();
+    let mut cx = AddContext { populations: &populations, identity: &mut TurnedOver(1), limits: &limits };
+    summary.add_rows(&rows, &[], &mut cx);
+    let mut findings = Vec::new();
+    detect(&Scene::new(&summary, &populations, &Places::default(), None), &mut findings);
+    findings.iter().map(|finding| finding.severity).max()
+}
+
+#[test]
+fn a_resolver_asks_for_many_guests_of_a_cdn() {
+    assert_eq!(found_behind_a_resolver(60, 24), None, "a name each of sixty guests");
+    assert_eq!(found_behind_a_resolver(400, 48), Some(Severity::High), "what no sixty guests have");
+}
