@@ -29,25 +29,32 @@ use super::scene::{Group, Scene, app_of, proto_of};
 use super::weigh::{Reason, log_ramp, ramp, severity_of, weigh};
 use super::words;
 use crate::population::collector::CollectorSummary;
-use crate::population::groups::{CollectorGroup, Level, Member};
+use crate::population::groups::{CollectorGroup, GroupName, Level, Member};
 use crate::population::sketch::Merge;
 use crate::population::span::Seen;
 use crate::population::{PairSummary, PopulationIndex, SpanClass, SubscriberKey, Summary};
 use crate::units::{Address, DurationNs};
 
 /// Data up that is worth a look: below it, mail and photographs are no bulk.
-const BYTES_UP_MIN: u64 = 4 << 20;
+const BYTES_UP_MIN: u64 = 3 << 20;
 /// One address of several counts when it takes at least one part in so many of what the group was sent.
 const RECEIVER_SHARE_MIN: u64 = 50;
 /// Pairs with any upload that the capture's own bulk needs before its quantiles mean anything.
 const BULK_PAIRS_MIN: usize = 20;
-/// What one subscriber sends one party in a day where there is no bulk to compare with: a few photographs.
-const USUAL_BYTES_UP: f64 = (8 << 20) as f64;
+/// What one subscriber sends one party in a day where there is no bulk to compare with: some photographs.
+const USUAL_BYTES_UP: f64 = (5 << 20) as f64;
 /// The same as long as too little time was seen to know who else sends there: a whole backup of a telephone.
 const USUAL_BYTES_UP_EARLY: f64 = (32 << 20) as f64;
 /// The same of a service that says its name, which took it on a few occasions: an album, a film of a birthday. Of more, nothing
 /// tells such a film from a store of records that somebody carried off, and that is said.
 const USUAL_BYTES_UP_NAMED: f64 = (10 << 20) as f64;
+/// The same where nobody else of at least so many subscribers has to do with the service: albums are kept where others keep theirs.
+const USUAL_BYTES_UP_NAMED_ALONE: f64 = (7 << 20) as f64;
+const ALONE_ACTIVE_MIN: u64 = 200;
+/// What goes bit by bit, on many occasions, to a party with which nobody else has to do.
+const USUAL_BYTES_UP_OFTEN: f64 = 2.5 * 1_048_576.0;
+/// What goes to several that have nothing in common but the host.
+const USUAL_BYTES_UP_STREWN: f64 = (4 << 20) as f64;
 /// Occasions that are few: rows (a flow has one a window), minutes of an hour, half hours of a day. What is carried off bit by
 /// bit has more of each.
 const FEW_ROWS: u64 = 12;
@@ -292,8 +299,13 @@ impl Case {
         }
         // 98 % of what is usual: with few pairs the largest is the one that is judged, so it does not stand in its own light.
         let usual = bulk.quantile(0.98).filter(|usual| *usual < case.sent.up as f64).unwrap_or(0.0);
-        let is_named = scene.domain_of(&group.whole).is_some() && is_of_few_occasions(scene, group, subscriber);
-        case.usual = usual.max(usual_at_least(scene.known_for(), is_named));
+        let habit = Habit {
+            is_named: 2 * group.whole.rows_named > group.whole.totals.rows || scene.domain_of(&group.whole).is_some(),
+            is_seldom: is_of_few_occasions(scene, group, subscriber),
+            is_strewn: matches!(group.of.name, GroupName::Service(..)),
+            is_alone: case.peers.callers == 0 && scene.active(population) >= ALONE_ACTIVE_MIN,
+        };
+        case.usual = usual.max(habit.usual_at_least(scene.known_for()));
         case
     }
 
@@ -340,13 +352,30 @@ impl Case {
     }
 }
 
-/// What one subscriber may send one party, whatever the bulk is, where so much time was looked at; a party that says its name
-/// more on few occasions.
-fn usual_at_least(seen_for: DurationNs, is_named_and_seldom: bool) -> f64 {
-    match seen_for {
-        short if short < PEERS_KNOWN_AFTER => USUAL_BYTES_UP_EARLY,
-        _ if is_named_and_seldom => USUAL_BYTES_UP_NAMED,
-        _ => USUAL_BYTES_UP,
+/// How a host deals with a party.
+#[derive(Clone, Copy, Debug, Default)]
+struct Habit {
+    /// The party says its name.
+    is_named: bool,
+    /// On few occasions.
+    is_seldom: bool,
+    /// It is several that have nothing in common but the host.
+    is_strewn: bool,
+    /// Nobody else of many has to do with the party.
+    is_alone: bool,
+}
+
+impl Habit {
+    /// What one subscriber may send one party, whatever the bulk is, where so much time was looked at.
+    fn usual_at_least(self, seen_for: DurationNs) -> f64 {
+        match self {
+            _ if seen_for < PEERS_KNOWN_AFTER => USUAL_BYTES_UP_EARLY,
+            Self { is_strewn: true, .. } => USUAL_BYTES_UP_STREWN,
+            Self { is_named: true, is_seldom: true, is_alone: true, .. } => USUAL_BYTES_UP_NAMED_ALONE,
+            Self { is_named: true, is_seldom: true, .. } => USUAL_BYTES_UP_NAMED,
+            Self { is_seldom: false, is_alone: true, .. } => USUAL_BYTES_UP_OFTEN,
+            _ => USUAL_BYTES_UP,
+        }
     }
 }
 

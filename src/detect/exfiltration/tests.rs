@@ -74,9 +74,19 @@ fn a_host_must_stand_out_of_its_peers() {
 
 #[test]
 fn less_is_much_once_peers_can_be_known() {
-    let (early, late) = (DurationNs::from_secs(60), DurationNs::from_secs(1_000));
-    assert!(usual_at_least(early, true) > usual_at_least(late, true));
-    assert!(usual_at_least(late, true) > usual_at_least(late, false));
+    let usual = |habit: Habit, seconds| habit.usual_at_least(DurationNs::from_secs(seconds));
+    let [stranger, album] = [Habit::default(), Habit { is_named: true, is_seldom: true, ..Habit::default() }];
+    let ascending = [
+        ("bit by bit, to a party of nobody else", Habit { is_alone: true, ..stranger }),
+        ("several that have nothing in common", Habit { is_strewn: true, ..stranger }),
+        ("a stranger", stranger),
+        ("a service of nobody else", Habit { is_alone: true, ..album }),
+        ("an album", album),
+    ];
+    for pair in ascending.windows(2) {
+        assert!(usual(pair[0].1, 1_000) < usual(pair[1].1, 1_000), "{} and {}", pair[0].0, pair[1].0);
+    }
+    assert!(ascending.iter().all(|(_, habit)| usual(*habit, 60) > usual(album, 1_000)));
 }
 
 #[test]
@@ -140,7 +150,7 @@ fn a_window_knows_what_went_before_it() {
         ("a quarter of an hour in which nobody else sent there", 20, &[], &[18], true),
         ("others sent there before", 20, &[0, 17, 20, 15], &[18], false),
         ("a burst that a window cuts in two", 20, &[9], &[9], true),
-        ("half of such a burst", 20, &[], &[7], false),
+        ("half of such a burst", 20, &[], &[5], false),
     ];
     for (name, minutes, then, now, wanted) in table {
         let sent = |of: &[u64]| -> Vec<FlowRow> {
