@@ -7,7 +7,8 @@
 //! it tells of (a common daily rhythm gives no correlation within an hour, and slots shifted against each other give the chance
 //! level); proportion: over all uploads of all subscribers, the correlation of their size with what had moved, less two
 //! standard errors (a program sends the same part everywhere; an advert that loads with a page follows activity as well, but
-//! carries the same whatever was read, and ranks do not mind that hellos and padding are added), of late or since it last sent,
+//! carries the same whatever was read, and ranks do not mind that hellos and padding are added), or more where many parties are
+//! looked at, of late or since it last sent,
 //! to the second where the timelines know it; how much sizes scatter about that (what people save when they save it is of all
 //! sizes); how seldom it stays silent while the subscriber is busy, or speaks while it is idle; how much more goes up than comes
 //! back. Uploads before which nothing was seen to move say nothing of proportion, nor do the others of a subscriber most of
@@ -47,6 +48,10 @@ const SLOT_LEVELS: [u8; 4] = [5, 6, 8, 10];
 /// Uploads after activity, over all subscribers, from which a correlation means something: what so few say is held against two
 /// standard errors (0.82 for six).
 const UPLOADS_MIN: usize = 6;
+/// The same of each subscriber.
+const UPLOADS_EACH_MIN: f64 = 1.5;
+/// Data given over data exchanged with others that no report of a visit comes to.
+const VOLUME_SHARE_REPORTED: f64 = 0.03;
 /// Bytes with others below which a subscriber is idle: keep-alives, clocks, a handshake that comes to nothing.
 const IDLE_BYTES: f64 = 4_000.0;
 /// What a TLS client sends behind its hello whatever it has to tell: the change of cipher, Finished, the closing alert (RFC 8446
@@ -85,8 +90,16 @@ const SPREAD: [Level; 3] = [Level::Prefix, Level::Asn, Level::CertificateKey];
 /// does that gathers. Nobody knows which, and both are tried.
 type Moved = fn(&Upload) -> f64;
 const MOVED: [Moved; 2] = [|upload| upload.recent, |upload| upload.since];
-/// Standard errors taken from a proportion.
+/// Standard errors taken from a proportion where few parties are looked at; and what is added to the luck of the luckiest of many.
 const ERRORS: f64 = 2.0;
+const OVER_LUCK: f64 = 0.4;
+
+/// How many standard errors off the luckiest of so many lies, with some to spare: the greatest of n normal draws (Cramér 1946).
+fn luckiest_of(parties: usize) -> f64 {
+    let n = (parties.max(2) as f64).ln();
+    let far = (2.0 * n).sqrt();
+    far - (n.ln() + (4.0 * std::f64::consts::PI).ln()) / (2.0 * far) + OVER_LUCK
+}
 
 /// What is measured of one collector.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -109,6 +122,8 @@ pub struct Measures {
     pub upload_share: f64,
     /// Subscribers compared.
     pub compared: usize,
+    /// Uploads after activity, over these.
+    pub uploads_each: f64,
     /// How many of the shifted series follow as well, themselves among them, as a share: the p-value.
     pub chance: f64,
     /// Length of a slot, seconds.
@@ -122,11 +137,18 @@ struct Party {
     upload_share: f64,
     /// Data that a flow's handshake takes, whatever is told.
     handshake: f64,
+    /// Standard errors taken from a proportion.
+    errors: f64,
 }
 
 impl Party {
-    fn of(whole: &CollectorSummary) -> Self {
-        Self { upload_share: upload_share_unanswered(whole), handshake: sealed_share(whole) * TLS_CLIENT_BYTES }
+    /// One of so many that are looked at.
+    fn of(whole: &CollectorSummary, parties: usize) -> Self {
+        Self {
+            upload_share: upload_share_unanswered(whole),
+            handshake: sealed_share(whole) * TLS_CLIENT_BYTES,
+            errors: luckiest_of(parties).max(ERRORS),
+        }
     }
 }
 
@@ -183,12 +205,13 @@ impl Measures {
             volume_share: moved[1] / moved[0].max(1.0),
             upload_share: party.upload_share,
             compared: lines.len(),
+            uploads_each: told_of.iter().flatten().count() as f64 / lines.len().max(1) as f64,
             chance: (as_high + 1) as f64 / (SHIFTS + 1) as f64,
             slot_s,
         };
         let by_sizes = MOVED.map(|moved| {
             let [growth, scatter] = growth(&told_of, moved, party.handshake);
-            Self { in_proportion: proportion(&told_of, moved, party.handshake), growth, scatter, ..whatever_sizes }
+            Self { in_proportion: proportion(&told_of, moved, party), growth, scatter, ..whatever_sizes }
         });
         let shows = |one: &Self| one.has_proportion(PROPORTION_LIKELY);
         by_sizes.into_iter().max_by(|a, b| shows(a).cmp(&shows(b)).then(a.in_proportion.total_cmp(&b.in_proportion)))
@@ -201,7 +224,13 @@ impl Measures {
 
     /// Whether less proportion than is sure alone will do, where everything together comes to `score`.
     fn is_likely(&self, score: f64) -> bool {
-        score >= SCORE_STRONG && self.has_proportion(PROPORTION_LIKELY)
+        score >= SCORE_STRONG && self.has_proportion(PROPORTION_LIKELY) && self.is_repeated()
+    }
+
+    /// Whether it was given to again and again, or a good part of all that moved, as what follows somebody is: a report at the end
+    /// of a visit comes once, and is small.
+    fn is_repeated(&self) -> bool {
+        self.uploads_each >= UPLOADS_EACH_MIN || self.volume_share >= VOLUME_SHARE_REPORTED
     }
 
     fn reasons(&self, subscribers: u64) -> Vec<Reason> {
@@ -265,12 +294,12 @@ fn is_told_of(upload: &&Upload) -> bool {
 /// mind neither outliers nor what is added to every size, or of logarithms, which say more where a few uploads differ much; over
 /// all subscribers together, as what one program sends is the same part everywhere and few uploads of each are enough, or about
 /// each subscriber's own means, where some add more of their own than others. −1 where too few say anything.
-fn proportion(told_of: &[Vec<&Upload>], moved: Moved, handshake: f64) -> f64 {
+fn proportion(told_of: &[Vec<&Upload>], moved: Moved, party: Party) -> f64 {
     let all = || told_of.iter().flatten();
     let ranked = ranks(all().map(|upload| moved(upload)).collect())
         .into_iter()
         .zip(ranks(all().map(|upload| upload.size).collect()));
-    let measured = all().map(|upload| (moved(upload).ln_1p(), told_size(upload, handshake).ln_1p()));
+    let measured = all().map(|upload| (moved(upload).ln_1p(), told_size(upload, party.handshake).ln_1p()));
     let (n, own_means) = (all().count() as f64, told_of.iter().filter(|own| !own.is_empty()).count() as f64);
     let surest = |pairs: &[(f64, f64)]| {
         let mut rest = pairs;
@@ -279,16 +308,16 @@ fn proportion(told_of: &[Vec<&Upload>], moved: Moved, handshake: f64) -> f64 {
             rest = others;
             own.to_vec()
         });
-        let apart = surely(pooled(by_subscriber), n - own_means - 2.0);
-        surely(pooled(std::iter::once(pairs.to_vec())), n - 3.0).max(apart)
+        let apart = surely(pooled(by_subscriber), n - own_means - 2.0, party.errors);
+        surely(pooled(std::iter::once(pairs.to_vec())), n - 3.0, party.errors).max(apart)
     };
     surest(&ranked.collect::<Vec<_>>()).max(surest(&measured.collect::<Vec<_>>()))
 }
 
-/// A correlation less its standard errors: Fisher's transformation has one of 1/√(n − 3) whatever the correlation is.
-fn surely(found: f64, free: f64) -> f64 {
+/// A correlation less so many standard errors: Fisher's transformation has one of 1/√(n − 3) whatever the correlation is.
+fn surely(found: f64, free: f64, errors: f64) -> f64 {
     match free {
-        FREE_MIN.. => (found.clamp(-0.999, 0.999).atanh() - ERRORS / free.sqrt()).tanh(),
+        FREE_MIN.. => (found.clamp(-0.999, 0.999).atanh() - errors / free.sqrt()).tanh(),
         _ => -1.0,
     }
 }
@@ -396,16 +425,20 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
     groups.extend(together.into_iter().filter(is_party));
     // A copy of everything follows everything: `traffic-mirroring` speaks of those.
     let tunnels = scene.tunnel_ends();
-    let is_tunnel = |group: &Group<'_>| group.of.addresses.iter().any(|address| tunnels.contains(address));
-    for group in groups.into_iter().filter(|group| !is_resolver(group) && !is_tunnel(group)) {
-        let party = Party::of(&group.whole);
+    groups.retain(|group| !is_resolver(group) && !group.is_at(&tunnels));
+    let parties = groups.len();
+    for group in groups {
+        let party = Party::of(&group.whole, parties);
         let Some(measures) = Measures::of(scene, &group, party) else { continue };
         let (score, _) = weigh(measures.reasons(group.whole.subscribers.count()));
         if measures.chance > 0.1 || !measures.is_likely(score) {
             let who = (group.of.population, group.key.as_str());
             scene.doubt(Technique::ShadowUpload, who, group.whole.totals.packets_both(), score);
         }
-        let is_sure = score >= 0.75 && measures.chance <= CHANCE_MAX && measures.has_proportion(PROPORTION_SURE);
+        let is_sure = score >= 0.75
+            && measures.chance <= CHANCE_MAX
+            && measures.has_proportion(PROPORTION_SURE)
+            && measures.is_repeated();
         let severity = match score {
             // What shifted series do as well is chance, whatever it looks like.
             _ if measures.chance > 0.1 => continue,

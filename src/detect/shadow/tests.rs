@@ -6,7 +6,7 @@ use crate::population::sketch::Timeline;
 use crate::units::TimestampNs;
 
 /// A party that is fed, in the clear.
-const PARTY: Party = Party { upload_share: 0.8, handshake: 0.0 };
+const PARTY: Party = Party { upload_share: 0.8, handshake: 0.0, errors: ERRORS };
 
 /// One subscriber from its slots, an upload in each in which something was given.
 fn of_slots(slots: Vec<Slot>) -> Line {
@@ -50,7 +50,7 @@ fn a_part_of_what_was_gathered_is_in_proportion_to_that() {
         of_slots((0..56).map(slot).collect())
     };
     let lines: Vec<_> = (0..6).map(line).collect();
-    let [of_late, gathered] = MOVED.map(|moved| proportion(&told_of(&lines), moved, 0.0));
+    let [of_late, gathered] = MOVED.map(|moved| proportion(&told_of(&lines), moved, PARTY));
     assert!(gathered > 0.9 && of_late < 0.6, "{of_late} {gathered}");
     let measures = Measures::of_lines(&lines, PARTY, 64).expect("enough to compare");
     assert_eq!(measures.in_proportion, gathered);
@@ -115,6 +115,7 @@ const CAMPUS: Measures = Measures {
     presence: 0.59,
     volume_share: 0.056,
     upload_share: 1.0,
+    uploads_each: 4.0,
     compared: 12,
     chance: 0.025,
     slot_s: 64,
@@ -153,6 +154,7 @@ fn a_little_proportion_will_do_where_everything_else_speaks() {
         ),
         ("they grow faster than what had moved", Measures { growth: 1.69, in_proportion: 0.42, ..measures }),
         ("it is of all sizes", Measures { scatter: 1.2, ..measures }),
+        ("it comes once a visit", Measures { uploads_each: 1.2, volume_share: 0.01, ..measures }),
         ("half of it comes back", Measures { upload_share: 0.55, ..measures }),
     ];
     for (name, one) in table {
