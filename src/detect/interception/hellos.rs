@@ -8,7 +8,9 @@
 //! What it weighs: that agreement, beyond what chance gives; how many different hellos others get at the same sites for the
 //! same offer (one operator's roll-out has one rival, its own older version; an interceptor has whatever the world runs);
 //! domains and networks.
-//! Not seen: sites that nobody else asked in the same way; an interceptor before everybody; one who imitates each server.
+//! Or, whoever gets it, that it came to many owners' servers at one moment (`onset`).
+//! Not seen: sites that nobody else asked in the same way; an interceptor before everybody since the beginning; one who imitates
+//! each server.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,6 +22,8 @@ use crate::population::conflict::wide_network_of;
 use crate::population::hellos::{HelloMark, Listener, Question, QuestionKey, TOLD_KEPT, Told};
 use crate::population::sketch::SketchKey;
 use crate::units::Address;
+
+mod onset;
 
 /// TLS 1.3, as the hello's negotiated version.
 const TLS13: u16 = 0x0304;
@@ -133,6 +137,47 @@ fn told_alike(scene: &Scene<'_>, population: PopulationIndex, mark: HelloMark, a
     if rivals < RIVALS_MIN {
         return None;
     }
+    let by_onset = onset::begun_at_once(scene, mark, asked, rivals);
+    let by_onset = by_onset.and_then(|contest| told_since(scene, population, mark, asked, contest));
+    let by_callers = told_by_callers(scene, population, mark, asked, rivals);
+    by_onset.into_iter().chain(by_callers).max_by(|a, b| a.score.total_cmp(&b.score))
+}
+
+/// What everybody got since the moment.
+fn told_since(
+    scene: &Scene<'_>,
+    population: PopulationIndex,
+    mark: HelloMark,
+    asked: &[Asked<'_>],
+    contest: Contest,
+) -> Option<Finding> {
+    let told = |question: &Question| Some(question.told().iter().find(|(hello, _)| *hello == mark)?.1.clone());
+    let all: Vec<(Asked<'_>, Told)> = asked.iter().filter_map(|one| Some((*one, told(one.1)?))).collect();
+    let listeners = all.iter().flat_map(|(_, told)| told.subscribers.iter()).collect();
+    finding(scene, population, mark, &gathered(&all, &listeners), contest)
+}
+
+fn finding(
+    scene: &Scene<'_>,
+    population: PopulationIndex,
+    mark: HelloMark,
+    server: &ServerSummary,
+    contest: Contest,
+) -> Option<Finding> {
+    let severity = severity_of(contest.score, 0.02)?;
+    let key = format!("server-hello:{:016x}", mark.choice);
+    let finding = described(scene, population, server, &key, "One server hello", &contest.what);
+    Some(Finding { severity, score: contest.score, p_value: 0.02, evidence: contest.evidence, ..finding })
+}
+
+/// What the same callers got wherever they called.
+fn told_by_callers(
+    scene: &Scene<'_>,
+    population: PopulationIndex,
+    mark: HelloMark,
+    asked: &[Asked<'_>],
+    rivals: usize,
+) -> Option<Finding> {
     let agreement = Agreement::of(&sides(mark, asked))?;
     let told_to_alike = |question: &Question| {
         let (_, told) = question.told().iter().find(|(hello, _)| *hello == mark)?;
@@ -146,11 +191,7 @@ fn told_alike(scene: &Scene<'_>, population: PopulationIndex, mark: HelloMark, a
         return None;
     }
     let contest = weighed(&agreement, rivals, domains.len(), operators.len());
-    let severity = severity_of(contest.score, 0.02)?;
-    let server = gathered(&theirs, &agreement.alike);
-    let key = format!("server-hello:{:016x}", mark.choice);
-    let finding = described(scene, population, &server, &key, "One server hello", &contest.what);
-    Some(Finding { severity, score: contest.score, p_value: 0.02, evidence: contest.evidence, ..finding })
+    finding(scene, population, mark, &gathered(&theirs, &agreement.alike), contest)
 }
 
 /// Who runs a network, as far as that is known.

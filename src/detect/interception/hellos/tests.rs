@@ -52,14 +52,20 @@ fn with(clients: std::ops::Range<u8>, change: impl Fn(Call) -> Call) -> Vec<Call
 }
 
 fn worst(calls: &[Call]) -> Option<Severity> {
+    let times = calls.iter().enumerate().map(|(n, call)| (n as u64 % 250, *call));
+    worst_of(&times.collect::<Vec<_>>())
+}
+
+/// The same of calls at such seconds.
+fn worst_of(calls: &[(u64, Call)]) -> Option<Severity> {
     let (populations, limits, places) = (populations(), SummaryLimits::default(), Places::default());
     let mut cx = AddContext { populations: &populations, identity: &mut TurnedOver(1), limits: &limits };
     let at = |second: u64| TimestampNs((START_S + second) * 1_000_000_000);
     let mut summary = Summary::new(Span::new(at(0), at(300)));
     let mut rows = FlowColumns::default();
-    for (n, call) in calls.iter().enumerate() {
+    for (second, call) in calls {
         let server = Address::v4([198, call.network, 7, 9]);
-        let mut one = row(Address::v4([10, 0, 0, call.client]), server, n as u64 % 250, 900, 4_000);
+        let mut one = row(Address::v4([10, 0, 0, call.client]), server, *second, 900, 4_000);
         one.facts = Some(std::sync::Arc::new(AppFacts {
             protocol: Some(AppProtocol::Tls),
             server_name: Some(format!("www.site{}.example", call.site).into()),
@@ -118,4 +124,34 @@ fn one_hello_for_whatever_they_ask() {
     for (name, calls, wanted) in table {
         assert_eq!(worst(&calls), wanted, "{name}");
     }
+}
+
+/// Thirty subscribers call each site every half minute for five minutes; from a second on, those of some sites and callers are told
+/// something else.
+fn since(second: u64, sites: std::ops::Range<u8>, callers: std::ops::Range<u8>, told: Hello) -> Option<Severity> {
+    let calls = (0..30u8).flat_map(|client| (0..SITES).map(move |site| honest_call(client, site)));
+    let calls = calls.flat_map(|call| {
+        let from = (u64::from(call.client) * 7 + u64::from(call.site) * 11) % 100;
+        [from, from + 100, from + 190].map(|at| (at, call))
+    });
+    let calls =
+        calls.map(|(at, call)| match at >= second && sites.contains(&call.site) && callers.contains(&call.client) {
+            true => (at, Call { told, ..call }),
+            false => (at, call),
+        });
+    worst_of(&calls.collect::<Vec<_>>())
+}
+
+#[test]
+fn a_hello_that_comes_to_many_owners_at_one_moment() {
+    let is_told = |found: Option<Severity>| found >= Some(Severity::Medium);
+    assert!(is_told(since(150, 0..SITES, 0..12, OWN)), "a part of the callers, everywhere, from the middle on");
+    assert!(is_told(since(150, 0..12, 0..30, OWN)), "all callers, at a list of sites");
+    assert!(!is_told(since(150, 0..3, 0..30, OWN)), "a roll-out at three sites");
+    assert!(!is_told(since(150, 0..12, 0..0, OWN)), "nothing");
+    // Every second caller always drew the new half of each fleet.
+    let renewed = |call: Call| if coin(call.client, call.site) { Call { told: OWN, ..call } } else { call };
+    let calls =
+        honest().into_iter().flat_map(|call| [20, 120, 220].map(|at| (at + u64::from(call.client), renewed(call))));
+    assert!(!is_told(worst_of(&calls.collect::<Vec<_>>())), "fleets half renewed since the beginning");
 }
