@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{VICTIMS_SHOWN, words};
-use crate::detect::finding::{Evidence, EvidenceValue, Finding, Severity, Technique};
+use crate::detect::finding::{CollectorIdentity, Evidence, EvidenceValue, Finding, Severity, Technique};
 use crate::detect::scene::Scene;
 use crate::flow::observation::ForgeryKind;
 use crate::population::PopulationIndex;
@@ -90,10 +90,12 @@ fn finding(
     victims: BTreeSet<Address>,
     (severity, score): (Severity, f64),
 ) -> Finding {
-    let named = named(records);
+    let servers = records.iter().map(|r| r.server.shown()).collect();
     let ports = records.iter().map(|r| r.server_port).collect();
     let key = if kind == ForgeryKind::Answer { "answers" } else { "resets" };
-    let collector = scene.impersonated(format!("{key}:{leader}"), leader, named, ports);
+    // The name that was asked for is that of the address it was led to, and not of whoever is claimed to have answered.
+    let claimed = scene.impersonated(format!("{key}:{leader}"), leader, servers, ports);
+    let collector = CollectorIdentity { addresses: Vec::from_iter(named(records)), ..claimed };
     let start = records.iter().map(|r| r.versions[0].ts).min().unwrap_or_default();
     let end = records.iter().map(|r| r.versions[1].ts).max().unwrap_or_default();
     let who = words::party(leader, &collector.names);
@@ -174,6 +176,7 @@ fn evidence(records: &[&ForgeryRecord]) -> Vec<Evidence> {
 mod tests {
     use super::*;
     use crate::flow::observation::{Forgery, ForgeryVersion, Observation};
+    use crate::packet::facts::NameLookup;
     use crate::population::places::Places;
     use crate::population::summary::tests::{TurnedOver, populations};
     use crate::population::{AddContext, Span, Summary, SummaryLimits};
@@ -230,6 +233,24 @@ mod tests {
             let is_said = found[0].explanation.contains(&place.to_string());
             assert_eq!(is_said, wanted.contains(&place), "{name}: {}", found[0].explanation);
         }
+        // The summary learns from the answer itself that the name stands there: it is no name of the resolver's.
+        let lookup = Observation::Lookup(Box::new(NameLookup {
+            ts: START,
+            client: Address::v4([10, 0, 0, 1]),
+            resolver,
+            name: "www.example.org".into(),
+            qtype: 1,
+            rcode: Some(0),
+            id: 7,
+            answers: vec![place],
+            ttl_s: 60,
+            message_bytes: 60,
+            aliases: 0,
+            free_bytes: 0,
+        }));
+        let told = found(&[lookup, answer(resolver, Some(place))]);
+        assert!(told[0].headline.contains("in the name of 203.0.113.53"), "{}", told[0].headline);
+        assert!(told[0].collector.names.is_empty(), "{:?}", told[0].collector.names);
         let nobody_outside = found(&[answer(INSIDE, None)]);
         assert_eq!(nobody_outside[0].collector.addresses.len(), 1);
         assert_ne!(nobody_outside[0].collector.addresses, [INSIDE], "a subscriber stands under its pseudonym");
