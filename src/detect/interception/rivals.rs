@@ -40,6 +40,8 @@ pub(super) struct Rivals<'i, 'a> {
     /// is contradicted as the interceptor is, by the interceptor alone; who is contradicted for the most names is taken to be it, and
     /// what is left speaks against the next.
     accused: BTreeMap<usize, BTreeSet<u64>>,
+    /// By contested name, all who show it.
+    contested: BTreeMap<u64, Vec<usize>>,
     /// Names that an issuer shows to clients who offer TLS 1.3, where others get TLS 1.3; of all issuers together.
     lowered: f64,
     /// Up to which hash all names are known.
@@ -62,31 +64,28 @@ impl<'i, 'a> Rivals<'i, 'a> {
         }
         shown.sort_unstable();
         shown.dedup();
-        let mut contested: BTreeMap<usize, BTreeSet<u64>> = BTreeMap::new();
-        for of_name in shown.chunk_by(|(a, _), (b, _)| a == b) {
-            if (2..=OWNERS_A_NAME_MAX).contains(&of_name.len()) {
-                of_name.iter().for_each(|(name, owner)| _ = contested.entry(*owner).or_default().insert(*name));
-            }
-        }
+        let of_names = shown.chunk_by(|(a, _), (b, _)| a == b);
+        let of_names = of_names.filter(|of_name| (2..=OWNERS_A_NAME_MAX).contains(&of_name.len()));
+        let contested = of_names.map(|of_name| (of_name[0].0, of_name.iter().map(|(_, owner)| *owner).collect()));
+        let contested: BTreeMap<u64, Vec<usize>> = contested.collect();
         let mut lowered: BTreeMap<usize, f64> = BTreeMap::new();
         for (one, owner) in issuers.iter().zip(&owners) {
             let names = sealed.and_then(|sealed| Lowered::of(&one.server, sealed)).map_or(0.0, Lowered::names);
             *lowered.entry(*owner).or_default() += names;
         }
-        let accused = accused(contested, &lowered);
-        Self { issuers, owners, accused, lowered: lowered.into_values().sum(), limit }
+        let accused = accused(&contested, &lowered);
+        Self { issuers, owners, accused, contested, lowered: lowered.into_values().sum(), limit }
     }
 
     /// Who contradicts one of them; none where nothing can be compared.
     pub(super) fn against(&self, at: usize) -> Option<Rivalry> {
-        let names = |at: usize| self.issuers[at].server.shown.hashes();
-        let compared = names(at).partition_point(|name| *name <= self.limit);
+        let (own, names) = (self.owners[at], self.issuers[at].server.shown.hashes());
+        let compared = names.partition_point(|name| *name <= self.limit);
         let none = BTreeSet::new();
-        let accused = self.accused.get(&self.owners[at]).unwrap_or(&none);
-        let mine: Vec<&u64> = names(at).iter().filter(|name| accused.contains(name)).collect();
-        let shows_any = |other: &usize| mine.iter().any(|name| names(*other).binary_search(name).is_ok());
-        let others = (0..self.issuers.len()).filter(|other| self.owners[*other] != self.owners[at]);
-        let rivals: BTreeSet<usize> = others.filter(shows_any).map(|other| self.owners[other]).collect();
+        let accused = self.accused.get(&own).unwrap_or(&none);
+        let mine: Vec<&u64> = names.iter().filter(|name| accused.contains(name)).collect();
+        let others = mine.iter().filter_map(|name| self.contested.get(name)).flatten();
+        let rivals: BTreeSet<usize> = others.copied().filter(|other| *other != own).collect();
         let contest = Containment { share: mine.len() as f64 / compared.max(1) as f64, compared };
         (compared > 0).then_some(Rivalry { contest, rivals: rivals.len() as u32 })
     }
@@ -100,23 +99,34 @@ impl<'i, 'a> Rivals<'i, 'a> {
 
 /// The contested names of each owner, each name with the one that it speaks against: whoever is contradicted for the most names, of
 /// equals who lowers the most.
-fn accused(
-    mut contested: BTreeMap<usize, BTreeSet<u64>>,
-    lowered: &BTreeMap<usize, f64>,
-) -> BTreeMap<usize, BTreeSet<u64>> {
+fn accused(contested: &BTreeMap<u64, Vec<usize>>, lowered: &BTreeMap<usize, f64>) -> BTreeMap<usize, BTreeSet<u64>> {
     let names_lowered = |owner: &usize| lowered.get(owner).map_or(0, |names| *names as u64);
+    // Of each who is not accused yet, the names that another such shows as well.
+    let mut open: BTreeMap<usize, BTreeSet<u64>> = BTreeMap::new();
+    for (name, owners) in contested {
+        owners.iter().for_each(|owner| _ = open.entry(*owner).or_default().insert(*name));
+    }
     let mut accused = BTreeMap::new();
     while accused.len() < ACCUSED_MAX
-        && let Some(owner) = (contested.iter())
-            .max_by_key(|(owner, names)| (names.len(), names_lowered(owner), std::cmp::Reverse(**owner)))
+        && let Some((owner, _)) =
+            (open.iter()).max_by_key(|(owner, names)| (names.len(), names_lowered(owner), std::cmp::Reverse(**owner)))
+        && let owner = *owner
+        && let Some(names) = open.remove(&owner)
     {
-        let owner = *owner.0;
-        let Some(names) = contested.remove(&owner) else { break };
-        // One that is left with a name is contradicted by nobody who is not accused; two still contradict each other.
-        let left = |name: &u64| contested.values().filter(|others| others.contains(name)).count();
-        let settled: BTreeSet<u64> = names.iter().filter(|name| left(name) < 2).copied().collect();
-        contested.values_mut().for_each(|others| others.retain(|name| !settled.contains(name)));
-        contested.retain(|_, names| !names.is_empty());
+        for name in &names {
+            // One that is left with a name is contradicted by nobody who is not accused; two still contradict each other.
+            let left: Vec<usize> = contested[name]
+                .iter()
+                .copied()
+                .filter(|other| open.get(other).is_some_and(|open| open.contains(name)))
+                .collect();
+            if let [last] = left[..]
+                && let Some(of_last) = open.get_mut(&last)
+            {
+                of_last.remove(name);
+            }
+        }
+        open.retain(|_, names| !names.is_empty());
         accused.insert(owner, names);
     }
     accused
