@@ -346,25 +346,21 @@ impl<'a> Scene<'a> {
         &self.profiles
     }
 
-    /// Outside addresses at which a tunnel with inner flows ends, where a population's traffic is in it (of that `traffic-mirroring`
-    /// speaks), or where it is a good part of what they exchange with the population: one packet in a tunnel makes nobody else's
-    /// upload a copy.
+    /// Outside addresses at which a tunnel with inner flows ends, where it is a good part of what they exchange with the
+    /// population: one packet in a tunnel, whatever is in it, makes nobody else's upload a copy.
     pub fn tunnel_ends(&self) -> BTreeSet<Address> {
-        let mut inner: BTreeMap<Address, (u64, bool)> = BTreeMap::new();
+        let mut inner: BTreeMap<Address, u64> = BTreeMap::new();
         for (key, carrier) in self.summary.carriers.sorted() {
             for address in key.outer.iter().filter_map(Party::outside) {
-                let (sum, is_watched) = inner.entry(address).or_default();
+                let sum = inner.entry(address).or_default();
                 *sum = carrier.bytes.iter().fold(*sum, |sum, bytes| sum.saturating_add(*bytes));
-                *is_watched |= !carrier.subscribers.is_empty();
             }
         }
         let outer = |address: Address| {
             let ones = self.populations.iter().filter_map(|(population, _)| self.collector(population, address));
             ones.map(|one| one.totals.bytes_up().saturating_add(one.totals.bytes_down())).fold(0, u64::saturating_add)
         };
-        inner.retain(|address, (bytes, is_watched)| {
-            *is_watched || *bytes as f64 >= TUNNEL_SHARE_MIN * outer(*address) as f64
-        });
+        inner.retain(|address, bytes| *bytes as f64 >= TUNNEL_SHARE_MIN * outer(*address) as f64);
         inner.into_keys().collect()
     }
 
