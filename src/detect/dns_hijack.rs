@@ -21,7 +21,7 @@ mod wandering;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use contradicted::{contradicted, is_raced};
+use contradicted::{RACES_MIN, contradicted, raced};
 use error_pages::rewritten;
 use known::Known;
 use party::{Party53, SURELY_CHANCE, together};
@@ -177,7 +177,8 @@ fn turned(scene: &Scene<'_>, population: PopulationIndex, answers: &Answers<'_>,
     let strange = all.iter().filter(|r| !usual.contains(&r.address) && !r.address.is_special());
     let known = Known::of(scene, population, &usual);
     // What somebody else says in its name, in a race that the packets prove, is no lie of its own.
-    let is_raced = |address| is_raced(scene.summary.forgeries.records(), &[Party::Outside(address)].into());
+    let raced = raced(scene.summary.forgeries.records());
+    let is_raced = |address| raced.get(&Party::Outside(address)).is_some_and(|races| *races >= RACES_MIN);
     let lies = |address| if is_raced(address) { BTreeMap::new() } else { answers.lies(address) };
     let parties = strange.map(|r| Party53::of(&known, r, lies(r.address)));
     for party in together(&known, parties.collect()) {

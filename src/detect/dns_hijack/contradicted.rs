@@ -28,7 +28,7 @@ const HOMES_MIN: usize = 3;
 /// Share of the domains from which on a network is no single one's home: a front door of all of them.
 const SHARED_HOME: f64 = 0.34;
 /// Questions with two answers from which on a forger races the resolver; one or two are a client's second try.
-const RACES_MIN: usize = 3;
+pub(super) const RACES_MIN: usize = 3;
 /// Names shown.
 const NAMES_SHOWN: usize = 8;
 
@@ -81,8 +81,17 @@ pub(super) fn contradicted<'a>(
 
 /// Whether the resolvers' true answers come after the false ones: then the packets prove it, and that is `packet-injection`.
 pub(super) fn is_raced(forgeries: &[ForgeryRecord], resolvers: &BTreeSet<Party>) -> bool {
-    let answers = forgeries.iter().filter(|record| record.kind == ForgeryKind::Answer);
-    answers.filter(|one| resolvers.contains(&one.server)).count() >= RACES_MIN
+    raced(forgeries).iter().filter(|(server, _)| resolvers.contains(server)).map(|(_, races)| races).sum::<usize>()
+        >= RACES_MIN
+}
+
+/// Questions with two answers, by whom both claim to come from.
+pub(super) fn raced(forgeries: &[ForgeryRecord]) -> BTreeMap<Party, usize> {
+    let mut raced: BTreeMap<Party, usize> = BTreeMap::new();
+    for one in forgeries.iter().filter(|record| record.kind == ForgeryKind::Answer) {
+        *raced.entry(one.server).or_default() += 1;
+    }
+    raced
 }
 
 /// Addresses that are given bare for some domain, beside which the same resolver places the name elsewhere.
