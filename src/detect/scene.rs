@@ -523,3 +523,36 @@ pub fn app_of(whole: &CollectorSummary) -> Option<&'static str> {
 pub fn service_of(whole: &CollectorSummary) -> Option<Service> {
     whole.services.by_count().first().map(|(service, _)| *service)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flow::row::CarrierRow;
+    use crate::packet::columns::TunnelKind;
+    use crate::population::limits::SummaryLimits;
+    use crate::population::summary::tests::{populations, row, summary_of};
+
+    #[test]
+    fn a_packet_in_a_tunnel_makes_nobody_a_tunnels_end() {
+        let [device, far] = [Address::v4([10, 0, 0, 7]), Address::v4([203, 0, 113, 7])];
+        let [router, sink] = [Address::v4([10, 0, 0, 254]), Address::v4([198, 51, 100, 9])];
+        // Bytes of the population that are wrapped, beside a hundred thousand that the same party is given openly.
+        for (wrapped, wanted) in [(500, false), (20_000, false), (90_000, true)] {
+            let mut inner = row(device, far, 10, 1_000, 200);
+            inner.key.context = 9;
+            inner.carrier = Some(CarrierRow {
+                kind: TunnelKind::Gre,
+                outer: [router, sink],
+                port: 0,
+                id: 1,
+                depth: 1,
+                packets: [[4, 0], [4, 0]],
+                bytes: [[wrapped, 0], [0, 0]],
+            });
+            let summary = summary_of(&[inner, row(device, sink, 20, 100_000, 200)], &SummaryLimits::default());
+            let (populations, places) = (populations(), Places::default());
+            let ends = Scene::new(&summary, &populations, &places, None).tunnel_ends();
+            assert_eq!(ends.contains(&sink), wanted, "{wrapped} bytes");
+        }
+    }
+}
