@@ -23,6 +23,7 @@ pub enum AppProtocol {
     Quic,
     Http,
     Ssh,
+    Stun,
 }
 
 /// Which of the protocols that share the DNS message format a flow speaks.
@@ -40,7 +41,7 @@ pub enum DnsKind {
 
 impl AppProtocol {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 5] = [Self::Dns, Self::Tls, Self::Quic, Self::Http, Self::Ssh];
+    pub const ALL: [Self; 6] = [Self::Dns, Self::Tls, Self::Quic, Self::Http, Self::Ssh, Self::Stun];
 
     /// The name in EVE's `app_proto`.
     pub fn name(self) -> &'static str {
@@ -50,6 +51,7 @@ impl AppProtocol {
             Self::Quic => "quic",
             Self::Http => "http",
             Self::Ssh => "ssh",
+            Self::Stun => "stun",
         }
     }
 }

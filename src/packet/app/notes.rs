@@ -115,7 +115,7 @@ impl Notes {
 
     /// The flow's bytes prove `protocol`. What opens the way (HTTP CONNECT) yields to what goes through it.
     pub(super) fn prove(&mut self, protocol: AppProtocol) {
-        let yields = matches!(self.facts.protocol, None | Some(AppProtocol::Http));
+        let yields = matches!(self.facts.protocol, None | Some(AppProtocol::Http | AppProtocol::Stun));
         if yields && self.facts.protocol != Some(protocol) {
             self.edit().protocol = Some(protocol);
         }

@@ -336,6 +336,22 @@ fn shuffled<T>(items: &mut [T], seed: u64) {
     }
 }
 
+#[test]
+fn stun_is_proved_by_its_cookie_and_yields_to_what_follows() {
+    let request = |cookie: [u8; 4]| [&[0, 1, 0, 0][..], &cookie, &[7; 12]].concat();
+    let stun = request([0x21, 0x12, 0xa4, 0x42]);
+    let mut state = AppState::start(17, [50_000, 3_478], &stun).expect("may be read");
+    state.datagram(Side::Orig, &stun, &CTX, &mut Vec::new());
+    assert_eq!(state.facts().protocol, Some(AppProtocol::Stun));
+    // Not without it: that may be anything.
+    let other = request([0; 4]);
+    let told = AppState::start(17, [50_000, 3_478], &other).map(|mut state| {
+        state.datagram(Side::Orig, &other, &CTX, &mut Vec::new());
+        state.take_facts().protocol
+    });
+    assert!(!matches!(told, Some(Some(AppProtocol::Stun))));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
 

@@ -1,7 +1,7 @@
 //! DTLS (RFC 6347, RFC 9147): the same handshake in datagrams, its messages cut into numbered fragments.
 //! In: datagrams of both sides. Out: handshake bytes to [`Handshake`].
 //! Bounds: one message a side is put together at a time, within `APP_BYTES_MAX`; [`DATAGRAMS_MAX`] datagrams a side are
-//! looked at. STUN, which shares the flow in WebRTC (RFC 7983), is passed over.
+//! looked at. STUN (RFC 8489), which shares the flow in WebRTC (RFC 7983), is proved by its cookie and passed over.
 
 use super::{Handshake, Transport};
 use crate::packet::app::Step;
@@ -50,9 +50,13 @@ impl Default for Half {
 pub(in crate::packet::app) fn can_begin(payload: &[u8]) -> bool {
     match payload {
         [HANDSHAKE, 0xfe, 0xff | 0xfd | 0xfc, 0, 0, ..] => matches!(payload.get(13), Some(1..=3)),
-        [0 | 1, _, _, _, cookie @ ..] => cookie.starts_with(&STUN_COOKIE),
-        _ => false,
+        _ => is_stun(payload),
     }
+}
+
+/// Whether a datagram is a STUN message: two zero bits, a method of the base or of TURN, the magic cookie (RFC 8489 section 5).
+fn is_stun(payload: &[u8]) -> bool {
+    matches!(payload, [0 | 1, _, _, _, cookie @ ..] if cookie.starts_with(&STUN_COOKIE))
 }
 
 impl Association {
@@ -66,7 +70,11 @@ impl Association {
         if half.step == Step::Done {
             return;
         }
-        half.records(payload, notes);
+        if is_stun(payload) {
+            notes.prove(AppProtocol::Stun);
+        } else {
+            half.records(payload, notes);
+        }
         if half.datagrams >= DATAGRAMS_MAX {
             half.step = Step::Done;
         }
