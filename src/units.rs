@@ -143,6 +143,15 @@ impl Address {
         Some([a, b, c, d])
     }
 
+    /// Who is meant: behind a translator's well-known prefix (NAT64, `64:ff9b::/96`, RFC 6052 section 2.1) the IPv4 address that it
+    /// holds, so that one party is one whichever family its callers have; else the same.
+    pub fn untranslated(self) -> Self {
+        match self.0 {
+            [0, 0x64, 0xff, 0x9b, 0, 0, 0, 0, 0, 0, 0, 0, octets @ ..] => Self::v4(octets),
+            _ => self,
+        }
+    }
+
     /// Whether this is an IPv4 address in its mapped form.
     pub fn is_v4(&self) -> bool {
         self.as_v4().is_some()
@@ -190,6 +199,19 @@ mod tests {
         assert_eq!(TimestampNs::MAX.after(DurationNs(1)), TimestampNs::MAX);
         assert_eq!(TimestampNs(61_000_000_000).slot_start(DurationNs::from_secs(60)), TimestampNs(60_000_000_000));
         assert_eq!(TimestampNs(7).slot_start(DurationNs::ZERO), TimestampNs::ZERO);
+    }
+
+    #[test]
+    fn a_translators_prefix_is_seen_through() {
+        let address = |text: &str| Address::from(text.parse::<IpAddr>().expect("a literal address"));
+        for (text, wanted) in [
+            ("64:ff9b::cb00:7107", "203.0.113.7"),
+            ("64:ff9b:1::cb00:7107", "64:ff9b:1::cb00:7107"),
+            ("2001:db8::cb00:7107", "2001:db8::cb00:7107"),
+            ("203.0.113.7", "203.0.113.7"),
+        ] {
+            assert_eq!(address(text).untranslated(), address(wanted), "{text}");
+        }
     }
 
     #[test]

@@ -71,8 +71,9 @@ pub enum Party {
 }
 
 impl Party {
-    /// The party behind an address.
+    /// The party behind an address, a translator's seen through.
     pub fn of(address: Address, populations: &Populations, identity: &mut impl SubscriberIdentity) -> Self {
+        let address = address.untranslated();
         match populations.of(address) {
             Some(population) => Self::Subscriber(population, identity.pseudonym(populations.subscriber_of(address))),
             None => Self::Outside(address),

@@ -21,7 +21,7 @@ pub(super) const ROWS_AHEAD: usize = 16;
 /// Who takes part in a row.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Parties {
-    /// Addresses by side.
+    /// Addresses by side, of who is meant.
     pub(super) ends: [Address; 2],
     pub(super) role: Role,
     /// Pseudonym and keyed hash of the subscriber; of `Role::Collect` only.
@@ -77,7 +77,7 @@ impl Summary {
         i: usize,
         cx: &mut AddContext<'_, I>,
     ) -> Parties {
-        let ends = [rows.address(i, Side::Orig), rows.address(i, Side::Resp)];
+        let ends = [rows.address(i, Side::Orig), rows.address(i, Side::Resp)].map(Address::untranslated);
         let role = Role::of(ends, cx.populations);
         let mut parties = Parties { ends, role, ..Parties::default() };
         if let Role::Collect { population, subscriber: up } = role {
