@@ -21,6 +21,8 @@ pub const NAMES_SAMPLED: usize = 64;
 const PARTIES_KEPT: usize = 8;
 /// Longest label that is not [`NameForm::Packed`]: that of a UUID.
 const LABEL_BYTES_USUAL: usize = 36;
+/// Hexadecimal digits from which on a label is no word.
+const HEX_MIN: usize = 16;
 /// What stands for the domain of names that have none: their last label can be no top-level domain (RFC 3696 section 2).
 pub const NO_DOMAIN: &str = "names without a domain, asked of ";
 /// Last labels that end in a network of one's own (RFC 6761, RFC 6762 appendix G, RFC 8375) or a protocol of its own.
@@ -61,6 +63,9 @@ pub enum NameForm {
     Digest,
     /// A label longer than a digest, a UUID or a readable one mostly is.
     Packed,
+    /// Hexadecimal digits as long as half a digest or more, and no digest: reputation services have shortened ones, tunnels have
+    /// what they carry.
+    Hex,
 }
 
 /// The part of a name below its domain, measured.
@@ -82,6 +87,8 @@ impl Below {
         let nibbles = parts().take(32).filter(|part| matches!(part.as_bytes(), [d] if d.is_ascii_hexdigit())).count();
         let is_digest =
             |part: &str| matches!(part.len(), 32 | 40 | 64) && part.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let is_hex = |part: &str| part.len() >= HEX_MIN && part.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let hex = parts().find(|part| is_hex(part)).map_or(0, str::len);
         let digest = parts().find(|part| is_digest(part)).map_or(0, str::len);
         let longest = parts().map(|part| part.len() - 3 * part.matches('\\').count()).max().unwrap_or(0);
         let (bytes, form) = match () {
@@ -89,6 +96,7 @@ impl Below {
             () if octets == 4 => (4, NameForm::Reversed),
             () if digest > 0 && bytes <= digest + 16 => (bytes, NameForm::Digest),
             () if longest > LABEL_BYTES_USUAL => (bytes, NameForm::Packed),
+            () if hex > 0 && bytes <= hex + 16 => (bytes, NameForm::Hex),
             () => (bytes, NameForm::Plain),
         };
         Self { bytes: u16::try_from(bytes).unwrap_or(u16::MAX), form }
@@ -349,6 +357,7 @@ mod tests {
             (&format!("{md5}.{md5}"), 64, NameForm::Plain),
             (&format!("{md5}{md5}"), 64, NameForm::Digest),
             (&format!("{md5}abcdefg.t"), 40, NameForm::Packed),
+            (&md5[..26], 26, NameForm::Hex),
             (&"\\xff".repeat(30), 30, NameForm::Plain),
             (&"\\xff".repeat(60), 60, NameForm::Packed),
             ("0c5b7ea0-6c5c-4d1e-9f0f-5d0b8b9b2f6e", 36, NameForm::Plain),

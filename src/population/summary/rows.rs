@@ -7,7 +7,7 @@ use std::num::NonZeroU64;
 use super::ahead::{Parties, ROWS_AHEAD, fetch_facts, fetch_texts, name_asked};
 use super::{AddContext, Copies, Summary};
 use crate::flow::row::{ConnState, FlowColumns, SIZE_BINS};
-use crate::packet::facts::{AppFacts, AppProtocol, CertificateFacts};
+use crate::packet::facts::{AppFacts, AppProtocol, CERT_NAMES_MAX, CertificateFacts};
 use crate::population::carrier::{self, CarrierKey};
 use crate::population::collector::{CODEWORDS_MAX, CollectorKey, CollectorSummary, GAP_MS_MAX, Service, ServiceAt};
 use crate::population::conflict::{network_of, wide_network_of};
@@ -29,6 +29,8 @@ use crate::units::{Address, DurationNs, Side, TimestampNs};
 
 /// IP protocol number of TCP.
 const TCP: u8 = 6;
+/// Registrable domains, near enough, from which on a certificate that names them is shared among owners.
+const OWNERS_OF_SHARED: usize = 3;
 
 /// A row between a subscriber and a far party.
 struct Exchange<'a> {
@@ -245,6 +247,7 @@ impl Summary {
         let is_over_tcp = facts.ja4.as_deref().is_some_and(|ja4| ja4.starts_with('t'));
         let subject = certificate.map(|shown| TextId::of(&shown.subject).0);
         let network = cx.identity.hash64(wide_network_of(address));
+        let is_shared = offers_13 && certificate.is_some_and(|shown| is_of_many(shown, facts.server_name.as_deref()));
         for (mark, id) in marks.into_iter().flatten() {
             let key = ServerKey { population: x.population, mark, id };
             let server = self.servers.entry(key, cx.limits.servers_max);
@@ -259,7 +262,8 @@ impl Summary {
                 server.domains.add(domain.0);
                 server.domain_sample.add(domain);
                 // Over TCP: what answers over QUIC is another server, and is never asked for less.
-                if matches!(mark, ServerMark::Sealed | ServerMark::Issuer) && offers_13 && is_over_tcp {
+                let is_compared = mark == ServerMark::Sealed || mark == ServerMark::Issuer && !is_shared;
+                if is_compared && offers_13 && is_over_tcp {
                     server.names.add(name.0);
                 }
                 if mark == ServerMark::Issuer {
@@ -382,6 +386,22 @@ fn is_sealed(facts: &AppFacts) -> bool {
     facts.tls_version == Some(0x0304) && facts.server_fingerprint.is_some() && facts.certificate.is_none()
 }
 
+/// Whether a certificate stands for the sites of several owners, the one asked for among them: a CDN has such ones on a part of its
+/// servers, and who opens what others send makes one for each name. Of more names than are kept the one asked for may be left out.
+fn is_of_many(shown: &CertificateFacts, asked: Option<&str>) -> bool {
+    fn owner(name: &str) -> &str {
+        &name[name.rmatch_indices('.').nth(1).map_or(0, |(at, _)| at + 1)..]
+    }
+    let is_first = |at: &usize| !shown.names[..*at].iter().any(|name| owner(name) == owner(&shown.names[*at]));
+    let owners = (0..shown.names.len()).filter(is_first).count();
+    let stands_for = |asked: &str| {
+        let parent = asked.split_once('.').map(|(_, parent)| parent);
+        let is = |name: &str| name == asked || name.strip_prefix("*.").is_some_and(|of| Some(of) == parent);
+        shown.names.iter().any(|name| is(name))
+    };
+    owners >= OWNERS_OF_SHARED && (shown.names.len() >= CERT_NAMES_MAX || asked.is_some_and(stands_for))
+}
+
 /// Whether a certificate had begun to be valid less than two days before it was shown.
 fn is_young(shown: &CertificateFacts, at: TimestampNs) -> bool {
     let at_s = at.0 / 1_000_000_000;
@@ -425,4 +445,27 @@ fn variation(gaps: u32, sum_ns: u64, square_sum_s2: f32) -> f32 {
         return 0.0;
     }
     (f64::from(gaps) * f64::from(square_sum_s2) / (sum_s * sum_s) - 1.0).max(0.0).sqrt() as f32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_of_many_owners_is_no_mints() {
+        let many = ["a.example", "*.b.example", "c.example"];
+        let table: [(&str, &[&str], &str, bool); 6] = [
+            ("one of its names", &many, "c.example", true),
+            ("below one of its names", &many, "www.b.example", true),
+            ("none of its names", &many, "d.example", false),
+            ("two levels below", &many, "x.www.b.example", false),
+            ("one owner's", &["a.example", "www.a.example", "*.a.example"], "a.example", false),
+            ("more than are kept", &["a.x", "b.x", "c.x", "d.x", "e.x", "f.x", "g.x", "h.x"], "z.x", true),
+        ];
+        for (name, names, asked, wanted) in table {
+            let names = names.iter().map(|name| (*name).into()).collect();
+            let shown = CertificateFacts { names, ..CertificateFacts::default() };
+            assert_eq!(is_of_many(&shown, Some(asked)), wanted, "{name}");
+        }
+    }
 }
