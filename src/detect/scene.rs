@@ -331,6 +331,12 @@ impl<'a> Scene<'a> {
         (share >= DOMAIN_SHARE_MIN).then_some(id)
     }
 
+    /// Whether somebody looked up a name for it, here or before.
+    pub fn is_looked_up(&self, address: Address) -> bool {
+        let mut spans = self.before().chain([self.summary]);
+        spans.any(|span| !span.names_of(Party::Outside(address)).is_empty())
+    }
+
     /// The pairs of one collector.
     pub fn pairs_of(&self, population: PopulationIndex, address: Address) -> &[(PairKey, &'a PairSummary)] {
         self.profiles.pairs_of(population, address)

@@ -8,8 +8,10 @@
 //! ordinary collectors would lie as far out and be as unasked, and this one lies at least twice as far as the median one.
 //! What another technique finds of the same collector, here or at any other time, takes its place (see `ledger`).
 //! Beside these stand parties that devices keep talking with in a protocol that nothing knows (`dialogue`): no profile is needed
-//! to find that strange. And parties that devices talk with in an IP protocol that nobody runs (`protocols`).
+//! to find that strange. And parties that a good part of the population deals with though nobody
+//! knows them (`crowd`), and that devices talk with in an IP protocol that nobody runs (`protocols`).
 
+mod crowd;
 mod dialogue;
 mod protocols;
 
@@ -209,6 +211,7 @@ fn ask_for_the_same(scene: &Scene<'_>, group: &Group<'_>) -> bool {
 pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
     outliers(scene, findings);
     dialogue::strangers(scene, findings);
+    crowd::crowds(scene, findings);
     protocols::strange(scene, findings);
 }
 

@@ -19,7 +19,6 @@ use crate::detect::words;
 use crate::population::PopulationIndex;
 use crate::population::collector::{CollectorKey, CollectorSummary, Service, ServiceAt};
 use crate::population::groups::{CollectorGroup, GroupName, Level};
-use crate::population::identity::Party;
 use crate::population::sketch::Merge;
 use crate::population::span::Seen;
 use crate::units::Address;
@@ -49,14 +48,14 @@ const ESTABLISHED_MIN: f64 = 0.8;
 /// Share of the active subscribers from which on it is everybody's.
 const COVERAGE_MAX: f64 = 0.5;
 /// Collectors of as many subscribers as the bulk must have, and the most of them that may be talked to in the same way.
-const BULK_SUBSCRIBERS_MIN: u64 = 3;
-const BULK_MIN: usize = 20;
+pub(super) const BULK_SUBSCRIBERS_MIN: u64 = 3;
+pub(super) const BULK_MIN: usize = 20;
 const P_VALUE_MAX: f64 = 0.05;
 /// Parties held against all others at the most: where more are talked to like that, none of them is rare.
 const JUDGED_MAX: usize = 64;
 /// Most parties that are one in turn, and how many of them a subscriber must deal with on average.
-const IN_TURN_MAX: usize = 16;
-const IN_TURN_SHARED: f64 = 1.5;
+pub(super) const IN_TURN_MAX: usize = 16;
+pub(super) const IN_TURN_SHARED: f64 = 1.5;
 /// What TCP is among IP protocols, and those that are no application's: echoes, tunnels, routing.
 const TCP: u8 = 6;
 const PLUMBING: [u8; 11] = [1, 2, 4, 41, 47, 50, 51, 58, 89, 103, 112];
@@ -171,7 +170,7 @@ fn in_turn<'a>(
 
 /// Whether another detector said what an address does, and not under its breath: who comes back to talk comes by a clock now and
 /// then, or says as much each time, by chance.
-fn is_explained(found: &[Finding], address: Address) -> bool {
+pub(super) fn is_explained(found: &[Finding], address: Address) -> bool {
     let mut named = found.iter().filter(|one| one.severity >= Severity::Medium);
     named.any(|one| one.collector.addresses.binary_search(&address).is_ok())
 }
@@ -183,9 +182,14 @@ fn is_as_strange(other: &Measures, one: &Measures) -> bool {
 
 /// Whether neither a name nor a protocol is known of a party that subscribers talk with.
 fn is_unknown(scene: &Scene<'_>, key: &CollectorKey, one: &CollectorSummary) -> bool {
-    let (rows, flows) = (one.totals.rows.max(1) as f64, one.totals.flows.max(1) as f64);
     let [up, down] = one.totals.data_bytes.map(|bytes| bytes as f64);
     let upload_share = up / (up + down).max(1.0);
+    (UPLOAD_SHARE.0..=UPLOAD_SHARE.1).contains(&upload_share) && is_nobody_known(scene, key, one)
+}
+
+/// The same of a party that subscribers deal with, whoever of both says more.
+pub(super) fn is_nobody_known(scene: &Scene<'_>, key: &CollectorKey, one: &CollectorSummary) -> bool {
+    let (rows, flows) = (one.totals.rows.max(1) as f64, one.totals.flows.max(1) as f64);
     let is_of = |service: Service| service.port == 53 || PLUMBING.contains(&service.protocol);
     let is_known = service_of(one).is_some_and(is_of) || is_clock(one) || is_registrar(one);
     // A server of the house's own network has a protocol of its own, and no name that a resolver outside knows.
@@ -194,17 +198,10 @@ fn is_unknown(scene: &Scene<'_>, key: &CollectorKey, one: &CollectorSummary) -> 
         && one.apps.total() as f64 <= KNOWN_MAX * rows
         && one.rows_answered as f64 >= ANSWERED_MIN * rows
         && one.flows_by_collector as f64 <= BEGUN_BY_COLLECTOR_MAX * flows
-        && (UPLOAD_SHARE.0..=UPLOAD_SHARE.1).contains(&upload_share)
         && !is_known
         && !is_private
         && !key.address.is_special()
-        && !is_named(scene, key.address)
-}
-
-/// Whether somebody looked up a name for it, here or before.
-fn is_named(scene: &Scene<'_>, address: Address) -> bool {
-    let mut spans = scene.before().chain([scene.summary]);
-    spans.any(|span| !span.names_of(Party::Outside(address)).is_empty())
+        && !scene.is_looked_up(key.address)
 }
 
 impl<'a> Talker<'a> {

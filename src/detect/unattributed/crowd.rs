@@ -1,0 +1,231 @@
+//! Crowd: one stranger without a name with which a good part of a population deals in a protocol that nothing knows.
+//! In: collectors of a scene, their pairs, the names that were looked up, what the others found. Out: few findings.
+//! What it weighs: how many, and what share of all who are active; that nobody knows a name for the party and no bytes prove a
+//! protocol, though the beginnings of enough connections were seen and payload goes both ways; that no other party of this traffic
+//! is like that: games and swarms have many such parties with few of us each. How long each stays and how often it speaks does not
+//! matter, unlike with a few (`dialogue`).
+//! Several parties at one service that the same devices take turns with are one.
+//! A promise about rates, as the rest of the room: never above `medium`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::SPAN_MIN;
+use super::dialogue::{BULK_MIN, BULK_SUBSCRIBERS_MIN, IN_TURN_MAX, IN_TURN_SHARED, is_explained, is_nobody_known};
+use crate::detect::finding::{Finding, Severity, Technique};
+use crate::detect::scene::{Group, Scene, service_of};
+use crate::detect::weigh::{Reason, log_ramp, ramp, weigh};
+use crate::detect::words;
+use crate::population::PopulationIndex;
+use crate::population::collector::{CollectorKey, CollectorSummary, Service, ServiceAt};
+use crate::population::groups::{CollectorGroup, GroupName, Level};
+use crate::population::sketch::Merge;
+use crate::units::Address;
+
+/// Fewest subscribers of a crowd, and the share of the active between which it is one: fewer are players of one game, more are
+/// everybody, and what everybody uses somebody knows.
+const SUBSCRIBERS_MIN: u64 = 24;
+const COVERAGE: (f64, f64) = (0.015, 0.5);
+/// Data up over all data between which it is dealt with, and neither fed nor fetched from.
+const UPLOAD_SHARE: (f64, f64) = (0.005, 0.98);
+/// Data each way of each subscriber below which it is a sign of life, bytes.
+const DATA_MIN: f64 = 64.0;
+/// TCP connections whose beginning was seen, in number or as a share, from which on a protocol would have been proved.
+const BEGINNINGS_MIN: u64 = 24;
+const BEGINNINGS_SHARE_MIN: f64 = 0.8;
+/// Others like it, of at least half as many subscribers, from which on none is rare.
+const OTHERS_MAX: usize = 1;
+/// What TCP is among IP protocols.
+const TCP: u8 = 6;
+
+/// One party, or several in turn.
+struct Crowd<'a> {
+    population: PopulationIndex,
+    members: Vec<(&'a CollectorKey, &'a CollectorSummary)>,
+    service: Service,
+    subscribers: u64,
+}
+
+/// See the file's header.
+pub(super) fn crowds(scene: &Scene<'_>, found: &mut Vec<Finding>) {
+    if scene.summary.span().length() < SPAN_MIN || !scene.shows_applications() {
+        return;
+    }
+    let popular = || scene.collectors().iter().filter(|(_, one)| one.subscribers.count() >= BULK_SUBSCRIBERS_MIN);
+    if popular().count() < BULK_MIN {
+        return;
+    }
+    let mut by_service: BTreeMap<(PopulationIndex, Service), Vec<_>> = BTreeMap::new();
+    for (key, one) in popular().filter(|(key, one)| is_dealt_with(scene, key, one)) {
+        let at_them = service_of(one).filter(|service| service.at == ServiceAt::Collector);
+        if let Some(service) = at_them {
+            by_service.entry((key.population, service)).or_default().push((*key, *one));
+        }
+    }
+    let mut all: Vec<Crowd<'_>> = Vec::new();
+    for ((population, service), members) in by_service {
+        if (2..=IN_TURN_MAX).contains(&members.len()) {
+            let each: u64 = members.iter().map(|(_, one)| one.subscribers.count()).sum();
+            let subscribers = subscribers_of(scene, population, &members);
+            if each as f64 >= IN_TURN_SHARED * subscribers as f64 {
+                all.push(Crowd { population, members, service, subscribers });
+                continue;
+            }
+        }
+        let alone = members.into_iter().map(|member| Crowd {
+            population,
+            subscribers: member.1.subscribers.count(),
+            members: vec![member],
+            service,
+        });
+        all.extend(alone);
+    }
+    let is_told = |crowd: &&Crowd<'_>| {
+        let others = all.iter().filter(|other| {
+            other.population == crowd.population
+                && !std::ptr::eq(*other, *crowd)
+                && other.subscribers * 2 >= crowd.subscribers
+        });
+        crowd.subscribers >= SUBSCRIBERS_MIN
+            && others.take(OTHERS_MAX + 1).count() <= OTHERS_MAX
+            && shows_beginnings(scene, crowd)
+            && !crowd.members.iter().any(|(key, _)| is_explained(found, key.address))
+    };
+    let told = all.iter().filter(is_told).filter_map(|crowd| finding(scene, crowd)).collect::<Vec<_>>();
+    found.extend(told);
+}
+
+/// Whether subscribers deal with a party of which neither a name nor a protocol is known.
+fn is_dealt_with(scene: &Scene<'_>, key: &CollectorKey, one: &CollectorSummary) -> bool {
+    let [up, down] = one.totals.data_bytes.map(|bytes| bytes as f64);
+    let share = up / (up + down).max(1.0);
+    let least = DATA_MIN * one.subscribers.count() as f64;
+    (UPLOAD_SHARE.0..=UPLOAD_SHARE.1).contains(&share)
+        && up >= least
+        && down >= least
+        && is_nobody_known(scene, key, one)
+}
+
+/// How many subscribers deal with any of several parties.
+fn subscribers_of(
+    scene: &Scene<'_>,
+    population: PopulationIndex,
+    members: &[(&CollectorKey, &CollectorSummary)],
+) -> u64 {
+    let pairs = members.iter().flat_map(|(key, _)| scene.pairs_of(population, key.address));
+    pairs.map(|(pair, _)| pair.subscriber).collect::<BTreeSet<Address>>().len() as u64
+}
+
+/// Whether enough connections were seen from their beginning for a protocol to be proved, if it were a known one.
+fn shows_beginnings(scene: &Scene<'_>, crowd: &Crowd<'_>) -> bool {
+    let of_tcp = |one: &CollectorSummary| {
+        one.protocols.iter().filter(|(protocol, _)| *protocol == TCP).map(|(_, rows)| rows).sum::<u64>()
+    };
+    let tcp: u64 = crowd.members.iter().map(|(_, one)| of_tcp(one)).sum();
+    let pairs = crowd.members.iter().flat_map(|(key, _)| scene.pairs_of(crowd.population, key.address));
+    let established: u64 = pairs.map(|(_, pair)| pair.rows_established).sum();
+    established >= BEGINNINGS_MIN || established as f64 >= BEGINNINGS_SHARE_MIN * tcp as f64
+}
+
+fn finding(scene: &Scene<'_>, crowd: &Crowd<'_>) -> Option<Finding> {
+    let coverage = scene.coverage(crowd.population, crowd.subscribers);
+    let many = crowd.subscribers as f64;
+    let (score, evidence) = weigh(vec![
+        Reason::number("subscribers_distinct", many, "subscribers", log_ramp(many, 12.0, 36.0), 0.4),
+        Reason::number("share_of_active", coverage, "ratio", ramp(coverage, COVERAGE.0 / 2.0, 2.0 * COVERAGE.0), 0.6),
+    ]);
+    let severity = match score {
+        _ if coverage > COVERAGE.1 => return None,
+        0.6.. => Severity::Medium,
+        0.45.. => Severity::Low,
+        _ => return None,
+    };
+    let mut addresses: Vec<Address> = crowd.members.iter().map(|(key, _)| key.address).collect();
+    addresses.sort_unstable();
+    let mut whole = CollectorSummary::default();
+    crowd.members.iter().for_each(|(_, one)| whole.merge((*one).clone()));
+    let first = *addresses.first()?;
+    let (key, level, name) = match addresses.as_slice() {
+        [one] => (one.to_string(), Level::Address, GroupName::Address(*one)),
+        _ => {
+            let key = format!("{first} and others at port {}", crowd.service.port);
+            (key, Level::Prefix, GroupName::Service(first, crowd.service))
+        }
+    };
+    let of = CollectorGroup { population: crowd.population, name, addresses };
+    let group = Group { key, level, of, whole: whole.into() };
+    let blank = scene.blank(Technique::UnattributedCluster, &group);
+    let who = group.spoken(&blank.collector.names);
+    let subscribers = words::counted(crowd.subscribers, "subscriber");
+    Some(Finding {
+        severity,
+        score,
+        p_value: 0.05,
+        evidence,
+        headline: format!("{subscribers} deal with {who} in a protocol that nothing knows"),
+        explanation: format!(
+            "{subscribers}, {:.0} % of those seen, deal with {who}: data goes both ways, nobody looked up a name for it, nobody \
+             asks it for one, and the bytes belong to no protocol that is known here, though their beginnings were seen. No other \
+             party of this traffic is like that. Find the devices, see which program talks, and register the party in the \
+             policy if it may: messengers with an address built in do so.",
+            100.0 * coverage,
+        ),
+        ..blank
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flow::row::FlowColumns;
+    use crate::packet::facts::{AppFacts, AppProtocol};
+    use crate::population::places::Places;
+    use crate::population::summary::tests::{TurnedOver, populations, row};
+    use crate::population::{AddContext, Span, SpanClass, Summary, SummaryLimits};
+    use crate::units::TimestampNs;
+
+    #[test]
+    fn a_crowd_at_a_stranger_is_told_and_a_few_or_a_known_protocol_are_not() {
+        // Parties, devices of 230 that deal with each of them in turn, bytes up and down of a row, whether the protocol is known.
+        type Case = (&'static str, u8, u8, [u64; 2], bool, Option<Severity>);
+        let table: [Case; 6] = [
+            ("forty at one", 1, 40, [300, 900], false, Some(Severity::Medium)),
+            ("forty at three in turn", 3, 40, [300, 900], false, Some(Severity::Medium)),
+            ("players of one game", 1, 12, [300, 900], false, None),
+            ("everybody", 1, 200, [300, 900], false, None),
+            ("a sign of life", 1, 40, [5, 5], false, None),
+            ("a known protocol", 1, 40, [300, 900], true, None),
+        ];
+        for (name, parties, devices, [up, down], is_known, wanted) in table {
+            let deals = (0..devices).flat_map(|n| (0..6u8).map(move |k| (n, k))).map(|(n, k)| {
+                let to = Address::v4([203, 0, 113, k % parties]);
+                let mut one = row(Address::v4([10, 0, 0, n]), to, 40 * u64::from(k), up, down);
+                let service = if one.orig_end == 0 { 1 } else { 0 };
+                (one.key.protocol, one.key.ports[service]) = (17, 40_411);
+                let facts = AppFacts { protocol: Some(AppProtocol::Ssh), ..AppFacts::default() };
+                one.facts = is_known.then(|| std::sync::Arc::new(facts));
+                one
+            });
+            let known =
+                || Some(std::sync::Arc::new(AppFacts { protocol: Some(AppProtocol::Tls), ..AppFacts::default() }));
+            let browsed = (0..230u8).map(|n| {
+                let mut one =
+                    row(Address::v4([10, 0, 0, n]), Address::v4([198, 51, 100, n % 25]), n.into(), 800, 9_000);
+                one.facts = known();
+                one
+            });
+            let mut rows = FlowColumns::default();
+            deals.chain(browsed).for_each(|row| rows.push(row));
+            let (populations, places, limits, mut found) =
+                (populations(), Places::default(), SummaryLimits::default(), Vec::new());
+            let mut cx = AddContext { populations: &populations, identity: &mut TurnedOver(1), limits: &limits };
+            let at = |second: u64| TimestampNs((1_000_000_000 + second) * 1_000_000_000);
+            let mut summary = Summary::new(Span::new(at(0), at(3_600)));
+            summary.add_rows(&rows, &[], &mut cx);
+            summary.rollup(SpanClass::Hour);
+            let scene = Scene::new(&summary, &populations, &places, None);
+            crowds(&scene, &mut found);
+            assert_eq!(found.iter().map(|one| one.severity).max(), wanted, "{name}: {found:#?}");
+            assert!(found.iter().all(|one| one.collector.addresses.len() == usize::from(parties)), "{name}");
+        }
+    }
+}
