@@ -64,6 +64,8 @@ const DAY: DurationNs = DurationNs::from_secs(86_400);
 /// anything.
 const PINGS: [f64; 5] = [32.0, 40.0, 48.0, 56.0, 64.0];
 const OPAQUE_ECHO_MIN: f64 = 16.0;
+/// How far the mean of many may lie from that for the few of another size among them.
+const ECHO_STRAY: f64 = 0.5;
 /// Devices that must send one party plain echoes for these to be a group's, and share of them from which on its name is known.
 const ECHOING_MIN: u64 = 8;
 const ECHO_NAMED: f64 = 0.2;
@@ -71,7 +73,14 @@ const ECHO_NAMED: f64 = 0.2;
 /// of a product, of which every town has some (weather stations, meters of a hobby): nothing is gained by telling them.
 const PRODUCTS_DEVICES: u64 = 8;
 const PRODUCTS_PERIOD_S: f64 = 240.0;
-const PRODUCTS_STRAY_S: f64 = 2.0;
+const PRODUCTS_STRAY_S: f64 = 8.0;
+/// Periods of such pieces, and rows to each, from which on they are not calls: a flow of datagrams is given up after a minute's
+/// silence.
+const KEPT_PERIOD_S: std::ops::RangeInclusive<f64> = 55.0..=130.0;
+const KEPT_ROWS_A_FLOW: f64 = 1.25;
+/// Share of calls of one size below which, and deviation from the clock above which, what one device sends is a tunnel.
+const TUNNELS_SAME_SIZE: f64 = 0.4;
+const TUNNELS_DEVIATION: f64 = 0.05;
 /// Bytes of an NTP message without extensions (RFC 5905).
 const NTP_BYTES: f64 = 48.0;
 /// SIP's port; the least that its messages come to, for the headers that each must have; how unlike both ways may be.
@@ -100,6 +109,14 @@ pub struct Measures {
 }
 
 impl Measures {
+    /// Whether one device alone sends now more and now less, and not quite by the clock: a tunnel between two sites is renewed every
+    /// other minute and is never idle for long.
+    fn is_one_tunnel(&self) -> bool {
+        self.rhythm.subscribers == 1
+            && self.same_size_share < TUNNELS_SAME_SIZE
+            && self.rhythm.deviation > TUNNELS_DEVIATION
+    }
+
     /// Of one group; none where nothing repeats.
     pub fn of(scene: &Scene<'_>, group: &Group<'_>) -> Option<Self> {
         let whole = &group.whole;
@@ -172,6 +189,13 @@ fn named(scene: &Scene<'_>, group: &Group<'_>) -> f64 {
     by_name.max(by_look_up).max(if group.whole.domains.is_empty() { 0.0 } else { by_name }).min(1.0)
 }
 
+/// Whether anybody called it by a name or looked one up, here or before.
+pub(super) fn is_named(scene: &Scene<'_>, group: &Group<'_>) -> bool {
+    group.whole.rows_named > 0
+        || !group.whole.domains.is_empty()
+        || group.of.addresses.iter().any(|address| scene.is_looked_up(*address))
+}
+
 /// Whether a party tells the time: UDP port 123, and messages as NTP has them.
 pub(super) fn is_clock(whole: &CollectorSummary) -> bool {
     // By the packet: a flow may hold several, and a span port shows each twice. Unanswered, there is none to measure.
@@ -209,10 +233,10 @@ fn is_echo(whole: &CollectorSummary) -> bool {
 fn is_opaque_echo(whole: &CollectorSummary) -> bool {
     let [packets, bytes] = [whole.totals.packets[0], whole.totals.data_bytes[0]].map(|n| n as f64);
     let each = bytes / packets.max(1.0);
-    is_echo(whole) && each >= OPAQUE_ECHO_MIN && PINGS.iter().all(|usual| (each - usual).abs() > 1.0)
+    is_echo(whole) && each >= OPAQUE_ECHO_MIN && PINGS.iter().all(|usual| (each - usual).abs() >= ECHO_STRAY)
 }
 
-/// Whether a party is there for look-ups, the time, or echoes.
+/// Whether a party is there for look-ups, the time, echoes, or to say how it sees who calls.
 fn is_plumbing_of_networks(whole: &CollectorSummary) -> bool {
     let service = service_of(whole);
     // What speaks at its port and is proved to be nothing that is known is no DNS.
@@ -220,12 +244,21 @@ fn is_plumbing_of_networks(whole: &CollectorSummary) -> bool {
         || service.is_some_and(|service| service.port == 53) && whole.apps.total() > 0;
     let is_other = service.is_none_or(|service| !matches!(service.protocol, 6 | 17 | 132));
     let is_told_by_echoes = is_opaque_echo(whole) || is_echo(whole) && whole.subscribers.count() >= ECHOING_MIN;
-    is_clock(whole) || is_dns || is_other && !is_told_by_echoes
+    is_clock(whole) || is_dns || is_kept_open(whole) || is_other && !is_told_by_echoes
 }
 
-/// Whether it is what an address that does other things as well is asked at the port of DNS: of such a part no protocol is known.
-fn is_part_of_dns(group: &Group<'_>) -> bool {
-    group.level == Level::Service && service_of(&group.whole).is_some_and(|service| service.port == 53)
+/// Whether it is what an address that does other things as well is asked at the port of DNS, or what it mostly does to keep
+/// connections open: of such a part no protocol is known.
+fn is_part_of_plumbing(scene: &Scene<'_>, group: &Group<'_>) -> bool {
+    let Some(service) = service_of(&group.whole).filter(|_| group.level == Level::Service) else { return false };
+    let mut whole = group.of.addresses.iter().filter_map(|address| scene.collector(group.of.population, *address));
+    service.port == 53 || whole.all(|one| service_of(one) == Some(service) && is_kept_open(one))
+}
+
+/// Whether STUN is what is mostly spoken: a connection through translators is kept open by it every half minute or two, whoever is at
+/// the other end (RFC 8445 section 11).
+fn is_kept_open(whole: &CollectorSummary) -> bool {
+    whole.apps.by_count().first().is_some_and(|(app, _)| *app == AppProtocol::Stun)
 }
 
 /// Whether it is echoes with a resolver that everybody knows, or plain ones with a party that has a name: so devices see whether the
@@ -235,6 +268,16 @@ fn is_watch(scene: &Scene<'_>, group: &Group<'_>) -> bool {
     is_echo(&group.whole)
         && (group.of.addresses.iter().all(|address| is_public(*address))
             || is_plain && named(scene, group) >= ECHO_NAMED)
+}
+
+/// Whether what looks like calls are pieces of an association that datagrams keep open through a translator, cut where one of them
+/// came a little late: then many a row goes on with the flow before it. RFC 4787 (REQ-5) lets translators forget after two minutes, so
+/// products keep theirs open twice in that time, about when a flow is given up here.
+fn is_association(group: &Group<'_>, measures: &Measures) -> bool {
+    let totals = &group.whole.totals;
+    service_of(&group.whole).is_some_and(|service| service.protocol == 17)
+        && KEPT_PERIOD_S.contains(&measures.rhythm.period_s)
+        && totals.rows as f64 >= KEPT_ROWS_A_FLOW * totals.flows as f64
 }
 
 /// See the file's header.
@@ -248,8 +291,8 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
     let candidates = candidates.filter(|group| !group.is_at(&tunnels));
     let mut scores: Vec<f64> = Vec::new();
     let mut judged: Vec<(Group<'_>, Measures, f64)> = Vec::new();
-    for group in
-        candidates.filter(|group| !is_plumbing(&group.whole) && !is_watch(scene, group) && !is_part_of_dns(group))
+    for group in candidates
+        .filter(|group| !is_plumbing(&group.whole) && !is_watch(scene, group) && !is_part_of_plumbing(scene, group))
     {
         let Some(measures) = Measures::of(scene, &group) else { continue };
         let (score, _) = weigh(measures.reasons());
@@ -269,6 +312,9 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
         let severity = severity_of(score, p_value).filter(|_| is_call).map(|severity| severity.min(most));
         let lasting = measures.rhythm.lasts_s / group.whole.seen.length().as_secs_f64().max(1.0);
         let severity = if is_product(&group, &measures) { severity.min(Some(Severity::Low)) } else { severity };
+        let is_kept = is_named(scene, &group) && is_association(&group, &measures);
+        let severity = if is_kept { severity.min(Some(Severity::Low)) } else { severity };
+        let severity = if measures.is_one_tunnel() { severity.min(Some(Severity::Low)) } else { severity };
         let is_of_sessions = measures.named >= fleet::NAMED_MIN && lasting < LASTING_MIN;
         let severity = if is_of_sessions { severity.min(Some(Severity::Low)) } else { severity };
         let is_loud = severity >= Some(Severity::Medium) && measures.named >= fleet::NAMED_MIN;
@@ -435,6 +481,8 @@ mod tests {
             (56, 1, 1, false),
             (32, 1, 1, false),
             (90, 1, 1, true),
+            (47, 1, 1, true),
+            (4_810, 100, 1, false),
             (90, 1, 17, false),
             (360, 4, 58, true),
             (8, 1, 1, false),
@@ -443,6 +491,60 @@ mod tests {
             whole.services.add(Service { protocol, port: 0, at: ServiceAt::Collector });
             (whole.totals.packets, whole.totals.data_bytes) = ([packets, 0], [bytes, 0]);
             assert_eq!(is_opaque_echo(&whole), wanted, "{bytes} bytes in {packets} of protocol {protocol}");
+        }
+    }
+
+    #[test]
+    fn what_keeps_connections_open_is_plumbing() {
+        use crate::packet::facts::AppProtocol;
+        for (protocol, wanted) in [(AppProtocol::Stun, true), (AppProtocol::Tls, false)] {
+            let mut whole = CollectorSummary::default();
+            whole.services.add(Service { protocol: 17, port: 3478, at: ServiceAt::Collector });
+            whole.apps.add(protocol);
+            assert_eq!(is_plumbing_of_networks(&whole), wanted, "{protocol:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_kept_open_is_not_called() {
+        use crate::population::limits::SummaryLimits;
+        use crate::population::places::Places;
+        use crate::population::summary::tests::{populations, row, summary_of};
+        use crate::units::Address;
+        let minutely = |period_s: f64, one: Measures| Measures { rhythm: Rhythm { period_s, ..one.rhythm }, ..one };
+        let exact = measures(6, 1.0, 0.05, 1.0, 0.03);
+        // IP protocol, rows that go on with the flow before them for each that begins one, period.
+        let table = [
+            ("kept open", 17, 1, 65.0, true),
+            ("calls", 17, 0, 65.0, false),
+            ("calls every ten minutes", 17, 1, 600.0, false),
+            ("connections", 6, 1, 65.0, false),
+        ];
+        for (name, protocol, going_on, period_s, wanted) in table {
+            let rows = (0..24u8).map(|n| {
+                let mut one = row(Address::v4([10, 0, 0, n]), Address::v4([203, 0, 113, 7]), n.into(), 80, 45);
+                one.key.protocol = protocol;
+                one.row_number = if going_on > 0 { u32::from(n % 2) } else { 0 };
+                one
+            });
+            let summary = summary_of(&rows.collect::<Vec<_>>(), &SummaryLimits::default());
+            let (populations, places) = (populations(), Places::default());
+            let scene = Scene::new(&summary, &populations, &places, None);
+            let told = is_association(&scene.alone(|_| true)[0], &minutely(period_s, exact));
+            assert_eq!(told, wanted, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_tunnel_between_two_sites_is_no_implant() {
+        let table = [
+            ("a tunnel that is renewed", measures(1, 0.0, 0.155, 0.22, 0.01), true),
+            ("an implant", measures(1, 0.0, 0.02, 0.22, 0.01), false),
+            ("one that says as much each time", measures(1, 0.0, 0.155, 0.8, 0.01), false),
+            ("several", measures(3, 0.0, 0.155, 0.22, 0.01), false),
+        ];
+        for (name, measures, wanted) in table {
+            assert_eq!(measures.is_one_tunnel(), wanted, "{name}");
         }
     }
 
