@@ -9,8 +9,11 @@
 //! senders is no collection.
 //! The trivial baseline that it must beat: the plain count of distinct sources.
 
+mod bulk;
+
 use std::collections::{BTreeMap, BTreeSet};
 
+use self::bulk::{Bulk, Usual};
 use super::counts::Counts;
 use super::finding::{Evidence, EvidenceValue, Finding, Severity, Technique};
 use super::levels::{self, Census};
@@ -98,6 +101,11 @@ const REPEATED_AN_HOUR_MIN: f64 = 12.0;
 const SHORT: DurationNs = DurationNs::from_secs(5_400);
 /// The most that less than that is worth.
 const SELDOM: f64 = 0.55;
+/// Subscribers, and share of the active ones, below which a party that they name is the maker of one product: a dozen printers,
+/// cameras or badges that tell their cloud what they do are found in every place, and a person shrugs.
+const PRODUCT: [(u64, f64); 2] = [(17, 0.08), (25, 0.05)];
+/// Domains from which on it is none.
+const PRODUCT_DOMAINS: usize = 3;
 /// Names from which on one fingerprint under many of them is a fleet.
 const FLEET_NAMES_MIN: usize = 6;
 
@@ -198,6 +206,12 @@ impl Measures {
         let an_hour = self.records_per_subscriber * 3_600.0 / span.as_secs_f64().max(1.0);
         let is_repeated = self.records_per_subscriber >= REPEATED_MIN || an_hour >= REPEATED_AN_HOUR_MIN;
         self.bytes_per_subscriber >= COLLECTED_BYTES_MIN && (is_repeated || span > SHORT)
+    }
+
+    /// Whether no more call than have one product.
+    fn is_of_few(&self) -> bool {
+        let is_under = |(subscribers, coverage)| self.subscribers < subscribers && self.coverage < coverage;
+        PRODUCT.into_iter().any(is_under)
     }
 
     /// Whether its clock runs only while somebody uses something, here and there, as a player's does that tells how it plays.
@@ -402,67 +416,6 @@ fn median(mut values: Vec<f64>) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(0.0)
 }
 
-/// Median and 99th percentile of each measure over the bulk; none where there is nothing to compare with.
-#[derive(Clone, Copy, Debug, Default)]
-struct Usual {
-    subscribers: Option<(f64, f64)>,
-    upload_share: Option<(f64, f64)>,
-    record_dispersion: Option<(f64, f64)>,
-    gap_spread: Option<(f64, f64)>,
-    record_bytes: Option<(f64, f64)>,
-    answered_share: Option<(f64, f64)>,
-    begun_by_collector: Option<(f64, f64)>,
-}
-
-impl Usual {
-    /// Each is sorted once a scene, however many are judged after.
-    fn of(measures: &[Measures]) -> Self {
-        let beside = |of: fn(&Measures) -> f64| {
-            let mut values: Vec<f64> = measures.iter().map(of).filter(|v| v.is_finite()).collect();
-            values.sort_by(f64::total_cmp);
-            let at = |q: f64| values[((values.len() - 1) as f64 * q).round() as usize];
-            (values.len() >= 3).then(|| (at(0.5), at(0.99)))
-        };
-        Self {
-            subscribers: beside(|m| m.subscribers as f64),
-            upload_share: beside(|m| m.upload_share),
-            record_dispersion: beside(|m| m.record_dispersion),
-            gap_spread: beside(|m| m.gap_spread.unwrap_or(f64::NAN)),
-            record_bytes: beside(|m| m.record_bytes),
-            answered_share: beside(|m| m.answered_share),
-            begun_by_collector: beside(|m| m.begun_by_collector),
-        }
-    }
-}
-
-/// The capture's other collectors: what is usual here.
-struct Bulk {
-    usual: Usual,
-    /// Ascending.
-    scores: Vec<f64>,
-}
-
-impl Bulk {
-    /// Every address with enough subscribers to be popular at all.
-    fn of(groups: &[Group<'_>], measures: &[Measures]) -> Self {
-        let is_popular =
-            |group: &Group<'_>, m: &Measures| group.level == Level::Address && m.subscribers >= BULK_SUBSCRIBERS_MIN;
-        let popular = groups.iter().zip(measures).filter(|(group, m)| is_popular(group, m));
-        let measures: Vec<Measures> = popular.map(|(_, m)| *m).collect();
-        let usual = Usual::of(&measures);
-        let mut scores: Vec<f64> = measures.iter().map(|m| weigh(m.reasons(&usual)).0).collect();
-        scores.sort_by(f64::total_cmp);
-        Self { usual, scores }
-    }
-
-    /// Conformal p-value of a score among the others: the one that is judged counts as one of them.
-    fn p_value(&self, score: f64, members: usize) -> f64 {
-        let as_high = self.scores.len() - self.scores.partition_point(|other| *other < score);
-        let others_as_high = as_high.saturating_sub(members);
-        (others_as_high + 1) as f64 / (self.scores.len().max(members) + 1 - members.min(self.scores.len())) as f64
-    }
-}
-
 /// See the file's header.
 pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
     let mut groups: Vec<Group<'_>> = scene.alone(|(_, one)| one.subscribers.count() >= BULK_SUBSCRIBERS_MIN);
@@ -527,7 +480,10 @@ fn judge(scene: &Scene<'_>, group: &Group<'_>, measures: &Measures, bulk: &Bulk)
     if severity_of(score, 0.0) >= Some(Severity::Medium) && is_of_one(scene, group) {
         score = score.min(OF_ONE);
     }
-    if !measures.is_collected(scene.summary.span().length()) || measures.is_of_sessions() {
+    if !measures.is_collected(scene.summary.span().length())
+        || measures.is_of_sessions()
+        || is_product(scene, group, measures)
+    {
         score = score.min(SELDOM);
     }
     // No p-value lifts a score that is too low for any severity.
@@ -538,6 +494,15 @@ fn judge(scene: &Scene<'_>, group: &Group<'_>, measures: &Measures, bulk: &Bulk)
         scene.doubt(Technique::PopulationFanIn, party, group.whole.totals.packets_both(), score);
     }
     severity.map(|_| (score, evidence))
+}
+
+/// Whether a few devices of one make report to a party that they name.
+fn is_product(scene: &Scene<'_>, group: &Group<'_>, measures: &Measures) -> bool {
+    // What is held open says its name once, and its maker's is looked up once.
+    // One fleet under many names is nobody's product.
+    let domain = |address: &Address| scene.domain_of(scene.collector(group.of.population, *address)?);
+    let domains = || group.of.addresses.iter().filter_map(domain).collect::<BTreeSet<&str>>().len();
+    measures.is_of_few() && beaconing::is_named(scene, group) && domains() < PRODUCT_DOMAINS
 }
 
 /// Whether one subscriber makes nearly all of it at an address that others use too: a monitor that asks a server inside every half

@@ -36,6 +36,37 @@ fn times_that_could_be_told_and_show_no_clock_are_a_measurement() {
 }
 
 #[test]
+fn a_dozen_devices_of_many_that_name_their_maker_are_a_product() {
+    use crate::packet::facts::AppFacts;
+    use crate::population::limits::SummaryLimits;
+    use crate::population::places::Places;
+    use crate::population::summary::tests::{populations, row, summary_of};
+    let maker = Address::v4([203, 0, 113, 7]);
+    // Devices that call, others that are active, whether they ask for the maker by name.
+    let table = [
+        ("a dozen cameras", 12, 238, true, true),
+        ("a dozen that call a party without a name", 12, 238, false, false),
+        ("a dozen of a hundred", 12, 88, true, false),
+        ("two dozen", 24, 226, true, false),
+    ];
+    for (name, devices, others, is_named, wanted) in table {
+        let call = |n: u8, to: Address| row(Address::v4([10, 0, 0, n]), to, n.into(), 800, 90);
+        let mut rows: Vec<_> = (0..devices).map(|n| call(n, maker)).collect();
+        if is_named {
+            let facts = AppFacts { server_name: Some("cloud.maker.example".into()), ..AppFacts::default() };
+            rows.iter_mut().for_each(|row| row.facts = Some(std::sync::Arc::new(facts.clone())));
+        }
+        rows.extend((devices..devices + others).map(|n| call(n, Address::v4([198, 51, 100, 1]))));
+        let summary = summary_of(&rows, &SummaryLimits::default());
+        let (populations, places) = (populations(), Places::default());
+        let scene = Scene::new(&summary, &populations, &places, None);
+        let group = scene.alone(|(key, _)| key.address == maker).pop().expect("called");
+        let measures = Measures::of(&group.whole, scene.active(group.of.population));
+        assert_eq!(is_product(&scene, &group, &measures), wanted, "{name}: {measures:?}");
+    }
+}
+
+#[test]
 fn who_waits_for_news_over_an_open_connection_reports_nothing() {
     let alike = Measures {
         subscribers: 21,
