@@ -75,6 +75,19 @@ const SCORE_STRONG: f64 = 0.7;
 /// system's maker has more to say of busier minutes too, above all of many homes behind one address, and comes to 0.13 to 0.25.
 /// And growth above which it is none either.
 const GROWTH_TOLD: std::ops::RangeInclusive<f64> = 0.27..=1.3;
+/// The same of a party that gets more than adverts, counters and agents ever do, of active subscribers and hardly of idle ones: its
+/// share of all that they exchange with others, and presence, from which on ranks alone tell proportion. What had moved is then seen
+/// with errors (of several devices behind one address only one is followed), which flatten a slope and leave ranks.
+const GROWTH_OF_MUCH: std::ops::RangeInclusive<f64> = 0.03..=1.3;
+const MUCH: f64 = 0.1;
+const MUCH_PRESENCE: f64 = 0.4;
+const MUCH_SCATTER_MAX: f64 = 1.25;
+/// Uploads below which presence and uploads of each must be at least so much, or hardly less of each with so much presence and
+/// proportion: a page's counter follows few visits of few people by luck.
+const UPLOADS_FEW: f64 = 24.0;
+const FEW_PRESENCE: f64 = 0.4;
+const FEW_EACH: f64 = 1.25;
+const FEW_BUT_SURE: [f64; 3] = [1.05, 0.6, 0.35];
 /// Standard deviation of a size's logarithm about that growth above which nothing was measured out: of 120 operations nine looks
 /// in ten have less than 0.86 (1.08 where a program pads what it sends); what ten homes save for themselves, the busy ones more,
 /// has 1.1 to 2.2.
@@ -219,7 +232,18 @@ impl Measures {
 
     /// Whether sizes grow with what had moved, beyond two standard errors by at least so much, and by hardly anything else.
     fn has_proportion(&self, least: f64) -> bool {
-        self.in_proportion >= least && GROWTH_TOLD.contains(&self.growth) && self.scatter <= SCATTER_MAX
+        let scatter_max = if self.is_much() { MUCH_SCATTER_MAX } else { SCATTER_MAX };
+        self.in_proportion >= least && self.grows() && self.scatter <= scatter_max
+    }
+
+    /// Whether an upload is a part of what had moved.
+    fn grows(&self) -> bool {
+        GROWTH_TOLD.contains(&self.growth) || self.is_much() && GROWTH_OF_MUCH.contains(&self.growth)
+    }
+
+    /// Whether it is given more than adverts, counters and agents are.
+    fn is_much(&self) -> bool {
+        self.volume_share >= MUCH && self.presence >= MUCH_PRESENCE
     }
 
     /// Whether less proportion than is sure alone will do, where everything together comes to `score`.
@@ -228,12 +252,18 @@ impl Measures {
     }
 
     /// Whether it was given to again and again, or a good part of all that moved, as what follows somebody is: a report at the end
-    /// of a visit comes once, and is small.
+    /// of a visit comes once, and is small; and whether few uploads come with activity nearly always, and more than once from some.
     fn is_repeated(&self) -> bool {
-        self.uploads_each >= UPLOADS_EACH_MIN || self.volume_share >= VOLUME_SHARE_REPORTED
+        let [each, presence, proportion] = FEW_BUT_SURE;
+        let is_sure = self.uploads_each >= each && self.presence >= presence && self.in_proportion >= proportion;
+        let is_each = self.uploads_each >= FEW_EACH || is_sure;
+        let is_often = self.uploads_each * self.compared as f64 >= UPLOADS_FEW;
+        (self.uploads_each >= UPLOADS_EACH_MIN || self.volume_share >= VOLUME_SHARE_REPORTED)
+            && (is_often || self.presence >= FEW_PRESENCE && is_each)
     }
 
     fn reasons(&self, subscribers: u64) -> Vec<Reason> {
+        let grown = ramp(self.growth, 0.05, 0.25).max(if self.grows() { 0.7 } else { 0.0 });
         vec![
             Reason::number(
                 "in_proportion",
@@ -242,7 +272,7 @@ impl Measures {
                 ramp(self.in_proportion, 0.0, 0.35),
                 0.2,
             ),
-            Reason::number("growth", self.growth, "ratio", ramp(self.growth, 0.05, 0.25), 0.1),
+            Reason::number("growth", self.growth, "ratio", grown, 0.1),
             Reason::number("follows_activity", self.follows, "correlation", ramp(self.follows, 0.25, 0.55), 0.2),
             Reason::number("presence", self.presence, "ratio", ramp(self.presence, 0.1, 0.5), 0.15),
             Reason::number("upload_share", self.upload_share, "ratio", ramp(self.upload_share, 0.5, 0.85), 0.15),

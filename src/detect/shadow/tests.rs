@@ -213,3 +213,37 @@ fn who_uploads_while_nothing_is_seen_to_move_is_not_compared() {
     let lines = [seen, elsewhere];
     assert_eq!(told_of(&lines).iter().map(Vec::len).collect::<Vec<_>>(), [4, 0]);
 }
+
+#[test]
+fn much_that_follows_needs_no_slope_and_little_that_follows_few_visits_is_luck() {
+    let sure = Measures {
+        follows: 0.6,
+        in_proportion: 0.2,
+        growth: 0.5,
+        scatter: 0.6,
+        presence: 0.6,
+        volume_share: 0.04,
+        upload_share: 0.99,
+        compared: 16,
+        uploads_each: 3.0,
+        chance: 0.025,
+        slot_s: 64,
+    };
+    let much = Measures { growth: 0.06, volume_share: 0.3, ..sure };
+    let luck = Measures { compared: 6, uploads_each: 2.0, presence: 0.29, follows: 0.45, ..sure };
+    let table = [
+        ("a part of what moves", sure, true),
+        ("a quarter of all, of devices behind one address", much, true),
+        ("a counter of pages", Measures { growth: 0.2, ..sure }, false),
+        ("a quarter of all, whoever is active", Measures { presence: 0.3, ..much }, false),
+        ("a quarter of all, however much moves", Measures { growth: 0.0, ..much }, false),
+        ("much that scatters, beside devices that are not followed", Measures { scatter: 1.15, ..much }, true),
+        ("one upload of each of a dozen", Measures { compared: 12, uploads_each: 1.0, ..sure }, false),
+        ("twelve uploads after few visits", luck, false),
+        ("twelve that come with nearly every visit", Measures { presence: 0.7, ..luck }, true),
+    ];
+    for (name, measures, wanted) in table {
+        let (score, _) = weigh(measures.reasons(20));
+        assert_eq!(measures.is_likely(score), wanted, "{name}: {score}");
+    }
+}
