@@ -43,6 +43,9 @@ const FOLLOWS_MIN: f64 = 0.2;
 const SHIFTS: usize = 160;
 /// Streams for which subsets of subscribers are tried, the heaviest ones.
 const SUBSETS_MAX: usize = 8;
+/// Devices that may send the copies: they stand where everybody's traffic passes, and such places are few. Where many send, each
+/// tells of itself, which is `shadow-upload`'s.
+const SENDERS_MAX: usize = 8;
 /// Equal parts of the span that are looked at one by one.
 const PARTS: usize = 6;
 /// Bytes for each that it follows between which a stream becomes too large to be its copy: padding, headers and chaff make up to
@@ -183,7 +186,10 @@ fn candidates(paces: &Paces, tunnels: &BTreeSet<Address>) -> Vec<Candidate<'stat
             "prefix" => words::prefix(first),
             _ => addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
         };
-        let senders = members.iter().map(|i| streams[*i].0.from).collect();
+        let senders: BTreeSet<Party> = members.iter().map(|i| streams[*i].0.from).collect();
+        if senders.len() > SENDERS_MAX {
+            continue;
+        }
         found.push(Candidate { key, addresses: addresses.into_iter().collect(), senders, stream, level });
     }
     found.sort_by(|a, b| b.stream.bytes[0].cmp(&a.stream.bytes[0]).then_with(|| a.key.cmp(&b.key)));
@@ -470,11 +476,12 @@ fn judge(
         evidence,
         headline: format!("An opaque stream to {who} rises and falls with the population's traffic"),
         explanation: format!(
-            "{sender} sends {} to {who} and hardly gets anything back. Its rate follows {what}, {class} over {} slots, once \
+            "{sender} {} {} to {who} and hardly gets anything back. Its rate follows {what}, {class} over {} slots, once \
              slow change is taken out: correlation {:.2}, {:.0} standard deviations over the same series shifted in time, \
              and it holds in {:.0} % of the parts of the span. That is what a tunnel with copies of the traffic inside looks \
              like; what is inside cannot be seen, so it is inferred and not proved. Find the device that sends, look for a \
              capture, a monitor session or a tunnel that nobody knows of, and ask who runs {who}.",
+            if candidate.senders.len() == 1 { "sends" } else { "send" },
             words::bytes(candidate.stream.bytes[0]),
             found.slots,
             found.correlation,

@@ -109,6 +109,22 @@ fn only_copies_are_found() {
     }
 }
 
+#[test]
+fn what_many_send_of_themselves_is_no_copy_of_all() {
+    let far = Address::v4([203, 0, 113, 7]);
+    for (senders, wanted) in [(2, true), (24, false)] {
+        let shares = (0..24u8).map(|home| (home, home % senders));
+        let streams = (0..senders).flat_map(|sender| {
+            let own: Vec<u8> = shares.clone().filter(|(_, of)| *of == sender).map(|(home, _)| home).collect();
+            let rate = move |second: u64| own.iter().map(|home| rate((*home).into(), second)).sum::<f64>();
+            rows_of(Address::v4([10, 0, 9, sender]), far, 0.0, rate)
+        });
+        let findings = found(streams.collect());
+        let told = findings.iter().filter(|f| f.severity >= super::super::finding::Severity::Medium);
+        assert_eq!(told.count() > 0, wanted, "{senders} senders: {findings:#?}");
+    }
+}
+
 /// What is found where two servers move far more than all homes, in bursts of their own.
 fn found_beside_servers(stream: Vec<FlowRow>) -> Vec<Finding> {
     let servers = (0..2u8).flat_map(|server| {
