@@ -41,6 +41,10 @@ const SHARED_OF_PART_MAX: f64 = 0.1;
 const BASELINE_MIN: usize = 5;
 /// Free bytes of answers a name up to which they are verdicts about digests.
 const DIGEST_ANSWER_BYTES_MAX: f64 = 16.0;
+/// Share of the names that must be hexadecimal for a domain to be one of digests, and how much more these may carry: a scanner asks
+/// about some sixty to a hundred and fifty files in an hour, and a capture of one direction does not show the verdicts.
+const DIGESTS_SHARE_MIN: f64 = 0.9;
+const DIGESTS_TURNS: f64 = 5.0;
 /// Bytes of each subscriber on port 53 that are no DNS, from which on they are worth a word: less is a sign of life, and no tunnel.
 const FOREIGN_BYTES_MIN: u64 = 20 << 10;
 
@@ -93,6 +97,8 @@ pub struct Measures {
     pub is_crowd: bool,
     /// Whether its heaviest asker asks for many others, as a resolver of the house does.
     pub is_relayed: bool,
+    /// Whether nearly all names are digests or shortened ones, and nothing comes back: so much may be a product that asks about files.
+    pub is_digests: bool,
     /// Whether all that is asked for are addresses or digests, and the answers verdicts.
     pub is_reputation: bool,
 }
@@ -117,6 +123,8 @@ impl Measures {
         let gives_verdicts = zone.responses_loopback > 0 && verdicts >= 0.9 && !is_packed;
         let legs = zone.legs();
         let free_bytes = zone.free_bytes as f64 / legs;
+        let is_digests = of_form(NameForm::Digest) + of_form(NameForm::Hex) >= DIGESTS_SHARE_MIN
+            && free_bytes <= DIGEST_ANSWER_BYTES_MAX * distinct;
         let is_digest = of_form(NameForm::Digest) >= 0.95 && free_bytes <= DIGEST_ANSWER_BYTES_MAX * distinct;
         Self {
             label_bytes: bytes as f64 * scale,
@@ -129,6 +137,7 @@ impl Measures {
             owned: names as f64 / sampled,
             is_crowd: is_crowd(names as f64 / sampled, zone.clients.count()),
             is_relayed: false,
+            is_digests,
             is_reputation: gives_verdicts || is_digest || of_form(NameForm::Reversed) >= 0.9,
         }
     }
@@ -137,6 +146,7 @@ impl Measures {
         let more = match (self.is_crowd, self.is_relayed) {
             (true, _) => CROWD_TURNS,
             (_, true) => RELAYED_TURNS,
+            _ if self.is_digests => DIGESTS_TURNS,
             _ => 1.0,
         };
         let [bytes, names] = turns(class).map(|(from, to)| (from * more, to * more));
@@ -271,6 +281,7 @@ fn together(parts: &[&Measured<'_>]) -> Measures {
         owned: 1.0,
         is_crowd: false,
         is_relayed: false,
+        is_digests: false,
         is_reputation: false,
     }
 }

@@ -134,6 +134,16 @@ fn tunnels_and_what_looks_like_them() {
             Some(Severity::Info),
         ),
         (
+            "shortened digests of which no verdict is seen",
+            of(24, &|n| ask(1, format!("{}.q.hash.example", noise(n, 26 + 6 * (n as usize % 2), HEX)), None)),
+            None,
+        ),
+        (
+            "hexadecimal names out",
+            of(600, &|n| ask(1, format!("{}.t.example", noise(n, 30, HEX)), there)),
+            Some(Severity::High),
+        ),
+        (
             "short digests",
             of(200, &|n| {
                 ask(1, format!("a-0.19-b3086.{}.hash.example", noise(n, 26, LETTERS)), Some([127, 0, 0, 128]))
