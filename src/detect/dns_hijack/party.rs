@@ -34,6 +34,14 @@ const LEADS_ELSEWHERE: f64 = 0.2;
 const CHOSEN_SHARE: (f64, f64) = (0.12, 0.2);
 /// And their number: of forty homes thirteen may have one owner.
 const CHOSEN_ASKERS: (f64, f64) = (12.0, 30.0);
+/// The same of a crowd: of many people with resolvers of their own few have one and the same that is no public service.
+const CROWD_SHARE: (f64, f64) = (0.03, 0.06);
+const CROWD_ASKERS: (f64, f64) = (30.0, 60.0);
+/// Askers that two strangers must share, and their share of those of the one with fewer, to be one party's; and how many are held
+/// against each other, the most asked ones.
+const SHARED_ASKERS_MIN: usize = 5;
+const SHARED_ASKERS: f64 = 0.5;
+const SHARING_MAX: usize = 32;
 /// What speaks for a stranger that the policy does not list, or that merely is not the most asked one.
 const STRANGE: [f64; 2] = [0.3, 0.2];
 /// Slots with a question to a resolver before a subscriber counts as one that asks it alone.
@@ -122,8 +130,12 @@ impl<'a> Party53<'a> {
         // People do not choose alike: a fifth of them with one stranger whom no policy lists have not chosen it.
         let share = match is_listed {
             true => {
-                ramp(of_active(self.askers), CHOSEN_SHARE.0, CHOSEN_SHARE.1)
-                    * log_ramp(self.askers as f64, CHOSEN_ASKERS.0, CHOSEN_ASKERS.1)
+                let (share, askers) = (of_active(self.askers), self.askers as f64);
+                let of_few =
+                    ramp(share, CHOSEN_SHARE.0, CHOSEN_SHARE.1) * log_ramp(askers, CHOSEN_ASKERS.0, CHOSEN_ASKERS.1);
+                let of_many =
+                    ramp(share, CROWD_SHARE.0, CROWD_SHARE.1) * log_ramp(askers, CROWD_ASKERS.0, CROWD_ASKERS.1);
+                of_few.max(of_many)
             }
             false => 0.0,
         };
@@ -141,6 +153,19 @@ impl<'a> Party53<'a> {
     /// Domains that are led to an address together with others.
     pub(super) fn lied(&self) -> usize {
         self.lies.values().map(BTreeSet::len).filter(|domains| *domains >= 2).sum()
+    }
+
+    /// How many ask both, and of whom fewer ask: how many those are.
+    fn shared_with(&self, other: &Self) -> (usize, usize) {
+        let (few, many) = if self.all.len() <= other.all.len() { (self, other) } else { (other, self) };
+        let asks_many = |one: &&Asker| many.all.binary_search_by_key(&one.subscriber, |it| it.subscriber).is_ok();
+        (few.all.iter().filter(asks_many).count(), few.all.len())
+    }
+
+    /// Whether the same subscribers ask both, as those do whose devices were given a first and a second resolver.
+    fn is_asked_with(&self, other: &Self) -> bool {
+        let (shared, all) = self.shared_with(other);
+        shared >= SHARED_ASKERS_MIN && shared as f64 >= SHARED_ASKERS * all as f64
     }
 
     /// Whether it may be one of several to which homes were turned.
@@ -182,9 +207,13 @@ impl<'a> Party53<'a> {
     }
 }
 
-/// Resolvers that came into use at the same time are one party's: nobody's own choice falls together with others'.
+/// Resolvers that came into use at the same time are one party's: nobody's own choice falls together with others'; and so are those
+/// that the same subscribers ask, if nobody knows them.
 pub(super) fn together<'a>(known: &Known<'_>, parties: Vec<Party53<'a>>) -> Vec<Party53<'a>> {
     let (parts, mut apart): (Vec<_>, Vec<_>) = parties.into_iter().partition(|party| party.is_part(known));
+    let (public, strangers): (Vec<_>, Vec<_>) = apart.into_iter().partition(|party| party.is_public);
+    apart = public;
+    apart.extend(shared(known, strangers));
     let first_alone = apart.len();
     for party in parts {
         match apart[first_alone..].iter_mut().find(|one| one.began_with(&party)) {
@@ -193,4 +222,51 @@ pub(super) fn together<'a>(known: &Known<'_>, parties: Vec<Party53<'a>>) -> Vec<
         }
     }
     apart
+}
+
+/// Strangers that the same subscribers ask, joined; the most asked ones first.
+fn shared<'a>(known: &Known<'_>, mut strangers: Vec<Party53<'a>>) -> Vec<Party53<'a>> {
+    strangers.sort_by_key(|party| std::cmp::Reverse(party.askers));
+    let rest = strangers.split_off(strangers.len().min(SHARING_MAX));
+    let mut joined: Vec<Party53<'a>> = Vec::new();
+    for party in strangers {
+        match joined.iter_mut().find(|one| one.is_asked_with(&party)) {
+            Some(one) => one.join(known, party),
+            None => joined.push(party),
+        }
+    }
+    joined.extend(rest);
+    joined
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_crowd_did_not_choose_one_stranger() {
+        let party = |askers: u64, active: u64, is_public: bool| Party53 {
+            resolvers: Vec::new(),
+            askers,
+            active,
+            turned: Turned::default(),
+            only_it: 0,
+            onset: None,
+            lies: BTreeMap::new(),
+            is_public,
+            began: None,
+            all: Vec::new(),
+        };
+        let table = [
+            ("sixty of nine hundred", party(60, 900, false), true, true),
+            ("where no policy says whom to ask", party(60, 900, false), false, false),
+            ("twenty of nine hundred", party(20, 900, false), true, false),
+            ("sixty of five thousand", party(60, 5_000, false), true, false),
+            ("a fifth of a hundred and fifty", party(30, 150, false), true, true),
+            ("a public one", party(60, 900, true), true, false),
+        ];
+        for (name, party, is_listed, wanted) in table {
+            assert_eq!(party.strangeness(is_listed) > 0.6, wanted, "{name}: {}", party.strangeness(is_listed));
+        }
+    }
 }

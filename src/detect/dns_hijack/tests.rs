@@ -328,3 +328,24 @@ fn answers_that_wander() {
         .collect();
     assert!(found(&owner).is_empty());
 }
+
+#[test]
+fn strangers_that_the_same_ask_are_one() {
+    const HERE: [u8; 4] = [198, 18, 5, 9];
+    // Sixteen of forty ask two strangers; or eight ask the one, and eight others the other.
+    let asked = |second_from: u8| -> Vec<Asked> {
+        let ask = |client: u8, which: [u8; 4]| {
+            [20, 40, 1_000, 3_100].map(|second| (client, which, second, "www.a.example", HERE))
+        };
+        let theirs = (0..40).flat_map(|client| ask(client, THEIRS));
+        let first = (0..if second_from == 0 { 16 } else { 8 }).flat_map(|client| ask(client, STRANGER));
+        theirs.chain(first).chain((second_from..16).flat_map(|client| ask(client, SECOND))).collect()
+    };
+    let told = |second_from: u8| {
+        let findings = found(&asked(second_from));
+        let addresses: Vec<usize> = findings.iter().map(|finding| finding.collector.addresses.len()).collect();
+        (addresses, findings.iter().map(|finding| finding.population.subscribers).max())
+    };
+    assert_eq!(told(0), (vec![2], Some(16)));
+    assert!(told(8).0.iter().all(|addresses| *addresses == 1));
+}
