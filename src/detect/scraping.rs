@@ -55,8 +55,13 @@ const ALIKE_WITHOUT_EXCESS: (f64, f64) = (0.25, 0.12);
 const POLITE_A_MINUTE: (f64, f64) = (6.0, 12.0);
 /// Dispersion of the answers between which opinion turns.
 const ALIKE_TURNS: (f64, f64) = (0.45, 0.12);
+/// Where mail servers hand mail to each other (RFC 5321).
+const SMTP_PORT: u16 = 25;
 /// Gap from which on a clock is a monitor's; scrapers that wait so long vary it.
 const MONITOR_GAP_MS: f64 = 9_000.0;
+/// Half a minute, and how well a gap is known from its histogram.
+const HALF_MINUTE_MS: f64 = 30_000.0;
+const GAP_KNOWN: f64 = 0.04;
 
 /// Answers are known by their mean a row, and a few means lie near each other by chance: what so many rows leave open.
 const ROWS_IN_DOUBT: f64 = 3.0;
@@ -107,7 +112,8 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
     for askers in served.chunk_by(|a, b| service_of(a.0) == service_of(b.0)) {
         // Datagrams have no questions and answers to count, but QUIC's: a tunnel's turns ask for nothing.
         let service @ (_, _, protocol, port) = service_of(askers[0].0);
-        if protocol != TCP && (protocol != UDP || port != 443) {
+        // Mail servers are handed mail by many others with a handful of programs.
+        if protocol != TCP && (protocol != UDP || port != 443) || port == SMTP_PORT {
             continue;
         }
         let all: Vec<(Address, &Served)> = askers.iter().map(|(key, one)| (key.asker, &***one)).collect();
@@ -405,7 +411,16 @@ fn is_monitor(whole: &Served, dispersion: f64) -> bool {
     let spread = (high - low) / middle.max(1.0);
     let is_same = spread < 0.15 && middle >= MONITOR_GAP_MS && dispersion < 0.04;
     let is_resumed = spread < 0.05 && middle >= 2.0 * MONITOR_GAP_MS && dispersion < ALIKE_WITHOUT_EXCESS.0;
-    (is_same || is_resumed) && whole.exchanges <= 3 * whole.totals.flows
+    // One of several posts from which it asks in turn.
+    let is_turn = [low, middle, high].iter().all(|gap| is_on_the_half_minute(*gap));
+    let is_turn = is_turn && dispersion < ALIKE_WITHOUT_EXCESS.0;
+    (is_same || is_resumed || is_turn) && whole.exchanges <= 3 * whole.totals.flows
+}
+
+/// Whether a gap is some half minutes long, as far as it is known.
+fn is_on_the_half_minute(gap_ms: f64) -> bool {
+    let off = gap_ms - HALF_MINUTE_MS * (gap_ms / HALF_MINUTE_MS).round();
+    gap_ms >= 0.9 * HALF_MINUTE_MS && off.abs() <= GAP_KNOWN * gap_ms
 }
 
 /// The share of the slots between first and last question in which it asked at all; short spans say nothing for it.

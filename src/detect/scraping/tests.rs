@@ -356,3 +356,24 @@ fn a_monitor_that_resumes_its_sessions_is_one_still() {
         assert_eq!(is_monitor(&served, dispersion(&served)), wanted, "{name}: {}", dispersion(&served));
     }
 }
+
+#[test]
+fn a_monitor_that_asks_from_several_posts_in_turn_is_one_still() {
+    // Gaps in seconds, by turns, and how far the sizes of the answers stray.
+    let table: [(&str, [u64; 3], u64, bool); 4] = [
+        ("by the minute, from three posts", [60, 120, 180], 4, true),
+        ("pages of all sizes", [60, 120, 180], 4_000, false),
+        ("at no minute", [47, 105, 200], 4, false),
+        ("as often as records are pulled", [4, 6, 8], 4, false),
+    ];
+    for (name, gaps_s, strays, wanted) in table {
+        let mut served = Served::default();
+        for n in 0..90u64 {
+            served.answer_sizes.add(1_200 + noise(3, n) % strays);
+            served.gaps_ms.add(1_000 * gaps_s[n as usize % 3] + noise(5, n) % 400);
+            served.totals.flows += 1;
+            served.exchanges += 1;
+        }
+        assert_eq!(is_monitor(&served, dispersion(&served)), wanted, "{name}: {}", dispersion(&served));
+    }
+}
