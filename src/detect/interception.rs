@@ -44,6 +44,11 @@ const LOWERED_MIN: f64 = 2.0;
 const CONTESTED_MIN: f64 = 3.0;
 /// What the one network of an issuer is worth that so many contradict.
 const ONE_DOOR: f64 = 0.5;
+/// Subjects, share of certificates made hours ago, and share and number of domains that others reach sealed, from which on one key of
+/// one network is a mint's.
+const DOOR_SUBJECTS_MIN: f64 = 6.0;
+const DOOR_YOUNG_MIN: f64 = 0.3;
+const DOOR_SEALED: (f64, f64) = (0.1, 3.0);
 
 /// JA4 of hellos that interception products send in a browser's place, by product; none is a browser's. Programs built on the
 /// same library with the same settings send the same, so this alone is no more than a hint.
@@ -61,12 +66,17 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
     let identities = identities(scene);
     let mut issuers: BTreeMap<PopulationIndex, Vec<&Identity<'_>>> = BTreeMap::new();
     let mut sealed: BTreeMap<PopulationIndex, &ServerSummary> = BTreeMap::new();
+    for one in identities.iter().filter(|one| one.key.mark == ServerMark::Sealed) {
+        sealed.insert(one.key.population, &one.server);
+    }
     for one in &identities {
         match one.key.mark {
-            ServerMark::Key if one.is_shown => findings.extend(minted(scene, &one.key, &one.server)),
+            ServerMark::Key if one.is_shown => {
+                let sealed = sealed.get(&one.key.population).copied();
+                findings.extend(minted(scene, &one.key, &one.server, sealed));
+            }
             ServerMark::Issuer => issuers.entry(one.key.population).or_default().push(one),
-            ServerMark::Key | ServerMark::Hello => {}
-            ServerMark::Sealed => _ = sealed.insert(one.key.population, &one.server),
+            ServerMark::Key | ServerMark::Hello | ServerMark::Sealed => {}
         }
     }
     for (population, issuers) in issuers {
@@ -83,7 +93,12 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
 /// A key in certificates of several subjects, for unrelated domains in unrelated networks. Each of many subjects under a
 /// name of its own is enough in several networks of one operator too: a host that shares one key among customers does so
 /// on one server.
-fn minted(scene: &Scene<'_>, key: &ServerKey, server: &ServerSummary) -> Option<Finding> {
+fn minted(
+    scene: &Scene<'_>,
+    key: &ServerKey,
+    server: &ServerSummary,
+    sealed: Option<&ServerSummary>,
+) -> Option<Finding> {
     let domains = server.domains.estimate();
     let subjects = server.subjects.estimate();
     let near = near(server);
@@ -91,10 +106,11 @@ fn minted(scene: &Scene<'_>, key: &ServerKey, server: &ServerSummary) -> Option<
         true => server.networks.estimate().max(near.len() as f64),
         false => server.networks.estimate(),
     };
-    if domains < DOMAINS_MIN || subjects < 2.0 || networks < 2.0 {
+    let young = server.rows_young as f64 / server.rows.max(1) as f64;
+    let is_door = networks < 2.0 && is_mint_at_a_door(server, subjects, young, sealed);
+    if domains < DOMAINS_MIN || subjects < 2.0 || networks < 2.0 && !is_door {
         return None;
     }
-    let young = server.rows_young as f64 / server.rows.max(1) as f64;
     // A CDN that makes its customers' certificates has its hundred domains in one place, and one stray address of a proxy
     // somewhere else; whoever sits in the path has them where their owners have them.
     let strewn = near.len() as f64 / domains.min(ADDRESSES_KEPT as f64);
@@ -102,8 +118,20 @@ fn minted(scene: &Scene<'_>, key: &ServerKey, server: &ServerSummary) -> Option<
     let (score, evidence) = weigh(vec![
         Reason::number("subjects_of_key", subjects, "subjects", log_ramp(subjects, 1.3, 4.0), 0.4).beside(baseline),
         Reason::number("domains", domains, "domains", log_ramp(domains, 2.0, 6.0), 0.3),
-        Reason::number("networks", networks, "networks", log_ramp(networks, 1.0, 3.0), 0.25),
-        Reason::number("networks_a_domain", strewn, "ratio", log_ramp(strewn, 0.04, 0.16), 0.2),
+        Reason::number(
+            "networks",
+            networks,
+            "networks",
+            if is_door { ONE_DOOR } else { log_ramp(networks, 1.0, 3.0) },
+            0.25,
+        ),
+        Reason::number(
+            "networks_a_domain",
+            strewn,
+            "ratio",
+            if is_door { ONE_DOOR } else { log_ramp(strewn, 0.04, 0.16) },
+            0.2,
+        ),
         Reason::number("young_certificates", young, "ratio", ramp(young, -0.5, 0.5), 0.05),
     ]);
     let severity = severity_of(score, 0.01)?;
@@ -113,6 +141,15 @@ fn minted(scene: &Scene<'_>, key: &ServerKey, server: &ServerSummary) -> Option<
     );
     let finding = described(scene, key.population, server, &format!("key:{:016x}", key.id), "One key", &what);
     Some(Finding { severity, score, p_value: 0.01, evidence, ..finding })
+}
+
+/// Whether one place makes certificates for domains that others reach elsewhere, sealed: a proxy to which names are led, or that is
+/// set on the devices. A host with one key for its customers has made their certificates long ago, and is where they are.
+fn is_mint_at_a_door(server: &ServerSummary, subjects: f64, young: f64, sealed: Option<&ServerSummary>) -> bool {
+    let elsewhere = sealed.and_then(|sealed| server.domains.contained_in(&sealed.domains));
+    let is_elsewhere = elsewhere
+        .is_some_and(|known| known.share >= DOOR_SEALED.0 && known.share * known.compared as f64 >= DOOR_SEALED.1);
+    subjects >= DOOR_SUBJECTS_MIN && young >= DOOR_YOUNG_MIN && is_elsewhere
 }
 
 /// The /24 or /48 networks that it was seen in.

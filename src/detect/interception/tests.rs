@@ -246,3 +246,23 @@ fn names_may_be_led_to_an_interceptors_door() {
         assert_eq!(is_told, wanted, "{name}: {findings:#?}");
     }
 }
+
+#[test]
+fn a_mint_at_one_door_is_told_from_a_host_with_one_key() {
+    let known = |domains: std::ops::Range<u64>| {
+        let mut server = ServerSummary { rows: 40, ..ServerSummary::default() };
+        domains.for_each(|domain| server.domains.add(domain.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
+        server
+    };
+    let sealed = known(20..60);
+    // Domains of the key, its subjects, share of young certificates.
+    let table = [
+        ("made as they are needed, for domains reached elsewhere", 0..30, 30.0, 0.6, true),
+        ("made long ago", 0..30, 30.0, 0.0, false),
+        ("domains that nobody reaches elsewhere", 100..130, 30.0, 0.6, false),
+        ("a few customers", 20..24, 4.0, 0.6, false),
+    ];
+    for (name, domains, subjects, young, wanted) in table {
+        assert_eq!(is_mint_at_a_door(&known(domains), subjects, young, Some(&sealed)), wanted, "{name}");
+    }
+}
