@@ -143,6 +143,12 @@ impl Address {
         Some([a, b, c, d])
     }
 
+    /// How an IPv4 address is called through a translator's well-known prefix.
+    pub fn translated(self) -> Option<Self> {
+        let [a, b, c, d] = self.as_v4()?;
+        Some(Self([0, 0x64, 0xff, 0x9b, 0, 0, 0, 0, 0, 0, 0, 0, a, b, c, d]))
+    }
+
     /// Who is meant: behind a translator's well-known prefix (NAT64, `64:ff9b::/96`, RFC 6052 section 2.1) the IPv4 address that it
     /// holds, so that one party is one whichever family its callers have; else the same.
     pub fn untranslated(self) -> Self {
@@ -211,6 +217,8 @@ mod tests {
             ("203.0.113.7", "203.0.113.7"),
         ] {
             assert_eq!(address(text).untranslated(), address(wanted), "{text}");
+            let again = address(wanted).translated();
+            assert_eq!(again.map(Address::untranslated), again.map(|_| address(wanted)), "{text}");
         }
     }
 

@@ -5,7 +5,7 @@
 //! the day so far after 2, 3, 4, 6, 8, 12 and 16 hours and at its end; so what is loud shows at once, and what is slow shows
 //! when enough of it is there or half as long again after.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 
 use super::finding::Finding;
@@ -17,7 +17,7 @@ use crate::model::Model;
 use crate::population::pace::Paces;
 use crate::population::places::Places;
 use crate::population::{MergeError, Populations, Span, SpanClass, Summary, SummaryLimits};
-use crate::units::{DurationNs, TimestampNs};
+use crate::units::{Address, DurationNs, TimestampNs};
 
 mod round;
 
@@ -234,7 +234,8 @@ impl<'a> Analyst<'a> {
         let last =
             self.last.as_ref().filter(|(end, _)| summary.class() == SpanClass::Window && *end == summary.span().start);
         let scene = scene.after(self.ledger.claimed()).beside(last.map(|(_, paces)| paces));
-        let found = self.rounds.over(&scene);
+        let mut found = self.rounds.over(&scene);
+        add_translated(&scene, &mut found);
         let doubts = scene.into_doubts();
         let look = Look { span: summary.span(), is_whole_hour: matches!(hour, Hour::Over), doubts };
         self.ledger.absorb(found, &look);
@@ -328,6 +329,26 @@ fn bound(summary: &mut Summary, limits: &SummaryLimits) -> Vec<(&'static str, u6
     summary.bound(limits);
     let after = summary.limit_hits().named();
     after.into_iter().zip(before).map(|((name, after), (_, before))| (name, after.saturating_sub(before))).collect()
+}
+
+/// Says of each party that was called through a translator how it was called, too: who looks for the packets, or blocks the party for
+/// callers without IPv4, needs that.
+fn add_translated(scene: &Scene<'_>, found: &mut [Finding]) {
+    if found.is_empty() {
+        return;
+    }
+    let called: BTreeSet<Address> = scene.summary.populations.values().flat_map(|one| one.translated.iter()).collect();
+    for finding in found {
+        let addresses = &mut finding.collector.addresses;
+        let more: Vec<Address> = addresses
+            .iter()
+            .filter(|address| called.contains(address))
+            .filter_map(|address| address.translated())
+            .collect();
+        addresses.extend(more);
+        addresses.sort_unstable();
+        addresses.dedup();
+    }
 }
 
 #[cfg(test)]

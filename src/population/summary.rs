@@ -23,13 +23,13 @@ use super::populations::{PopulationIndex, Populations};
 use super::resolved::{AnswerNames, ResolverSummary};
 use super::served::{SERVED_MAX, Served, ServedKey};
 use super::servers::{ServerKey, ServerSummary};
-use super::sketch::{Distinct, Merge, VolumeSeries};
+use super::sketch::{Distinct, Least, Merge, VolumeSeries};
 use super::span::{Seen, Span, SpanClass};
 use super::table::Bounded;
 use super::texts::{TextId, Texts};
 use super::totals::Totals;
 use super::zones::{ZoneKey, ZoneSummary};
-use crate::units::TimestampNs;
+use crate::units::{Address, TimestampNs};
 
 mod ahead;
 mod observe;
@@ -85,6 +85,9 @@ pub struct MergeError {
     pub theirs: u64,
 }
 
+/// Parties that are known to be called through a translator, the most.
+const TRANSLATED_KEPT: usize = 1024;
+
 /// What a summary knows of one population.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PopulationSummary {
@@ -96,15 +99,18 @@ pub struct PopulationSummary {
     pub collectors: Distinct,
     /// Volumes with parties outside.
     pub series: VolumeSeries,
+    /// Some of the parties that were called through a translator's well-known prefix (see [`Address::untranslated`]).
+    pub translated: Least<Address, TRANSLATED_KEPT>,
 }
 
 impl Merge for PopulationSummary {
     fn merge(&mut self, other: Self) {
-        let Self { totals, active, collectors, series } = other;
+        let Self { totals, active, collectors, series, translated } = other;
         self.totals.merge(totals);
         self.active.merge(active);
         self.collectors.merge(collectors);
         self.series.merge(series);
+        self.translated.merge(translated);
     }
 }
 

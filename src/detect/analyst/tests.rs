@@ -167,3 +167,28 @@ fn the_detector_that_looks_at_what_others_found_comes_last() {
     let last = crate::detect::DETECTORS.last().map(|detector| detector.technique);
     assert_eq!(last, Some(Technique::UnattributedCluster), "one behind it would hide its findings from it");
 }
+
+#[test]
+fn who_is_called_through_a_translator_is_told_by_both_addresses() {
+    use crate::detect::finding::{CollectorIdentity, PopulationShare};
+    use crate::population::summary::tests::summary_of;
+    let (native, other) = (Address::v4([203, 0, 113, 7]), Address::v4([203, 0, 113, 9]));
+    let through = native.translated().expect("an IPv4 address");
+    let home = |n: u8| Address::v6([0x20, 0x01, 0x0d, 0xb8, 0, 0x20, 0, n, 0, 0, 0, 0, 0, 0, 0, 1]);
+    let rows = [row(home(1), through, 0, 900, 300), row(Address::v4([10, 0, 0, 1]), native, 1, 900, 300)];
+    let summary = summary_of(&rows, &SummaryLimits::default());
+    let (populations, places) = (populations(), Places::default());
+    let scene = Scene::new(&summary, &populations, &places, None);
+    // Both are one party.
+    let one: Vec<_> = scene.collectors().iter().map(|(key, one)| (key.address, one.subscribers.count())).collect();
+    assert_eq!(one, [(native, 2)]);
+    let told = |address: Address| {
+        let collector = CollectorIdentity { addresses: vec![address], ..CollectorIdentity::default() };
+        let share = PopulationShare::default();
+        let mut found = [Finding::blank(Technique::PopulationFanIn, collector, share, Default::default())];
+        add_translated(&scene, &mut found);
+        found[0].collector.addresses.clone()
+    };
+    assert_eq!(told(native), [native, through]);
+    assert_eq!(told(other), [other]);
+}

@@ -160,6 +160,9 @@ impl Summary {
         whole.active.add(hash);
         whole.collectors.add(far_hash);
         whole.series.add(volume, x.seen, range);
+        if x.rows.address(x.i, x.up.other()) != address {
+            whole.translated.add(address);
+        }
 
         let collector = self.collectors.entry(CollectorKey { population, address }, cx.limits.collectors_max);
         let at = if x.up == Side::Orig { ServiceAt::Collector } else { ServiceAt::Subscriber };
