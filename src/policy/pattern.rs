@@ -5,7 +5,7 @@
 
 use std::net::IpAddr;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv6Net};
 
 use super::Wrong;
 use crate::packet::facts::NAME_BYTES_MAX;
@@ -50,9 +50,14 @@ impl CollectorPattern {
         }
     }
 
-    /// Whether an address is meant.
+    /// Whether an address is meant: itself, or the IPv4 address that a translator's well-known prefix holds, whichever way round.
     pub fn holds_address(&self, address: Address) -> bool {
-        matches!(self, Self::Prefix(net) if net.contains(&address.to_ip()))
+        let Self::Prefix(net) = self else { return false };
+        let holds = |address: Address| net.contains(&address.to_ip());
+        let meant = address.untranslated();
+        // A wide IPv6 prefix means no IPv4 address.
+        let is_translators = matches!(net, IpNet::V6(net) if is_translators(net));
+        holds(address) || holds(meant) || is_translators && meant.translated().is_some_and(holds)
     }
 
     /// Whether a name is meant.
@@ -81,6 +86,9 @@ impl CollectorPattern {
     pub fn too_wide(&self) -> Option<&'static str> {
         match self {
             Self::Prefix(IpNet::V4(net)) if net.prefix_len() < 8 => Some("more than 16 million addresses"),
+            Self::Prefix(IpNet::V6(net)) if is_translators(net) && net.prefix_len() < 96 + 8 => {
+                Some("more than 16 million addresses")
+            }
             Self::Prefix(IpNet::V6(net)) if net.prefix_len() < 20 => Some("more than any network operator has"),
             Self::NamesBelow(base) if psl::suffix(base.as_bytes()).is_some_and(|s| s.as_bytes() == base.as_bytes()) => {
                 Some("everyone below a public suffix")
@@ -88,6 +96,12 @@ impl CollectorPattern {
             _ => None,
         }
     }
+}
+
+/// Whether all of it lies in a translator's well-known prefix, where each stands for an IPv4 address.
+fn is_translators(net: &Ipv6Net) -> bool {
+    let first = Address::from(IpAddr::V6(net.network()));
+    net.prefix_len() >= 96 && first.untranslated() != first
 }
 
 /// A prefix as written, a plain address as the prefix that holds only it.
@@ -140,6 +154,17 @@ mod tests {
         {
             assert_eq!(prefix.holds_address(address(text)), wanted, "{text}");
         }
+        // One party, called by IPv4 and through a translator.
+        for (text, wanted) in [("64:ff9b::c633:6409", true), ("64:ff9b::c633:6509", false)] {
+            assert_eq!(prefix.holds_address(address(text)), wanted, "{text}");
+        }
+        let translated = CollectorPattern::parse("64:ff9b::c633:6400/120").expect("a pattern");
+        assert!(
+            translated.holds_address(address("198.51.100.9"))
+                && translated.holds_address(address("64:ff9b::c633:6409"))
+        );
+        assert!(!translated.holds_address(address("198.51.101.9")));
+        assert!(!CollectorPattern::parse("::/0").expect("a pattern").holds_address(address("198.51.100.9")));
         assert!(CollectorPattern::parse("2001:db8::7").expect("a pattern").holds_address(address("2001:db8::7")));
         assert!(CollectorPattern::parse("asn:64500").expect("a pattern").holds_asn(64500));
     }
@@ -176,6 +201,8 @@ mod tests {
             ("10.0.0.0/8", false),
             ("::/0", true),
             ("2000::/3", true),
+            ("64:ff9b::/96", true),
+            ("64:ff9b::a00:0/104", false),
             ("2001:db8::/32", false),
             ("sni:*.com", true),
             ("sni:*.co.uk", true),

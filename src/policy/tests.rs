@@ -246,6 +246,14 @@ fn each_verdict() {
     let table: Vec<(&str, Finding, Option<&str>)> = vec![
         ("by prefix", finding(), Some("")),
         ("all addresses", of(collector(&[inside, [198, 51, 100, 8]], &[], None)), Some("")),
+        (
+            "one address, called through a translator too",
+            of(CollectorIdentity {
+                addresses: vec![Address::v4(inside), Address::v4(inside).translated().expect("IPv4")],
+                ..CollectorIdentity::default()
+            }),
+            Some(""),
+        ),
         ("by system", of(collector(&[outside], &["x.example"], Some(64500))), Some("")),
         (
             "by names",
