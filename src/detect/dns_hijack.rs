@@ -141,9 +141,8 @@ fn resolvers<'a>(scene: &Scene<'a>, population: PopulationIndex) -> Vec<Resolver
 
 /// The resolvers that the population is meant to use, or does use.
 fn usual(scene: &Scene<'_>, population: PopulationIndex, all: &[Resolver<'_>]) -> (BTreeSet<Address>, bool) {
-    let listed: BTreeSet<Address> = (scene.populations.spec(population).into_iter())
-        .flat_map(|spec| spec.resolvers.iter().map(|ip| Address::from(*ip)))
-        .collect();
+    let listed: BTreeSet<Address> =
+        (scene.populations.spec(population).into_iter()).flat_map(|spec| spec.resolver_addresses()).collect();
     if !listed.is_empty() {
         return (listed, true);
     }

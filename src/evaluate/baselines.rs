@@ -167,8 +167,7 @@ fn issuer_names(view: &View<'_>, scores: &mut Scores) {
 }
 
 fn resolvers(view: &View<'_>, scores: &mut Scores) {
-    let meant: BTreeSet<Address> =
-        view.populations.iter().flat_map(|(_, spec)| spec.resolvers.iter().map(|ip| Address::from(*ip))).collect();
+    let meant: BTreeSet<Address> = view.populations.iter().flat_map(|(_, spec)| spec.resolver_addresses()).collect();
     for (party, resolver) in view.summary.resolvers.sorted() {
         if let Some(address) = party.outside().filter(|address| !meant.contains(address)) {
             raise(scores, vec![address], (resolver.responses + resolver.queries_unanswered) as f64);

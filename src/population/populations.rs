@@ -34,6 +34,13 @@ pub struct PopulationSpec {
     pub resolvers: Vec<IpAddr>,
 }
 
+impl PopulationSpec {
+    /// The resolvers that it is meant to use, as summaries know them.
+    pub fn resolver_addresses(&self) -> impl Iterator<Item = Address> + '_ {
+        self.resolvers.iter().map(|ip| Address::from(*ip).untranslated())
+    }
+}
+
 /// Where a jurisdiction's data may go, as the policy means it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TransferRule {
@@ -337,6 +344,15 @@ mod tests {
 
     fn address(text: &str) -> Address {
         text.parse::<IpAddr>().expect("a literal address").into()
+    }
+
+    #[test]
+    fn a_resolver_behind_a_translator_is_the_one_that_is_meant() {
+        let resolvers =
+            ["192.0.2.53", "64:ff9b::c000:235", "2001:db8::53"].map(|text| text.parse().expect("a literal"));
+        let spec = PopulationSpec { resolvers: resolvers.to_vec(), ..spec("residents", &[]) };
+        let wanted = ["192.0.2.53", "192.0.2.53", "2001:db8::53"].map(address);
+        assert_eq!(spec.resolver_addresses().collect::<Vec<_>>(), wanted);
     }
 
     #[test]
