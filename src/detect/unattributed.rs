@@ -210,8 +210,11 @@ fn ask_for_the_same(scene: &Scene<'_>, group: &Group<'_>) -> bool {
 /// See the file's header. Stands last in the register: it looks at what the others found.
 pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
     outliers(scene, findings);
-    dialogue::strangers(scene, findings);
-    crowd::crowds(scene, findings);
+    // Shorter spans show no behaviour, and cut packets no protocol of anybody.
+    if scene.summary.span().length() >= SPAN_MIN && scene.shows_applications() {
+        dialogue::strangers(scene, findings);
+        crowd::crowds(scene, findings);
+    }
     protocols::strange(scene, findings);
 }
 

@@ -9,7 +9,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::SPAN_MIN;
 use super::dialogue::{BULK_MIN, BULK_SUBSCRIBERS_MIN, IN_TURN_MAX, IN_TURN_SHARED, is_explained, is_nobody_known};
 use crate::detect::finding::{Finding, Severity, Technique};
 use crate::detect::scene::{Group, Scene, service_of};
@@ -21,11 +20,12 @@ use crate::population::groups::{CollectorGroup, GroupName, Level};
 use crate::population::sketch::Merge;
 use crate::units::Address;
 
-/// Fewest subscribers of a crowd, and the share of the active between which it is one: fewer are players of one game, more are
-/// everybody, and what everybody uses somebody knows.
+/// Fewest subscribers of a crowd: fewer are players of one game.
 const SUBSCRIBERS_MIN: u64 = 24;
-const COVERAGE: (f64, f64) = (0.015, 0.5);
-/// Data up over all data between which it is dealt with, and neither fed nor fetched from.
+/// Share of the active between which opinion turns; and above which it is everybody, and what everybody uses somebody knows.
+const COVERAGE_TURNS: (f64, f64) = (0.0075, 0.03);
+const COVERAGE_MAX: f64 = 0.5;
+/// Data up over all data outside which only one of both says anything.
 const UPLOAD_SHARE: (f64, f64) = (0.005, 0.98);
 /// Data each way of each subscriber below which it is a sign of life, bytes.
 const DATA_MIN: f64 = 64.0;
@@ -47,9 +47,6 @@ struct Crowd<'a> {
 
 /// See the file's header.
 pub(super) fn crowds(scene: &Scene<'_>, found: &mut Vec<Finding>) {
-    if scene.summary.span().length() < SPAN_MIN || !scene.shows_applications() {
-        return;
-    }
     let popular = || scene.collectors().iter().filter(|(_, one)| one.subscribers.count() >= BULK_SUBSCRIBERS_MIN);
     if popular().count() < BULK_MIN {
         return;
@@ -131,10 +128,10 @@ fn finding(scene: &Scene<'_>, crowd: &Crowd<'_>) -> Option<Finding> {
     let many = crowd.subscribers as f64;
     let (score, evidence) = weigh(vec![
         Reason::number("subscribers_distinct", many, "subscribers", log_ramp(many, 12.0, 36.0), 0.4),
-        Reason::number("share_of_active", coverage, "ratio", ramp(coverage, COVERAGE.0 / 2.0, 2.0 * COVERAGE.0), 0.6),
+        Reason::number("share_of_active", coverage, "ratio", ramp(coverage, COVERAGE_TURNS.0, COVERAGE_TURNS.1), 0.6),
     ]);
     let severity = match score {
-        _ if coverage > COVERAGE.1 => return None,
+        _ if coverage > COVERAGE_MAX => return None,
         0.6.. => Severity::Medium,
         0.45.. => Severity::Low,
         _ => return None,

@@ -10,7 +10,6 @@
 
 use std::collections::BTreeMap;
 
-use super::SPAN_MIN;
 use crate::detect::beaconing::{is_clock, is_registrar};
 use crate::detect::finding::{Finding, Severity, Technique};
 use crate::detect::scene::{Group, Scene, service_of};
@@ -99,9 +98,6 @@ struct Talker<'a> {
 
 /// See the file's header. `found` is what the others said.
 pub(super) fn strangers(scene: &Scene<'_>, found: &mut Vec<Finding>) {
-    if scene.summary.span().length() < SPAN_MIN || !scene.shows_applications() {
-        return;
-    }
     let popular = || scene.collectors().iter().filter(|(_, one)| one.subscribers.count() >= BULK_SUBSCRIBERS_MIN);
     let bulk = popular().count();
     if bulk < BULK_MIN {
