@@ -189,7 +189,7 @@ fn named(scene: &Scene<'_>, group: &Group<'_>) -> f64 {
     by_name.max(by_look_up).max(if group.whole.domains.is_empty() { 0.0 } else { by_name }).min(1.0)
 }
 
-/// Whether anybody called it by a name or looked one up, here or before.
+/// Whether anybody called it by a name or looked one up, here or before: what is held open says its name once.
 pub(super) fn is_named(scene: &Scene<'_>, group: &Group<'_>) -> bool {
     group.whole.rows_named > 0
         || !group.whole.domains.is_empty()

@@ -498,7 +498,6 @@ fn judge(scene: &Scene<'_>, group: &Group<'_>, measures: &Measures, bulk: &Bulk)
 
 /// Whether a few devices of one make report to a party that they name.
 fn is_product(scene: &Scene<'_>, group: &Group<'_>, measures: &Measures) -> bool {
-    // What is held open says its name once, and its maker's is looked up once.
     // One fleet under many names is nobody's product.
     let domain = |address: &Address| scene.domain_of(scene.collector(group.of.population, *address)?);
     let domains = || group.of.addresses.iter().filter_map(domain).collect::<BTreeSet<&str>>().len();
