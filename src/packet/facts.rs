@@ -24,6 +24,7 @@ pub enum AppProtocol {
     Http,
     Ssh,
     Stun,
+    WireGuard,
 }
 
 /// Which of the protocols that share the DNS message format a flow speaks.
@@ -41,7 +42,7 @@ pub enum DnsKind {
 
 impl AppProtocol {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 6] = [Self::Dns, Self::Tls, Self::Quic, Self::Http, Self::Ssh, Self::Stun];
+    pub const ALL: [Self; 7] = [Self::Dns, Self::Tls, Self::Quic, Self::Http, Self::Ssh, Self::Stun, Self::WireGuard];
 
     /// The name in EVE's `app_proto`.
     pub fn name(self) -> &'static str {
@@ -52,6 +53,7 @@ impl AppProtocol {
             Self::Http => "http",
             Self::Ssh => "ssh",
             Self::Stun => "stun",
+            Self::WireGuard => "wireguard",
         }
     }
 }

@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! start ─▶ AppState ─┬─ stream ──▶ reassembly ─▶ (told by its bytes) ─▶ tls · http · ssh · dns · prefaces ─┐
-//!                    └─ datagram ────────────────▶ dns · quic ─▶ tls · dtls ─▶ tls ───────────────────────┴─▶ facts
+//!                    └─ datagram ────────────────▶ dns · quic ─▶ tls · dtls ─▶ tls · wireguard ───────────┴─▶ facts
 //! ```
 //!
 //! A flow's own bytes prove its protocol; its ports are a hint only where the bytes cannot be sure (DNS). Each side is read
@@ -23,6 +23,7 @@ mod reassembly;
 mod ssh;
 mod stream;
 mod tls;
+mod wireguard;
 
 pub use http::HEAD_BYTES_MAX;
 pub use names::registrable_domain;
@@ -35,7 +36,7 @@ pub use tls::{HELLO_BYTES_MAX, LEAF_BYTES_MAX};
 use notes::{NameRank, Notes};
 use stream::{HalfStream, Surroundings};
 
-use crate::packet::facts::{AppFacts, DnsKind, NameLookup};
+use crate::packet::facts::{AppFacts, AppProtocol, DnsKind, NameLookup};
 use crate::units::{Address, Side, TimestampNs};
 
 const TCP: u8 = 6;
@@ -95,6 +96,8 @@ enum Kind {
     Dns(DnsKind),
     Quic(Box<quic::Connection>),
     Dtls(Box<tls::dtls::Association>),
+    /// One datagram says what it is, and no other says more.
+    Told(AppProtocol),
 }
 
 impl Kind {
@@ -118,6 +121,9 @@ impl Kind {
         }
         if tls::dtls::can_begin(payload) {
             return Some(Kind::Dtls(Box::default()));
+        }
+        if wireguard::is_message(payload) {
+            return Some(Kind::Told(AppProtocol::WireGuard));
         }
         dns::plausible(payload, None).then_some(Kind::Dns(DnsKind::Unicast))
     }
@@ -217,6 +223,7 @@ impl AppState {
             }
             Kind::Quic(connection) => connection.datagram(side, payload, &mut self.notes),
             Kind::Dtls(association) => association.datagram(side, payload, &mut self.notes),
+            Kind::Told(protocol) => self.notes.prove(*protocol),
         }
         self.progress()
     }
@@ -228,6 +235,7 @@ impl AppState {
             Kind::Dns(_) => true,
             Kind::Quic(connection) => !connection.is_done(side),
             Kind::Dtls(association) => !association.is_done(side),
+            Kind::Told(protocol) => self.notes.facts().protocol != Some(*protocol),
         }
     }
 
@@ -243,7 +251,7 @@ impl AppState {
                 })
             }
             Kind::Dns(_) => false,
-            Kind::Quic(_) | Kind::Dtls(_) => Side::BOTH.iter().all(|side| !self.wants(*side)),
+            Kind::Quic(_) | Kind::Dtls(_) | Kind::Told(_) => Side::BOTH.iter().all(|side| !self.wants(*side)),
         };
         if done { Progress::Done } else { Progress::More }
     }
@@ -262,7 +270,7 @@ impl AppState {
     pub fn take_facts(&mut self) -> AppFacts {
         match &mut self.kind {
             Kind::Stream(halves) => halves.iter_mut().for_each(|half| half.finish(&mut self.notes)),
-            Kind::Dns(_) => {}
+            Kind::Dns(_) | Kind::Told(_) => {}
             Kind::Quic(connection) => connection.finish(&mut self.notes),
             Kind::Dtls(association) => association.finish(&mut self.notes),
         }

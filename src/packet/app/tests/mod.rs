@@ -352,6 +352,17 @@ fn stun_is_proved_by_its_cookie_and_yields_to_what_follows() {
     assert!(!matches!(told, Some(Some(AppProtocol::Stun))));
 }
 
+#[test]
+fn one_message_of_wireguard_tells_all_there_is() {
+    let mut initiation = vec![9; 148];
+    initiation[..4].copy_from_slice(&[1, 0, 0, 0]);
+    let mut state = AppState::start(17, [51_820, 51_820], &initiation).expect("may be read");
+    assert!(state.wants(Side::Orig));
+    assert_eq!(state.datagram(Side::Orig, &initiation, &CTX, &mut Vec::new()), Progress::Done);
+    assert!(Side::BOTH.iter().all(|side| !state.wants(*side)));
+    assert_eq!(state.take_facts().protocol, Some(AppProtocol::WireGuard));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
 
