@@ -10,7 +10,11 @@
 //! alone, which a tunnel's owner is free to choose, excuses no names of labels longer than a digest's.
 //! Besides: what speaks on port 53 and is no DNS. The trivial baseline that it must beat: plain DNS bytes of a subscriber.
 
+mod legs;
+
 use std::collections::BTreeMap;
+
+use legs::{Legs, Told};
 
 use super::finding::{CollectorIdentity, EvidenceValue, Finding, PopulationShare, Severity, Technique};
 use super::scene::Scene;
@@ -18,9 +22,9 @@ use super::weigh::{Reason, log_ramp, ramp, severity_of, weigh};
 use super::words;
 use crate::packet::facts::AppProtocol;
 use crate::population::collector::ServiceAt;
-use crate::population::identity::Party;
 use crate::population::sketch::Merge;
 use crate::population::span::Seen;
+use crate::population::texts::TextId;
 use crate::population::zones::{NO_DOMAIN, NameForm, ZoneKey, ZoneSummary};
 use crate::population::{PopulationIndex, SpanClass};
 use crate::units::Address;
@@ -218,6 +222,8 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
     let measured: Vec<Measured<'_>> =
         zones.into_iter().filter_map(|(key, zone)| Some((key, &**zone, Measures::of(zone)?))).collect();
     let class = scene.summary.class();
+    let legs = Legs::of(scene);
+    let mut told: Vec<Told> = Vec::new();
     for population in scene.summary.populations_of_zones() {
         let here = || measured.iter().filter(move |(key, ..)| key.population == population);
         let baseline = Baseline(here().map(|(.., measures)| *measures).collect());
@@ -227,20 +233,21 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
             let (key, zone, measures) = one;
             let measures = &Measures { is_relayed: relay == Some(measures.asker), ..*measures };
             let found = (measures.names >= NAMES_MIN)
-                .then(|| judge(scene, population, &[one], measures, class, &baseline))
+                .then(|| judge((scene, &legs), population, &[one], measures, class, &baseline))
                 .flatten();
-            if found.as_ref().is_none_or(|found| found.severity < Severity::Medium) {
+            if found.as_ref().is_none_or(|found| found.finding.severity < Severity::Medium) {
                 let own = by_asker(zone).into_iter().map(|(asker, own)| Measures::of_asker(zone, asker, own));
                 own.filter(is_part).for_each(|own| parts.entry(own.asker).or_default().push((*key, *zone, own)));
             }
-            findings.extend(found);
+            told.extend(found);
         }
         for parts in parts.into_values().filter(|parts| parts.len() >= PARTS_MIN) {
             let parts: Vec<&Measured<'_>> = parts.iter().collect();
             let together = Measures { is_relayed: relay == Some(parts[0].2.asker), ..together(&parts) };
-            findings.extend(judge(scene, population, &parts, &together, class, &baseline));
+            told.extend(judge((scene, &legs), population, &parts, &together, class, &baseline));
         }
     }
+    findings.extend(legs::once(told));
     foreign(scene, findings);
 }
 
@@ -287,13 +294,13 @@ fn together(parts: &[&Measured<'_>]) -> Measures {
 }
 
 fn judge(
-    scene: &Scene<'_>,
+    (scene, legs): (&Scene<'_>, &Legs<'_, '_>),
     population: PopulationIndex,
     parts: &[&Measured<'_>],
     measures: &Measures,
     class: SpanClass,
     baseline: &Baseline,
-) -> Option<Finding> {
+) -> Option<Told> {
     let (score, mut evidence) = weigh(measures.reasons(class, baseline));
     let p_value = baseline.p_value(measures.label_bytes);
     // Few other domains are no bulk to be rare among: then the thresholds alone speak.
@@ -311,8 +318,10 @@ fn judge(
         "bytes",
         0.0,
     ));
+    let zones: Vec<TextId> = parts.iter().map(|(key, ..)| key.zone).collect();
     let finding = described(scene, population, parts, measures, &all);
-    Some(Finding { severity, score, p_value, evidence, ..finding })
+    let collector = CollectorIdentity { addresses: legs.addresses(&zones, &all), ..finding.collector };
+    Some(Told { finding: Finding { severity, score, p_value, evidence, collector, ..finding }, zones, all })
 }
 
 fn described(
@@ -325,7 +334,6 @@ fn described(
     let texts: Vec<&str> = parts.iter().filter_map(|(key, ..)| scene.summary.texts.of(key.zone)).collect();
     let names: Vec<String> =
         texts.iter().filter(|text| !text.starts_with(NO_DOMAIN)).take(8).map(|text| (*text).to_owned()).collect();
-    let addresses = resolver_addresses(all);
     let first = texts.first().copied().unwrap_or("a domain whose name did not fit");
     let below = match texts.len() {
         _ if first.starts_with(NO_DOMAIN) => "no domain at all".to_owned(),
@@ -370,22 +378,11 @@ fn described(
         ..blank(
             scene,
             population,
-            CollectorIdentity { collector_key: format!("dns:{first}"), addresses, names, ..Default::default() },
+            CollectorIdentity { collector_key: format!("dns:{first}"), names, ..Default::default() },
             PopulationShare { subscribers, sample, ..PopulationShare::default() },
             all.seen,
         )
     }
-}
-
-/// Whom the names were handed to: those outside where there are any, else those inside by pseudonym.
-fn resolver_addresses(all: &ZoneSummary) -> Vec<Address> {
-    let mut outside: Vec<Address> = all.resolvers.iter().filter_map(|party| party.outside()).collect();
-    if outside.is_empty() {
-        outside = all.resolvers.iter().map(|party| Party::shown(&party)).collect();
-    }
-    outside.sort_unstable();
-    outside.dedup();
-    outside
 }
 
 /// What speaks on port 53 and is no DNS.

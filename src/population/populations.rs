@@ -106,6 +106,8 @@ pub struct Populations {
     v6: Ranges<u128>,
     fingerprint: u64,
     transfers: Vec<TransferRule>,
+    /// Of all of them, ascending.
+    resolvers: Vec<Address>,
 }
 
 impl Populations {
@@ -142,7 +144,9 @@ impl Populations {
         }
         let (v4, v6) = (Ranges::of(v4, &specs)?, Ranges::of(v6, &specs)?);
         let fingerprint = fingerprint(&specs);
-        Ok(Self { specs, v4, v6, fingerprint, transfers: Vec::new() })
+        let mut resolvers: Vec<Address> = specs.iter().flat_map(PopulationSpec::resolver_addresses).collect();
+        resolvers.sort_unstable();
+        Ok(Self { specs, v4, v6, fingerprint, transfers: Vec::new(), resolvers })
     }
 
     /// What stands where the policy names none: private IPv4 (RFC 1918), unique local IPv6 (RFC 4193) and the shared
@@ -180,6 +184,11 @@ impl Populations {
     /// What was declared for a population; none for an index of other populations than these.
     pub fn spec(&self, index: PopulationIndex) -> Option<&PopulationSpec> {
         self.specs.get(usize::from(index.0))
+    }
+
+    /// Whether any population is meant to ask this address.
+    pub fn is_resolver(&self, address: Address) -> bool {
+        self.resolvers.binary_search(&address.untranslated()).is_ok()
     }
 
     /// The same with rules about where their data may go. Rules are no part of the fingerprint: summaries stay good when

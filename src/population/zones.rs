@@ -172,6 +172,12 @@ impl NameSample {
         self.names.iter().map(|(_, name)| name)
     }
 
+    /// Share of the sampled names that are among those of another sample, 0 to 1.
+    pub fn share_in(&self, other: &Self) -> f64 {
+        let is_there = |hash: &u64| other.names.binary_search_by_key(hash, |(known, _)| *known).is_ok();
+        self.names.iter().filter(|(hash, _)| is_there(hash)).count() as f64 / self.names.len().max(1) as f64
+    }
+
     /// How many are sampled.
     pub fn len(&self) -> usize {
         self.names.len()

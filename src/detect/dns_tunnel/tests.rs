@@ -25,6 +25,8 @@ struct Asked {
 enum Way {
     Straight,
     Relayed,
+    /// Only the first leg is seen.
+    Inside,
 }
 
 fn summary_of(populations: &Populations, asked: &[Asked], way: Way) -> Summary {
@@ -53,6 +55,7 @@ fn summary_of(populations: &Populations, asked: &[Asked], way: Way) -> Summary {
         let legs = match way {
             Way::Straight => vec![(client, outside)],
             Way::Relayed => vec![(client, relay), (relay, outside)],
+            Way::Inside => vec![(client, relay)],
         };
         for (client, resolver) in legs {
             observations.push(Observation::Lookup(Box::new(lookup(None, client, resolver))));
@@ -222,4 +225,43 @@ fn found_behind_a_resolver(names: u64, length: usize) -> Option<Severity> {
 fn a_resolver_asks_for_many_guests_of_a_cdn() {
     assert_eq!(found_behind_a_resolver(60, 24), None, "a name each of sixty guests");
     assert_eq!(found_behind_a_resolver(400, 48), Some(Severity::High), "what no sixty guests have");
+}
+
+#[test]
+fn a_tunnel_through_a_resolver_of_another_population_is_told_once_and_names_who_owns_it() {
+    use crate::population::PopulationSpec;
+    let relay = std::net::IpAddr::from([10, 0, 0, 200]);
+    let populations_with = |resolvers: Vec<std::net::IpAddr>| {
+        let spec = |name: &str, prefix: &str| PopulationSpec {
+            name: name.to_owned(),
+            prefixes: vec![prefix.parse().expect("a prefix")],
+            jurisdiction: None,
+            resolvers: resolvers.clone(),
+        };
+        Populations::new(vec![spec("people", "10.0.0.0/25"), spec("servers", "10.0.0.128/25")]).expect("sound")
+    };
+    let ask = |n: u64| {
+        let name = format!("{}.t.example", noise(n, 50, LETTERS));
+        Asked { client: 1, name, qtype: 1, answer: Some([198, 51, 100, 9]), free_bytes: 0 }
+    };
+    let asked: Vec<Asked> = (0..100).map(ask).collect();
+    let of = |populations: &Populations, way: Way| {
+        let summary = summary_of(populations, &asked, way);
+        let mut findings = Vec::new();
+        detect(&Scene::new(&summary, populations, &Places::default(), None), &mut findings);
+        let told = findings.into_iter().map(|one| (one.population.name, one.collector.addresses));
+        told.collect::<Vec<_>>()
+    };
+    let outside = vec![Address::v4([192, 0, 2, 53])];
+    for resolvers in [vec![], vec![relay]] {
+        let populations = populations_with(resolvers);
+        assert_eq!(of(&populations, Way::Relayed), [("people".to_owned(), outside.clone())]);
+        assert_eq!(of(&populations, Way::Straight), [("people".to_owned(), outside.clone())]);
+    }
+    // The second leg unseen: the resolver that the policy lists stands in clear, another inside by pseudonym.
+    let in_clear = vec![Address::v4([10, 0, 0, 200])];
+    for (populations, wanted) in [(populations_with(vec![relay]), true), (populations_with(vec![]), false)] {
+        let told = of(&populations, Way::Inside);
+        assert!(told.len() == 1 && (told[0].1 == in_clear) == wanted, "{told:?}");
+    }
 }

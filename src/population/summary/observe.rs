@@ -89,7 +89,11 @@ impl Summary {
 
     fn add_lookup<I: SubscriberIdentity>(&mut self, lookup: &NameLookup, cx: &mut AddContext<'_, I>) {
         let (asker, client) = cx.identity.both(cx.populations.subscriber_of(lookup.client));
-        let resolver = Party::of(lookup.resolver, cx.populations, cx.identity);
+        // A resolver that the policy names is no subscriber while it answers, wherever it stands.
+        let resolver = match cx.populations.is_resolver(lookup.resolver) {
+            true => Party::Outside(lookup.resolver.untranslated()),
+            false => Party::of(lookup.resolver, cx.populations, cx.identity),
+        };
         let population = cx.populations.of(lookup.client);
         let name = Texts::id_of(&lookup.name);
         if let Some(population) = population {
@@ -153,7 +157,7 @@ impl Summary {
         summary.resolvers.add(resolver);
         summary.qtypes.add(lookup.qtype);
         summary.seen.merge(Seen::between(lookup.ts, lookup.ts));
-        let within = matches!(resolver, Party::Subscriber(..));
+        let within = cx.populations.of(lookup.resolver.untranslated()).is_some();
         count(&mut summary.messages_within, within.into());
         let below = Below::of(labels);
         if below.bytes > 0 {

@@ -1,0 +1,92 @@
+//! Legs: the way of a name from who asks to who owns it, where a resolver inside asks for others.
+//! In: the domains of all populations of a scene. Out: whom names were handed to, as far outside as it was seen; and of two findings
+//! about the same names, one by who asks and one by the resolver that asks in its turn, the first.
+//! Bounds: one address or some for each domain that was asked for outside.
+
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::detect::finding::{Finding, Severity};
+use crate::detect::scene::Scene;
+use crate::population::identity::Party;
+use crate::population::texts::TextId;
+use crate::population::zones::ZoneSummary;
+use crate::units::Address;
+
+/// Share of the names of one leg that the other must show.
+const SAME_NAMES: f64 = 0.5;
+/// Askers up to which a leg is that of a house's resolvers.
+const RELAYS_MAX: u64 = 4;
+
+/// Who, outside, was asked for names of each domain, by any population: none of those that the policy lists.
+type Strangers = BTreeMap<TextId, BTreeSet<Address>>;
+
+/// See the file's header.
+pub(super) struct Legs<'a, 'b> {
+    scene: &'b Scene<'a>,
+    beyond: OnceCell<Strangers>,
+}
+
+impl<'a, 'b> Legs<'a, 'b> {
+    pub(super) fn of(scene: &'b Scene<'a>) -> Self {
+        Self { scene, beyond: OnceCell::new() }
+    }
+
+    fn all_strangers(&self) -> Strangers {
+        let mut beyond = Strangers::new();
+        for (key, zone) in self.scene.summary.zones.sorted() {
+            let strangers: Vec<Address> = strangers(self.scene, zone).collect();
+            if !strangers.is_empty() {
+                beyond.entry(key.zone).or_default().extend(strangers);
+            }
+        }
+        beyond
+    }
+
+    /// Whom names were handed to: strangers outside where any were seen, on whichever leg; else the resolvers that the policy names;
+    /// else those inside, by pseudonym.
+    pub(super) fn addresses(&self, zones: &[TextId], all: &ZoneSummary) -> Vec<Address> {
+        let own: BTreeSet<Address> = strangers(self.scene, all).collect();
+        if !own.is_empty() {
+            return own.into_iter().collect();
+        }
+        let beyond = self.beyond.get_or_init(|| self.all_strangers());
+        let beyond: BTreeSet<Address> = zones.iter().filter_map(|zone| beyond.get(zone)).flatten().copied().collect();
+        let listed = || all.resolvers.iter().filter_map(|party| party.outside()).collect::<BTreeSet<_>>();
+        let inside = || all.resolvers.iter().map(|party| Party::shown(&party)).collect::<BTreeSet<_>>();
+        let first = [beyond].into_iter().chain([listed(), inside()]).find(|some| !some.is_empty());
+        first.unwrap_or_default().into_iter().collect()
+    }
+}
+
+fn strangers(scene: &Scene<'_>, zone: &ZoneSummary) -> impl Iterator<Item = Address> {
+    let outside = zone.resolvers.iter().filter_map(|party| party.outside());
+    outside.filter(|address| !scene.populations.is_resolver(*address))
+}
+
+/// A finding with the domains that it is of, and all that is known of them together.
+pub(super) struct Told {
+    pub(super) finding: Finding,
+    pub(super) zones: Vec<TextId>,
+    pub(super) all: ZoneSummary,
+}
+
+impl Told {
+    /// Whether it is of the questions that a resolver inside asks in its turn, and `other` of those that it was asked.
+    fn repeats(&self, other: &Self) -> bool {
+        let within = |zone: &ZoneSummary| zone.messages_within;
+        within(&self.all) == 0
+            && within(&other.all) > 0
+            && self.all.clients.count() <= RELAYS_MAX
+            && other.finding.severity >= self.finding.severity.min(Severity::Medium)
+            && self.zones.iter().any(|zone| other.zones.contains(zone))
+            && self.all.names.share_in(&other.all.names) >= SAME_NAMES
+    }
+}
+
+/// Each tunnel once, by who asks.
+pub(super) fn once(told: Vec<Told>) -> Vec<Finding> {
+    let is_first = |one: &Told| !told.iter().any(|other| one.repeats(other));
+    let keep: Vec<bool> = told.iter().map(is_first).collect();
+    told.into_iter().zip(keep).filter(|(_, keep)| *keep).map(|(one, _)| one.finding).collect()
+}
