@@ -128,11 +128,16 @@ struct Resolver<'a> {
     one: &'a CollectorSummary,
 }
 
+/// Whether a party is asked over TLS or QUIC, and hardly otherwise.
+fn is_sealed(one: &CollectorSummary) -> bool {
+    service_of(one).is_some_and(|service| service.port == DNS_OVER_TLS)
+}
+
 /// Everybody outside whom the population asks.
 fn resolvers<'a>(scene: &Scene<'a>, population: PopulationIndex) -> Vec<Resolver<'a>> {
     let answers_dns = |one: &CollectorSummary| {
         let dns: u64 = one.apps.iter().filter(|(app, _)| *app == AppProtocol::Dns).map(|(_, rows)| rows).sum();
-        let is_asked = dns * 2 > one.totals.rows || service_of(one).is_some_and(|service| service.port == DNS_OVER_TLS);
+        let is_asked = dns * 2 > one.totals.rows || is_sealed(one);
         is_asked && one.rows_answered * 2 > one.totals.rows
     };
     let here = scene.collectors().iter().filter(|(key, one)| key.population == population && answers_dns(one));
@@ -174,13 +179,13 @@ fn turned(scene: &Scene<'_>, population: PopulationIndex, answers: &Answers<'_>,
         askers.get(askers.len() / 2).copied().unwrap_or(0) as f64
     };
     let strange = all.iter().filter(|r| !usual.contains(&r.address) && !r.address.is_special());
-    let known = Known::of(scene, population, &usual);
+    let known = Known::of(scene, population, &usual).without_resolvers(all.iter().map(|resolver| resolver.address));
     // What somebody else says in its name, in a race that the packets prove, is no lie of its own.
     let raced = raced(scene.summary.forgeries.records());
     let is_raced = |address| raced.get(&Party::Outside(address)).is_some_and(|races| *races >= RACES_MIN);
     let lies = |address| if is_raced(address) { BTreeMap::new() } else { answers.lies(address) };
     let parties = strange.map(|r| Party53::of(&known, r, lies(r.address)));
-    for party in together(&known, parties.collect()) {
+    for party in together(&known, parties.filter(|party| party.askers > 0).collect()) {
         let (score, proof, evidence) = weighed(&known, &party, is_listed, median);
         // No calibration yet: the complement of the score, and a lie that is proved.
         let p_value = if proof >= 0.6 { 0.001 } else { (1.0 - score).clamp(0.01, 1.0) };

@@ -13,6 +13,9 @@ use crate::population::span::Seen;
 use crate::population::{PairKey, PairSummary, PopulationIndex, SpanClass, SubscriberKey, Summary};
 use crate::units::{Address, DurationNs, TimestampNs};
 
+/// Parties that answer DNS from which on who asks them all is a resolver: a device that was turned asks two, or some in turn.
+const RECURSIVE_MIN: usize = 16;
+
 /// See the file's header.
 pub(super) struct Known<'a> {
     scene: &'a Scene<'a>,
@@ -25,6 +28,8 @@ pub(super) struct Known<'a> {
     /// The pairs of each usual resolver, ascending by subscriber: looked for once a scene, not for each asker.
     usual_pairs: Vec<&'a [(PairKey, &'a PairSummary)]>,
     asked_in: Vec<u64>,
+    /// Subscribers that ask so many that they are resolvers themselves: nobody turned them to each of those.
+    recursive: BTreeSet<Address>,
 }
 
 /// Who asked a resolver, and what.
@@ -75,9 +80,19 @@ impl<'a> Known<'a> {
             usual: usual.iter().copied().collect(),
             usual_pairs,
             asked_in: Vec::new(),
+            recursive: BTreeSet::new(),
         };
         known.asked_in = slots.map_or_else(Vec::new, |slots| known.questions_by_slot(slots));
         known
+    }
+
+    /// The same without the subscribers that are resolvers themselves, told by how many of all parties that answer DNS each asks.
+    pub(super) fn without_resolvers(self, all: impl Iterator<Item = Address>) -> Self {
+        let mut asked: BTreeMap<Address, usize> = BTreeMap::new();
+        let pairs = all.flat_map(|address| self.scene.pairs_of(self.population, address));
+        pairs.for_each(|(key, _)| *asked.entry(key.subscriber).or_default() += 1);
+        asked.retain(|_, asked| *asked >= RECURSIVE_MIN);
+        Self { recursive: asked.into_keys().collect(), ..self }
     }
 
     /// Whether the span is a window.
@@ -102,7 +117,12 @@ impl<'a> Known<'a> {
 
     /// How many asked a resolver, in the span or the hour before, whichever saw more.
     pub(super) fn askers(&self, resolver: Address) -> u64 {
-        self.records_of(resolver).map(|one| one.subscribers.count()).max().unwrap_or(0)
+        let all = self.records_of(resolver).map(|one| one.subscribers.count()).max().unwrap_or(0);
+        if self.recursive.is_empty() {
+            return all;
+        }
+        let pairs = self.scene.pairs_of(self.population, resolver).iter();
+        all.saturating_sub(pairs.filter(|(key, _)| self.recursive.contains(&key.subscriber)).count() as u64)
     }
 
     /// How many were active at all, the same way.
@@ -127,7 +147,7 @@ impl<'a> Known<'a> {
                 }
             }
         }
-        let askers = pairs.into_iter();
+        let askers = pairs.into_iter().filter(|(subscriber, _)| !self.recursive.contains(subscriber));
         askers.map(|(subscriber, pair)| Asker { subscriber, pair, usual: self.asked_by(subscriber) }).collect()
     }
 

@@ -4,10 +4,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Resolver;
 use super::known::{Asker, Known};
 use super::onset::{Onset, Turned, is_late};
 use super::public::is_public;
+use super::{Resolver, is_sealed};
 use crate::detect::weigh::{log_ramp, ramp};
 use crate::population::sketch::Merge;
 use crate::units::{Address, DurationNs, TimestampNs};
@@ -61,6 +61,8 @@ pub(super) struct Party53<'a> {
     /// Domains by the address that it alone leads them to.
     pub lies: BTreeMap<Address, BTreeSet<&'a str>>,
     pub is_public: bool,
+    /// Whether all of it is asked over TLS alone, at the port of that.
+    is_sealed: bool,
     began: Option<TimestampNs>,
     all: Vec<Asker>,
 }
@@ -82,6 +84,7 @@ impl<'a> Party53<'a> {
             onset: None,
             lies,
             is_public: is_public(resolver.address),
+            is_sealed: is_sealed(resolver.one),
             began,
             // Of a window nothing can be told but that somebody came into use in its hour.
             all: if began.is_some() || !known.is_window() { known.askers_of(resolver.address) } else { Vec::new() },
@@ -127,7 +130,8 @@ impl<'a> Party53<'a> {
     pub(super) fn strangeness(&self, is_listed: bool) -> f64 {
         let of_active = |subscribers: u64| subscribers as f64 / self.active.max(1) as f64;
         let share_of_only_it = ramp(of_active(self.only_it), 0.05, 0.2);
-        // People do not choose alike: a fifth of them with one stranger whom no policy lists have not chosen it.
+        // People do not choose alike: a fifth of them with one stranger whom no policy lists have not chosen it. Fewer may have, where it
+        // is asked over TLS: clients hold its name against its certificate (RFC 8310), and no network tells them that name.
         let share = match is_listed {
             true => {
                 let (share, askers) = (of_active(self.askers), self.askers as f64);
@@ -135,7 +139,7 @@ impl<'a> Party53<'a> {
                     ramp(share, CHOSEN_SHARE.0, CHOSEN_SHARE.1) * log_ramp(askers, CHOSEN_ASKERS.0, CHOSEN_ASKERS.1);
                 let of_many =
                     ramp(share, CROWD_SHARE.0, CROWD_SHARE.1) * log_ramp(askers, CROWD_ASKERS.0, CROWD_ASKERS.1);
-                of_few.max(of_many)
+                if self.is_sealed { of_few } else { of_few.max(of_many) }
             }
             false => 0.0,
         };
@@ -183,9 +187,10 @@ impl<'a> Party53<'a> {
     }
 
     fn join(&mut self, known: &Known<'_>, other: Self) {
-        let Self { resolvers, askers, lies, began, all, .. } = other;
+        let Self { resolvers, askers, lies, is_sealed: sealed, began, all, .. } = other;
         self.resolvers.extend(resolvers);
         self.resolvers.sort_by_key(|resolver| resolver.address);
+        self.is_sealed &= sealed;
         self.askers += askers;
         self.began = self.began.zip(began).map(|(a, b)| a.min(b));
         for (address, domains) in lies {
@@ -246,6 +251,7 @@ mod tests {
     #[test]
     fn a_crowd_did_not_choose_one_stranger() {
         let party = |askers: u64, active: u64, is_public: bool| Party53 {
+            is_sealed: false,
             resolvers: Vec::new(),
             askers,
             active,
@@ -264,6 +270,7 @@ mod tests {
             ("sixty of five thousand", party(60, 5_000, false), true, false),
             ("a fifth of a hundred and fifty", party(30, 150, false), true, true),
             ("a public one", party(60, 900, true), true, false),
+            ("one that is asked over TLS", Party53 { is_sealed: true, ..party(60, 900, false) }, true, false),
         ];
         for (name, party, is_listed, wanted) in table {
             assert_eq!(party.strangeness(is_listed) > 0.6, wanted, "{name}: {}", party.strangeness(is_listed));

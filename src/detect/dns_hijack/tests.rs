@@ -285,6 +285,24 @@ fn beside(homes: u8, strange: u8, sealed: bool) -> Option<Severity> {
 }
 
 #[test]
+fn a_resolver_inside_that_asks_many_was_not_turned_to_each_of_them() {
+    let names = |n: u8| ["www.a.example", "www.b.example", "www.c.example"][usize::from(n % 3)];
+    // Forty homes ask theirs; four devices ask so many strangers from the half of the hour on.
+    let of = |strangers: u8| {
+        let homes = (0..40u8).flat_map(|home| [10, 900, 1_800, 2_700].map(move |second| (home, THEIRS, second)));
+        let asked = (100..104u8).flat_map(|device| {
+            let all = (0..strangers).flat_map(move |k| [1_850, 2_400, 3_000].map(|second| (k, second)));
+            let before = (0..6u64).map(move |n| (device, THEIRS, 60 + 280 * n));
+            before.chain(all.map(move |(k, second)| (device, [203, 0, 113, k], second)))
+        });
+        let all = homes.chain(asked).map(|(from, to, second)| (from, to, second, names(to[3]), [198, 18, 5, 9]));
+        found(&all.collect::<Vec<_>>()).iter().map(|finding| finding.severity).max()
+    };
+    assert!(of(2) >= Some(Severity::Medium), "devices that were turned: {:?}", of(2));
+    assert!(of(20) < Some(Severity::Medium), "resolvers: {:?}", of(20));
+}
+
+#[test]
 fn a_fifth_of_many_homes_have_not_chosen_alike() {
     for sealed in [false, true] {
         for (homes, strange, wanted) in [(200, 50, true), (200, 16, false), (40, 9, false)] {
