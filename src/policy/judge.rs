@@ -3,7 +3,9 @@
 //! allows it.
 //!
 //! All or nothing: an entry covers a collector when it holds *every* address, or every name, or the system of the finding.
-//! One that merely touches it is named in the verdict, and excuses nothing. Of several entries the one that comes nearest
+//! One that merely touches it is named in the verdict, and excuses nothing; but an interceptor is the one who holds the key or signs
+//! the certificates, and the addresses are those of the servers as which it poses: an entry for `tls-interception` that holds most of
+//! these means it, and the rest is told at `low`. Of several entries the one that comes nearest
 //! to an authorisation is taken, and among equals the first in the file.
 
 use super::size;
@@ -17,6 +19,11 @@ use crate::units::TimestampNs;
 #[derive(Clone, Debug)]
 enum Opinion {
     Authorises,
+    /// The interceptor that an entry means poses as more servers than it names.
+    MostOfInterceptor {
+        covered: usize,
+        of: usize,
+    },
     OverLimit {
         measured: u64,
         limit: u64,
@@ -39,6 +46,7 @@ enum Opinion {
 impl Policy {
     /// Fills in the finding's verdict. Judging again changes nothing.
     pub fn judge(&self, finding: &mut Finding) {
+        let mut is_meant = false;
         let opinions = self.entries.iter().enumerate().map(|(place, entry)| (opinion(entry, finding), place));
         let nearest = opinions.min_by_key(|(opinion, place)| (rank(opinion), *place));
         finding.verdict = match nearest {
@@ -46,6 +54,7 @@ impl Policy {
             Some((opinion, place)) => {
                 let entry = &self.entries[place];
                 let (name, reference) = (entry.name.clone(), entry.reference.clone());
+                is_meant = matches!(opinion, Opinion::MostOfInterceptor { .. });
                 match reason(&opinion, entry, finding) {
                     None => Verdict::Authorised { name, reference },
                     Some(reason) => Verdict::Refused { name, reference, reason },
@@ -54,6 +63,9 @@ impl Policy {
         };
         if matches!(finding.verdict, Verdict::Authorised { .. }) {
             finding.severity = Severity::Info;
+        }
+        if is_meant {
+            finding.severity = finding.severity.min(Severity::Low);
         }
     }
 }
@@ -71,8 +83,12 @@ impl Register for Policy {
 }
 
 fn opinion(entry: &Entry, finding: &Finding) -> Opinion {
+    let mut most = None;
     match coverage(entry, &finding.collector) {
         Coverage::Whole => {}
+        Coverage::Part { covered, of, what: ADDRESSES } if 2 * covered > of && names_interception(entry, finding) => {
+            most = Some((covered, of));
+        }
         Coverage::Part { covered, of, what } => return Opinion::PartOfCollector { covered, of, what },
         Coverage::None => return Opinion::Nothing,
     }
@@ -91,21 +107,28 @@ fn opinion(entry: &Entry, finding: &Finding) -> Opinion {
     let measured = subscriber_day_bytes(finding);
     match entry.subscriber_day_bytes_max {
         Some(limit) if measured > limit => Opinion::OverLimit { measured, limit },
-        _ => Opinion::Authorises,
+        _ => most.map_or(Opinion::Authorises, |(covered, of)| Opinion::MostOfInterceptor { covered, of }),
     }
+}
+
+/// Whether a finding is of an interception, and an entry is for those by name.
+fn names_interception(entry: &Entry, finding: &Finding) -> bool {
+    let is_named = |techniques: &[Technique]| techniques.contains(&Technique::TlsInterception);
+    finding.technique == Technique::TlsInterception && entry.techniques.as_deref().is_some_and(is_named)
 }
 
 /// The nearer to an authorisation, the smaller.
 fn rank(opinion: &Opinion) -> u8 {
     match opinion {
         Opinion::Authorises => 0,
-        Opinion::OverLimit { .. } => 1,
-        Opinion::Expired { .. } => 2,
-        Opinion::UnnamedInjection => 3,
-        Opinion::OtherTechnique => 4,
-        Opinion::OtherPopulation => 5,
-        Opinion::PartOfCollector { .. } => 6,
-        Opinion::Nothing => 7,
+        Opinion::MostOfInterceptor { .. } => 1,
+        Opinion::OverLimit { .. } => 2,
+        Opinion::Expired { .. } => 3,
+        Opinion::UnnamedInjection => 4,
+        Opinion::OtherTechnique => 5,
+        Opinion::OtherPopulation => 6,
+        Opinion::PartOfCollector { .. } => 7,
+        Opinion::Nothing => 8,
     }
 }
 
@@ -113,6 +136,9 @@ fn rank(opinion: &Opinion) -> u8 {
 fn reason(opinion: &Opinion, entry: &Entry, finding: &Finding) -> Option<String> {
     Some(match opinion {
         Opinion::Authorises => return None,
+        Opinion::MostOfInterceptor { covered, of } => {
+            format!("it names {covered} of the {of} servers as which this interceptor poses; name the others as well")
+        }
         Opinion::OverLimit { measured, limit } => {
             format!("{} a subscriber and day, limit {}", size::show(*measured), size::show(*limit))
         }
@@ -133,6 +159,9 @@ fn reason(opinion: &Opinion, entry: &Entry, finding: &Finding) -> Option<String>
     })
 }
 
+/// What a coverage counts.
+const ADDRESSES: &str = "addresses";
+
 enum Coverage {
     Whole,
     Part { covered: usize, of: usize, what: &'static str },
@@ -147,7 +176,7 @@ fn coverage(entry: &Entry, collector: &CollectorIdentity) -> Coverage {
     let addresses = collector.addresses.iter().filter(|address| patterns.iter().any(|p| p.holds_address(**address)));
     let names = collector.names.iter().filter(|name| patterns.iter().any(|p| p.holds_name(name)));
     let counts =
-        [(addresses.count(), collector.addresses.len(), "addresses"), (names.count(), collector.names.len(), "names")];
+        [(addresses.count(), collector.addresses.len(), ADDRESSES), (names.count(), collector.names.len(), "names")];
     if counts.iter().any(|(covered, of, _)| *of > 0 && covered == of) {
         return Coverage::Whole;
     }

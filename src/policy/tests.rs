@@ -308,6 +308,29 @@ fn each_verdict() {
 }
 
 #[test]
+fn an_interceptor_is_meant_by_most_of_the_servers_as_which_it_poses() {
+    let named = CONTRACT.replacen("\"population-fan-in\"", "\"tls-interception\"", 1);
+    let unnamed = CONTRACT.replacen("techniques = [\"population-fan-in\"]", "", 1);
+    let fan_in = CONTRACT.to_owned();
+    let inside = |last: u8| [198, 51, 100, last];
+    let (two_of_three, one_of_two) = (vec![inside(7), inside(8), [203, 0, 113, 7]], vec![inside(7), [203, 0, 113, 7]]);
+    use Technique::{PopulationFanIn, TlsInterception};
+    let table = [
+        ("most of it", &named, TlsInterception, &two_of_three, Severity::Low, "it names 2 of the 3 servers"),
+        ("half of it", &named, TlsInterception, &one_of_two, Severity::High, "it covers 1 of the collector's 2"),
+        ("no entry for interception", &unnamed, TlsInterception, &two_of_three, Severity::High, "it covers 2 of the"),
+        ("another technique", &fan_in, PopulationFanIn, &two_of_three, Severity::High, "it covers 2 of the"),
+    ];
+    for (name, text, technique, addresses, severity, wanted) in table {
+        let collector = collector(addresses, &[], None);
+        let mut finding = Finding { technique, collector, severity: Severity::High, ..finding() };
+        parse(text).expect("a policy").0.judge(&mut finding);
+        let Verdict::Refused { reason, .. } = &finding.verdict else { panic!("{name}: {:?}", finding.verdict) };
+        assert!(reason.starts_with(wanted) && finding.severity == severity, "{name}: {reason}, {:?}", finding.severity);
+    }
+}
+
+#[test]
 fn injection_is_excused_only_by_its_name() {
     let unnamed = CONTRACT.replacen("techniques = [\"population-fan-in\"]", "", 1);
     let named = CONTRACT.replacen("\"population-fan-in\"", "\"packet-injection\"", 1);
