@@ -9,26 +9,36 @@
 //! The trivial baseline that it must beat: the variation of the gaps alone.
 
 mod fleet;
+mod harmless;
 mod held;
 
 use std::cell::OnceCell;
+use std::collections::BTreeSet;
 
 use fleet::Lives;
+use harmless::Harmless;
+pub(super) use harmless::is_at_telemetry;
 
+use super::dns_hijack::DNS_OVER_TLS;
 use super::dns_hijack::public::is_public;
 use super::finding::{Finding, Severity, Technique};
 use super::levels;
-use super::rhythm::{LASTING_MIN, Rhythm};
+use super::rhythm::Rhythm;
 use super::scene::{Group, Scene, service_of};
 use super::weigh::{Reason, log_ramp, ramp, severity_of, weigh};
 use super::words;
 use crate::packet::facts::AppProtocol;
+use crate::population::PopulationIndex;
 use crate::population::collector::{CollectorSummary, SIZE_BITS};
 use crate::population::groups::Level;
 use crate::population::identity::Party;
 use crate::population::sketch::LogHistogram;
-use crate::units::DurationNs;
+use crate::units::{Address, DurationNs};
 
+/// Share of the devices that look a party up below which it is said that nobody was seen to.
+const LOOKED_UP: f64 = 0.2;
+/// Share of the rows at the port of DNS over TLS from which on a party is a resolver.
+const ASKED_OVER_TLS: f64 = 0.2;
 /// Fewest gaps between calls, over all devices.
 const GAPS_MIN: usize = 8;
 /// Share of a population from which on a party is a service for everybody.
@@ -69,18 +79,6 @@ const ECHO_STRAY: f64 = 0.5;
 /// Devices that must send one party plain echoes for these to be a group's, and share of them from which on its name is known.
 const ECHOING_MIN: u64 = 8;
 const ECHO_NAMED: f64 = 0.2;
-/// Devices below which, and period from which on, and seconds by which gaps stray up to which a party that says its name is the maker
-/// of a product, of which every town has some (weather stations, meters of a hobby): nothing is gained by telling them.
-const PRODUCTS_DEVICES: u64 = 8;
-const PRODUCTS_PERIOD_S: f64 = 240.0;
-const PRODUCTS_STRAY_S: f64 = 8.0;
-/// Periods of such pieces, and rows to each, from which on they are not calls: a flow of datagrams is given up after a minute's
-/// silence.
-const KEPT_PERIOD_S: std::ops::RangeInclusive<f64> = 55.0..=130.0;
-const KEPT_ROWS_A_FLOW: f64 = 1.25;
-/// Share of calls of one size below which, and deviation from the clock above which, what one device sends is a tunnel.
-const TUNNELS_SAME_SIZE: f64 = 0.4;
-const TUNNELS_DEVIATION: f64 = 0.05;
 /// Bytes of an NTP message without extensions (RFC 5905).
 const NTP_BYTES: f64 = 48.0;
 /// SIP's port; the least that its messages come to, for the headers that each must have; how unlike both ways may be.
@@ -109,14 +107,6 @@ pub struct Measures {
 }
 
 impl Measures {
-    /// Whether one device alone sends now more and now less, and not quite by the clock: a tunnel between two sites is renewed every
-    /// other minute and is never idle for long.
-    fn is_one_tunnel(&self) -> bool {
-        self.rhythm.subscribers == 1
-            && self.same_size_share < TUNNELS_SAME_SIZE
-            && self.rhythm.deviation > TUNNELS_DEVIATION
-    }
-
     /// Of one group; none where nothing repeats.
     pub fn of(scene: &Scene<'_>, group: &Group<'_>) -> Option<Self> {
         let whole = &group.whole;
@@ -230,7 +220,7 @@ fn is_echo(whole: &CollectorSummary) -> bool {
 }
 
 /// Whether echoes carry what no system's `ping` sends: something is told in them.
-fn is_opaque_echo(whole: &CollectorSummary) -> bool {
+pub(super) fn is_opaque_echo(whole: &CollectorSummary) -> bool {
     let [packets, bytes] = [whole.totals.packets[0], whole.totals.data_bytes[0]].map(|n| n as f64);
     let each = bytes / packets.max(1.0);
     is_echo(whole) && each >= OPAQUE_ECHO_MIN && PINGS.iter().all(|usual| (each - usual).abs() >= ECHO_STRAY)
@@ -241,24 +231,37 @@ fn is_plumbing_of_networks(whole: &CollectorSummary) -> bool {
     let service = service_of(whole);
     // What speaks at its port and is proved to be nothing that is known is no DNS.
     let is_dns = whole.apps.by_count().first().is_some_and(|(app, _)| *app == AppProtocol::Dns)
-        || service.is_some_and(|service| service.port == 53) && whole.apps.total() > 0;
+        || service.is_some_and(|service| service.port == 53) && whole.apps.total() > 0
+        || is_asked_over_tls(whole);
     let is_other = service.is_none_or(|service| !matches!(service.protocol, 6 | 17 | 132));
     let is_told_by_echoes = is_opaque_echo(whole) || is_echo(whole) && whole.subscribers.count() >= ECHOING_MIN;
     is_clock(whole) || is_dns || is_kept_open(whole) || is_other && !is_told_by_echoes
 }
 
+/// Whether a good part of it is questions to a resolver over TLS (RFC 7858): the rest are questions over HTTPS then.
+fn is_asked_over_tls(whole: &CollectorSummary) -> bool {
+    let asked = whole.services.iter().filter(|(service, _)| service.port == DNS_OVER_TLS).map(|(_, rows)| rows);
+    asked.sum::<u64>() as f64 >= ASKED_OVER_TLS * whole.services.total() as f64 && whole.apps.total() > 0
+}
+
 /// Whether it is what an address that does other things as well is asked at the port of DNS, or what it mostly does to keep
 /// connections open: of such a part no protocol is known.
 fn is_part_of_plumbing(scene: &Scene<'_>, group: &Group<'_>) -> bool {
-    let Some(service) = service_of(&group.whole).filter(|_| group.level == Level::Service) else { return false };
     let mut whole = group.of.addresses.iter().filter_map(|address| scene.collector(group.of.population, *address));
-    service.port == 53 || whole.all(|one| service_of(one) == Some(service) && is_kept_open(one))
+    // A resolver is asked over HTTPS at other addresses of its name as well.
+    if group.level != Level::Address && whole.clone().any(is_asked_over_tls) {
+        return true;
+    }
+    let Some(service) = service_of(&group.whole).filter(|_| group.level == Level::Service) else { return false };
+    // Two sites call each other at their own ports: neither part is more of the tunnel than the other.
+    service.port == 53 || service.protocol == 17 && whole.all(is_kept_open)
 }
 
-/// Whether STUN is what is mostly spoken: a connection through translators is kept open by it every half minute or two, whoever is at
-/// the other end (RFC 8445 section 11).
-fn is_kept_open(whole: &CollectorSummary) -> bool {
-    whole.apps.by_count().first().is_some_and(|(app, _)| *app == AppProtocol::Stun)
+/// Whether STUN is what is mostly spoken, or WireGuard: a connection through translators is kept open by the one every half minute or
+/// two, whoever is at the other end (RFC 8445 section 11), and a tunnel renews its keys every other minute while anything goes through.
+pub(super) fn is_kept_open(whole: &CollectorSummary) -> bool {
+    let most = whole.apps.by_count().first().map(|(app, _)| *app);
+    matches!(most, Some(AppProtocol::Stun | AppProtocol::WireGuard))
 }
 
 /// Whether it is echoes with a resolver that everybody knows, or plain ones with a party that has a name: so devices see whether the
@@ -268,16 +271,6 @@ fn is_watch(scene: &Scene<'_>, group: &Group<'_>) -> bool {
     is_echo(&group.whole)
         && (group.of.addresses.iter().all(|address| is_public(*address))
             || is_plain && named(scene, group) >= ECHO_NAMED)
-}
-
-/// Whether what looks like calls are pieces of an association that datagrams keep open through a translator, cut where one of them
-/// came a little late: then many a row goes on with the flow before it. RFC 4787 (REQ-5) lets translators forget after two minutes, so
-/// products keep theirs open twice in that time, about when a flow is given up here.
-fn is_association(group: &Group<'_>, measures: &Measures) -> bool {
-    let totals = &group.whole.totals;
-    service_of(&group.whole).is_some_and(|service| service.protocol == 17)
-        && KEPT_PERIOD_S.contains(&measures.rhythm.period_s)
-        && totals.rows as f64 >= KEPT_ROWS_A_FLOW * totals.flows as f64
 }
 
 /// See the file's header.
@@ -302,6 +295,17 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
     let looks_a_day = DAY.as_secs_f64() / scene.summary.span().length().as_secs_f64().max(1.0);
     let tries_a_day = judged.len() as f64 * looks_a_day.max(1.0);
     let lives = OnceCell::new();
+    let harmless = Harmless::of(scene);
+    // The addresses of a product's name are no more than the name is.
+    let of_names =
+        judged.iter().filter(|(group, measures, _)| group.level == Level::Name && harmless.is(group, measures));
+    let products: BTreeSet<(PopulationIndex, Address)> = of_names
+        .flat_map(|(group, ..)| group.of.addresses.iter().map(|address| (group.of.population, *address)))
+        .collect();
+    let is_part = |group: &Group<'_>| {
+        let mut all = group.of.addresses.iter().map(|address| (group.of.population, *address));
+        group.level != Level::Name && is_named(scene, group) && all.all(|one| products.contains(&one))
+    };
     for (group, measures, score) in judged {
         let p_value = p_value(&scores, score, scene.collectors().len());
         // What comes to a port that nobody asked from, as reflectors' floods do, is not called.
@@ -310,13 +314,9 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
         let by_chance_a_day = tries_a_day * measures.rhythm.chance();
         let most = if by_chance_a_day > CHANCE_A_DAY_MAX { Severity::Low } else { Severity::High };
         let severity = severity_of(score, p_value).filter(|_| is_call).map(|severity| severity.min(most));
-        let lasting = measures.rhythm.lasts_s / group.whole.seen.length().as_secs_f64().max(1.0);
-        let severity = if is_product(&group, &measures) { severity.min(Some(Severity::Low)) } else { severity };
-        let is_kept = is_named(scene, &group) && is_association(&group, &measures);
-        let severity = if is_kept { severity.min(Some(Severity::Low)) } else { severity };
-        let severity = if measures.is_one_tunnel() { severity.min(Some(Severity::Low)) } else { severity };
-        let is_of_sessions = measures.named >= fleet::NAMED_MIN && lasting < LASTING_MIN;
-        let severity = if is_of_sessions { severity.min(Some(Severity::Low)) } else { severity };
+        let is_loud = severity >= Some(Severity::Medium);
+        let is_harmless = || harmless.is(&group, &measures) || is_part(&group);
+        let severity = if is_loud && is_harmless() { Some(Severity::Low) } else { severity };
         let is_loud = severity >= Some(Severity::Medium) && measures.named >= fleet::NAMED_MIN;
         let share = || lives.get_or_init(|| Lives::of(scene)).otherwise_share(scene, &group);
         let otherwise = is_loud.then(share).flatten().filter(|share| fleet::is_fleet(*share));
@@ -327,19 +327,13 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
         }
         let Some(severity) = severity else { continue };
         let mut found = finding(scene, &group, &measures, severity, score, p_value);
+        if measures.named < LOOKED_UP && harmless.hides_names(&group) {
+            found.explanation += " Few names show in this traffic, so that it has none says little.";
+        }
         otherwise.iter().for_each(|share| fleet::add_to(&mut found, *share));
         findings.push(found);
     }
-    held::detect(scene, &tunnels, findings);
-}
-
-/// Whether a few devices call a party that they name, as seldom and as exactly as a product's clock does it.
-fn is_product(group: &Group<'_>, measures: &Measures) -> bool {
-    let rhythm = &measures.rhythm;
-    measures.named >= fleet::NAMED_MIN
-        && group.whole.subscribers.count() < PRODUCTS_DEVICES
-        && rhythm.period_s >= PRODUCTS_PERIOD_S
-        && rhythm.deviation * rhythm.period_s <= PRODUCTS_STRAY_S
+    held::detect(scene, &harmless, &tunnels, findings);
 }
 
 /// Conformal: how many parties of this scene score as high, those without any rhythm among them.
@@ -366,7 +360,7 @@ fn finding(
         _ => "",
     };
     let name_words = match measures.named {
-        named if named < 0.2 => " Nobody looked its name up: the program knows the address.",
+        named if named < LOOKED_UP => " Nobody was seen to look its name up.",
         _ => "",
     };
     Finding {
@@ -396,7 +390,13 @@ mod tests {
     use crate::population::collector::{Service, ServiceAt};
 
     /// A clock of three devices, or of one.
-    fn measures(subscribers: usize, named: f64, deviation: f64, same_size_share: f64, coverage: f64) -> Measures {
+    pub(super) fn measures(
+        subscribers: usize,
+        named: f64,
+        deviation: f64,
+        same_size_share: f64,
+        coverage: f64,
+    ) -> Measures {
         let rhythm = Rhythm {
             subscribers,
             followed: subscribers,
@@ -447,35 +447,6 @@ mod tests {
     }
 
     #[test]
-    fn a_products_clock_is_exact_and_seldom_and_says_its_name() {
-        use crate::population::limits::SummaryLimits;
-        use crate::population::places::Places;
-        use crate::population::summary::tests::{populations, row, summary_of};
-        use crate::units::Address;
-        let party = Address::v4([203, 0, 113, 7]);
-        let is_product_of = |devices: u8, measures: Measures| {
-            let rows =
-                (0..devices).map(|n| row(Address::v4([10, 0, 0, n]), party, n.into(), 80, 45)).collect::<Vec<_>>();
-            let summary = summary_of(&rows, &SummaryLimits::default());
-            let (populations, places) = (populations(), Places::default());
-            let scene = Scene::new(&summary, &populations, &places, None);
-            is_product(&scene.alone(|_| true)[0], &measures)
-        };
-        let exact = measures(4, 1.0, 0.001, 1.0, 0.01);
-        let often = Measures { rhythm: Rhythm { period_s: 60.0, ..exact.rhythm }, ..exact };
-        let table = [
-            ("four stations", 4, exact, true),
-            ("a fleet", 30, exact, false),
-            ("four that stray", 4, measures(4, 1.0, 0.05, 1.0, 0.01), false),
-            ("four without a name", 4, measures(4, 0.0, 0.001, 1.0, 0.01), false),
-            ("four every minute", 4, often, false),
-        ];
-        for (name, devices, measures, wanted) in table {
-            assert_eq!(is_product_of(devices, measures), wanted, "{name}");
-        }
-    }
-
-    #[test]
     fn echoes_that_no_ping_sends_tell_something() {
         for (bytes, packets, protocol, wanted) in [
             (56, 1, 1, false),
@@ -497,54 +468,12 @@ mod tests {
     #[test]
     fn what_keeps_connections_open_is_plumbing() {
         use crate::packet::facts::AppProtocol;
-        for (protocol, wanted) in [(AppProtocol::Stun, true), (AppProtocol::Tls, false)] {
+        for (protocol, wanted) in [(AppProtocol::Stun, true), (AppProtocol::WireGuard, true), (AppProtocol::Tls, false)]
+        {
             let mut whole = CollectorSummary::default();
             whole.services.add(Service { protocol: 17, port: 3478, at: ServiceAt::Collector });
             whole.apps.add(protocol);
             assert_eq!(is_plumbing_of_networks(&whole), wanted, "{protocol:?}");
-        }
-    }
-
-    #[test]
-    fn what_is_kept_open_is_not_called() {
-        use crate::population::limits::SummaryLimits;
-        use crate::population::places::Places;
-        use crate::population::summary::tests::{populations, row, summary_of};
-        use crate::units::Address;
-        let minutely = |period_s: f64, one: Measures| Measures { rhythm: Rhythm { period_s, ..one.rhythm }, ..one };
-        let exact = measures(6, 1.0, 0.05, 1.0, 0.03);
-        // IP protocol, rows that go on with the flow before them for each that begins one, period.
-        let table = [
-            ("kept open", 17, 1, 65.0, true),
-            ("calls", 17, 0, 65.0, false),
-            ("calls every ten minutes", 17, 1, 600.0, false),
-            ("connections", 6, 1, 65.0, false),
-        ];
-        for (name, protocol, going_on, period_s, wanted) in table {
-            let rows = (0..24u8).map(|n| {
-                let mut one = row(Address::v4([10, 0, 0, n]), Address::v4([203, 0, 113, 7]), n.into(), 80, 45);
-                one.key.protocol = protocol;
-                one.row_number = if going_on > 0 { u32::from(n % 2) } else { 0 };
-                one
-            });
-            let summary = summary_of(&rows.collect::<Vec<_>>(), &SummaryLimits::default());
-            let (populations, places) = (populations(), Places::default());
-            let scene = Scene::new(&summary, &populations, &places, None);
-            let told = is_association(&scene.alone(|_| true)[0], &minutely(period_s, exact));
-            assert_eq!(told, wanted, "{name}");
-        }
-    }
-
-    #[test]
-    fn a_tunnel_between_two_sites_is_no_implant() {
-        let table = [
-            ("a tunnel that is renewed", measures(1, 0.0, 0.155, 0.22, 0.01), true),
-            ("an implant", measures(1, 0.0, 0.02, 0.22, 0.01), false),
-            ("one that says as much each time", measures(1, 0.0, 0.155, 0.8, 0.01), false),
-            ("several", measures(3, 0.0, 0.155, 0.22, 0.01), false),
-        ];
-        for (name, measures, wanted) in table {
-            assert_eq!(measures.is_one_tunnel(), wanted, "{name}");
         }
     }
 

@@ -106,6 +106,10 @@ const SELDOM: f64 = 0.55;
 const PRODUCT: [(u64, f64); 2] = [(17, 0.08), (25, 0.05)];
 /// Domains from which on it is none.
 const PRODUCT_DOMAINS: usize = 3;
+/// Share of a population below which so few devices may be a product's whose party has no name.
+const NAMELESS_PRODUCT: f64 = 0.03;
+/// The same, however many they are, where they report at the port of CoAP (RFC 7252).
+const TELEMETRY_COVERAGE: f64 = 0.05;
 /// Names from which on one fingerprint under many of them is a fleet.
 const FLEET_NAMES_MIN: usize = 6;
 
@@ -496,12 +500,18 @@ fn judge(scene: &Scene<'_>, group: &Group<'_>, measures: &Measures, bulk: &Bulk)
     severity.map(|_| (score, evidence))
 }
 
-/// Whether a few devices of one make report to a party that they name.
+/// Whether a few devices of one make report to a party that they name, or fewer to one that they do not, or things at the port that
+/// is made for it.
 fn is_product(scene: &Scene<'_>, group: &Group<'_>, measures: &Measures) -> bool {
     // One fleet under many names is nobody's product.
     let domain = |address: &Address| scene.domain_of(scene.collector(group.of.population, *address)?);
     let domains = || group.of.addresses.iter().filter_map(domain).collect::<BTreeSet<&str>>().len();
-    measures.is_of_few() && beaconing::is_named(scene, group) && domains() < PRODUCT_DOMAINS
+    let is_under = |share: f64| measures.coverage < share;
+    let is_of_makers = beaconing::is_named(scene, group)
+        || is_under(NAMELESS_PRODUCT)
+        || is_under(TELEMETRY_COVERAGE) && beaconing::is_at_telemetry(&group.whole);
+    let is_of_few = measures.is_of_few() || is_under(TELEMETRY_COVERAGE) && beaconing::is_at_telemetry(&group.whole);
+    is_of_few && is_of_makers && domains() < PRODUCT_DOMAINS
 }
 
 /// Whether one subscriber makes nearly all of it at an address that others use too: a monitor that asks a server inside every half

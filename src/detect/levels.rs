@@ -69,6 +69,8 @@ fn of_domain<'a>(scene: &Scene<'a>, technique: Technique, key: DomainKey, domain
     let mut whole = domain.facet.as_collector();
     domain.services.by_count().into_iter().for_each(|(service, _)| note(&mut whole, service));
     whole.domains.add(key.domain);
+    // All of it was asked for by that name.
+    whole.rows_named = whole.totals.rows;
     Some(group(scene, Level::Name, of, whole))
 }
 

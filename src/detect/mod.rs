@@ -19,6 +19,7 @@ pub mod levels;
 pub mod looks;
 pub mod memory;
 pub mod mirroring;
+pub mod names;
 pub mod register;
 pub mod rhythm;
 pub mod scene;

@@ -10,6 +10,7 @@
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::beaconing::is_kept_open;
 use super::finding::{CollectorIdentity, Finding, Severity, Technique};
 use super::scene::Scene;
 use super::weigh::{Reason, log_ramp, ramp, severity_of, weigh};
@@ -116,7 +117,10 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
         if protocol != TCP && (protocol != UDP || port != 443) || port == SMTP_PORT {
             continue;
         }
-        let all: Vec<(Address, &Served)> = askers.iter().map(|(key, one)| (key.asker, &***one)).collect();
+        // A tunnel at the port of the web is not asked for records.
+        let is_tunnel = |asker: Address| scene.collector(service.0, asker).is_some_and(is_kept_open);
+        let mut all: Vec<(Address, &Served)> = askers.iter().map(|(key, one)| (key.asker, &***one)).collect();
+        all.retain(|(asker, _)| protocol == TCP || !is_tunnel(*asker));
         if all.iter().map(|(_, one)| one.exchanges).sum::<u64>() >= u64::from(FAST_MINUTES_MIN) * FAST_A_MINUTE {
             let pulls = pulls(scene, stretch, service, &all);
             findings.extend(pulls.iter().filter_map(|pull| judge(scene, stretch, pull, &all)));

@@ -7,15 +7,19 @@
 
 use std::collections::BTreeSet;
 
+use super::harmless::{Harmless, KEPT_OPEN};
 use super::{ACTIVE_MIN, ANSWERED_MIN, CALL_BYTES_MAX, COVERAGE_MAX, is_echo, is_opaque_echo, is_plumbing};
-use crate::detect::finding::{Finding, Technique};
+use crate::detect::finding::{Finding, Severity, Technique};
 use crate::detect::scene::{Group, Scene, service_of};
 use crate::detect::steady;
 use crate::detect::weigh::{Reason, log_ramp, ramp, severity_of, weigh};
 use crate::detect::words;
 use crate::population::identity::Party;
+use crate::population::pair::PairSummary;
 use crate::units::Address;
 
+/// What TCP is among IP protocols.
+const TCP: u8 = 6;
 /// Fewest devices: the k of privacy, and more than a household's.
 const DEVICES_MIN: u64 = 5;
 /// Connections a device up to which it holds on to one.
@@ -29,20 +33,26 @@ const ROW_BYTES_MAX: f64 = CALL_BYTES_MAX / 4.0;
 /// Share of the rows that bytes may prove to be of a known protocol, and of the devices whose connection must be seen to begin.
 const KNOWN_MAX: f64 = 0.05;
 const BEGUN_MIN: f64 = 0.8;
-/// Ports of protocols that are made to be kept open and to say little: MQTT, XMPP, push of mobile systems' makers, CoAP, SIP.
-const KEPT_OPEN: [u16; 13] = [1883, 8883, 5222, 5223, 5228, 5229, 5230, 5269, 2195, 2197, 5683, 5684, 5060];
 /// The most that it scores: who is behind an address without a name is not known.
 const SCORE_MAX: f64 = 0.74;
 
-/// Whether the connections were seen to begin: of what began before the capture no protocol and no name could be known.
+/// Whether the connections were seen to begin: of what began before the capture no protocol and no name could be known. TCP says when
+/// it begins; a flow that is met midway has not.
 fn is_seen_to_begin(scene: &Scene<'_>, group: &Group<'_>) -> bool {
     let pairs = group.of.addresses.iter().flat_map(|address| scene.pairs_of(group.of.population, *address));
-    let (begun, all) = pairs.fold((0u64, 0u64), |(begun, all), (_, pair)| (begun + pair.totals.flows.min(1), all + 1));
+    let is_tcp = service_of(&group.whole).is_some_and(|service| service.protocol == TCP);
+    let beginnings = |pair: &PairSummary| if is_tcp { pair.rows_established } else { pair.totals.flows };
+    let (begun, all) = pairs.fold((0u64, 0u64), |(begun, all), (_, pair)| (begun + beginnings(pair).min(1), all + 1));
     begun as f64 >= BEGUN_MIN * all as f64
 }
 
 /// See the file's header.
-pub(super) fn detect(scene: &Scene<'_>, tunnels: &BTreeSet<Address>, findings: &mut Vec<Finding>) {
+pub(super) fn detect(
+    scene: &Scene<'_>,
+    harmless: &Harmless<'_, '_>,
+    tunnels: &BTreeSet<Address>,
+    findings: &mut Vec<Finding>,
+) {
     let is_held = |group: &Group<'_>| {
         let whole = &group.whole;
         let (rows, devices) = (whole.totals.rows.max(1) as f64, whole.subscribers.count() as f64);
@@ -93,6 +103,7 @@ pub(super) fn detect(scene: &Scene<'_>, tunnels: &BTreeSet<Address>, findings: &
         ]);
         let score = score.min(SCORE_MAX);
         let Some(severity) = severity_of(score, 0.05) else { continue };
+        let severity = if harmless.hides_names(&group) { severity.min(Severity::Low) } else { severity };
         let blank = scene.blank(Technique::BeaconingImplant, &group);
         let who = group.spoken(&blank.collector.names);
         let counted = words::counted(devices, "subscriber");
@@ -116,8 +127,7 @@ pub(super) fn detect(scene: &Scene<'_>, tunnels: &BTreeSet<Address>, findings: &
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::detect::finding::Severity;
-    use crate::flow::row::{FlowColumns, FlowRow};
+    use crate::flow::row::{ConnState, FlowColumns, FlowRow};
     use crate::packet::facts::{AppFacts, AppProtocol};
     use crate::population::places::Places;
     use crate::population::summary::tests::{TurnedOver, populations, row};
@@ -159,7 +169,8 @@ mod tests {
         summary.add_rows(&rows, &[], &mut cx);
         summary.rollup(SpanClass::Hour);
         let mut findings = Vec::new();
-        detect(&Scene::new(&summary, &populations, &places, None), &BTreeSet::new(), &mut findings);
+        let scene = Scene::new(&summary, &populations, &places, None);
+        detect(&scene, &Harmless::of(&scene), &BTreeSet::new(), &mut findings);
         findings.iter().map(|finding| finding.severity).max()
     }
 
@@ -180,12 +191,14 @@ mod tests {
         let anew = |one: &mut FlowRow| one.row_number = 0;
         type Change<'a> = &'a dyn Fn(&mut FlowRow);
         type Bytes<'a> = &'a dyn Fn(u8, u64) -> u64;
-        let table: [(&str, u8, Bytes<'_>, Change<'_>, Option<Severity>); 7] = [
+        let midway = |one: &mut FlowRow| one.state = ConnState::OTH;
+        let table: [(&str, u8, Bytes<'_>, Change<'_>, Option<Severity>); 8] = [
             ("twelve devices", 12, &same, &nothing, Some(Severity::Medium)),
             ("a household's", 3, &same, &nothing, None),
             ("a messenger that is talked over", 12, &talk, &nothing, None),
             ("push, which says its name", 12, &same, &named, None),
             ("a protocol that is known", 12, &same, &known, None),
+            ("connections that began before the capture", 12, &same, &midway, None),
             ("a broker of messages", 12, &same, &mqtt, None),
             ("call after call, which has gaps to keep time by", 12, &same, &anew, None),
         ];

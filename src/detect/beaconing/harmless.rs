@@ -1,0 +1,222 @@
+//! Harmless: what keeps time as an implant does and most likely is none.
+//! In: a group that calls by the clock, and what is measured of it. Out: whether it is said at `low` at the most: products that say
+//! their names, telemetry at the ports that are made for it, associations that datagrams keep open, tunnels between sites, sessions,
+//! and, where names do not show, whoever has none.
+//! An implant that takes the ways of such a product is told at `low` too: behaviour alone does not tell it.
+
+use std::cell::OnceCell;
+
+use super::fleet;
+use super::{Measures, is_named};
+use crate::detect::names::Names;
+use crate::detect::rhythm::LASTING_MIN;
+use crate::detect::scene::{Group, Scene, service_of};
+use crate::packet::facts::AppProtocol;
+use crate::population::collector::{CollectorSummary, Service};
+
+/// What UDP is among IP protocols.
+const UDP: u8 = 17;
+/// Devices below which, and period from which on, and seconds by which gaps stray up to which a party that says its name is the maker
+/// of a product, of which every town has some (weather stations, meters of a hobby): nothing is gained by telling them. The period is
+/// shorter where they speak HTTP in clear, which orders to an implant seldom do.
+const PRODUCTS_DEVICES: u64 = 8;
+const PRODUCTS_PERIOD_S: f64 = 240.0;
+const PRODUCTS_PERIOD_IN_CLEAR_S: f64 = 110.0;
+const PRODUCTS_STRAY_S: f64 = 8.0;
+/// Periods of such pieces, and rows to each, from which on they are not calls: a flow of datagrams is given up after a minute's
+/// silence.
+const KEPT_PERIOD_S: std::ops::RangeInclusive<f64> = 55.0..=130.0;
+const KEPT_ROWS_A_FLOW: f64 = 1.25;
+/// Share of calls of one size below which, and deviation from the clock above which, what one device sends is a tunnel.
+const TUNNELS_SAME_SIZE: f64 = 0.4;
+const TUNNELS_DEVIATION: f64 = 0.05;
+/// Ports of protocols that are made to be kept open and to say little (IANA): MQTT, XMPP, push of mobile systems' makers, CoAP, SIP.
+pub(super) const KEPT_OPEN: [u16; 13] = [1883, 8883, 5222, 5223, 5228, 5229, 5230, 5269, 2195, 2197, 5683, 5684, 5060];
+/// Those of them at which things report over datagrams, call by call (CoAP, RFC 7252).
+const TELEMETRY: [u16; 2] = [5683, 5684];
+/// Period from which on such a report costs its maker little: what comes every minute from a fleet is paid for by somebody.
+const REPORTS_PERIOD_S: f64 = 75.0;
+
+/// See the file's header.
+pub(super) struct Harmless<'a, 'b> {
+    scene: &'b Scene<'a>,
+    names: OnceCell<Names>,
+}
+
+impl<'a, 'b> Harmless<'a, 'b> {
+    pub(super) fn of(scene: &'b Scene<'a>) -> Self {
+        Self { scene, names: OnceCell::new() }
+    }
+
+    /// Whether a group most likely is harmless.
+    pub(super) fn is(&self, group: &Group<'_>, measures: &Measures) -> bool {
+        let is_named = is_named(self.scene, group);
+        let hides_names = self.hides_names(group);
+        is_product(group, measures, is_named && hides_names)
+            || is_telemetry(group, is_named, measures.rhythm.period_s)
+            || is_one_tunnel(measures)
+            || is_of_sessions(group, measures)
+            || is_named && is_association(group, measures)
+            || !is_named && hides_names
+    }
+
+    /// Whether names do not show of what is called as a group is.
+    pub(super) fn hides_names(&self, group: &Group<'_>) -> bool {
+        let names = || self.names.get_or_init(|| Names::of(self.scene));
+        service_of(&group.whole).is_some_and(|service| names().are_hidden(service.protocol))
+    }
+}
+
+/// Whether a named party is called by the clock for a part of the time only.
+fn is_of_sessions(group: &Group<'_>, measures: &Measures) -> bool {
+    let lasting = measures.rhythm.lasts_s / group.whole.seen.length().as_secs_f64().max(1.0);
+    measures.named >= fleet::NAMED_MIN && lasting < LASTING_MIN
+}
+
+/// Whether a party is called over datagrams at the port of CoAP.
+pub(in crate::detect) fn is_at_telemetry(whole: &CollectorSummary) -> bool {
+    service_of(whole).is_some_and(|service| service.protocol == UDP && TELEMETRY.contains(&service.port))
+}
+
+/// Whether things report over datagrams: at the port of CoAP, or, less often than every minute, to a party that has a name, in a protocol
+/// that is not the web's.
+fn is_telemetry(group: &Group<'_>, is_named: bool, period_s: f64) -> bool {
+    let is_web = group.whole.apps.by_count().first().is_some_and(|(app, _)| *app == AppProtocol::Quic);
+    let is_plain = |service: Service| service.protocol == UDP && service.port != 443 && !is_web;
+    let is_seldom = period_s >= REPORTS_PERIOD_S;
+    is_at_telemetry(&group.whole) || is_named && is_seldom && service_of(&group.whole).is_some_and(is_plain)
+}
+
+/// Whether a few devices call a party that they name, or would where names show, as seldom and as exactly as a product's clock does it.
+fn is_product(group: &Group<'_>, measures: &Measures, would_name: bool) -> bool {
+    let rhythm = &measures.rhythm;
+    // Of a part of an address only its ports are known.
+    let is_http = group.whole.apps.by_count().first().is_some_and(|(app, _)| *app == AppProtocol::Http)
+        || service_of(&group.whole).is_some_and(|service| (service.protocol, service.port) == (6, 80));
+    let period_s = if is_http { PRODUCTS_PERIOD_IN_CLEAR_S } else { PRODUCTS_PERIOD_S };
+    (measures.named >= fleet::NAMED_MIN || would_name)
+        && group.whole.subscribers.count() < PRODUCTS_DEVICES
+        && rhythm.period_s >= period_s
+        && rhythm.deviation * rhythm.period_s <= PRODUCTS_STRAY_S
+}
+
+/// Whether one device alone sends now more and now less, and not quite by the clock: a tunnel between two sites is renewed every
+/// other minute and is never idle for long.
+fn is_one_tunnel(measures: &Measures) -> bool {
+    measures.rhythm.subscribers == 1
+        && measures.same_size_share < TUNNELS_SAME_SIZE
+        && measures.rhythm.deviation > TUNNELS_DEVIATION
+}
+
+/// Whether what looks like calls are pieces of an association that datagrams keep open through a translator, cut where one of them
+/// came a little late: then many a row goes on with the flow before it. RFC 4787 (REQ-5) lets translators forget after two minutes, so
+/// products keep theirs open twice in that time, about when a flow is given up here.
+fn is_association(group: &Group<'_>, measures: &Measures) -> bool {
+    let totals = &group.whole.totals;
+    service_of(&group.whole).is_some_and(|service| service.protocol == 17)
+        && KEPT_PERIOD_S.contains(&measures.rhythm.period_s)
+        && totals.rows as f64 >= KEPT_ROWS_A_FLOW * totals.flows as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::measures;
+    use super::*;
+    use crate::detect::rhythm::Rhythm;
+    use crate::population::limits::SummaryLimits;
+    use crate::population::places::Places;
+    use crate::population::summary::tests::{populations, row, summary_of};
+    use crate::units::Address;
+
+    #[test]
+    fn a_products_clock_is_exact_and_seldom_and_says_its_name() {
+        let party = Address::v4([203, 0, 113, 7]);
+        let is_product_of = |devices: u8, port: u16, measures: Measures, would_name: bool| {
+            let rows = (0..devices).map(|n| {
+                let mut one = row(Address::v4([10, 0, 0, n]), party, n.into(), 80, 45);
+                one.key.ports[1] = port;
+                one
+            });
+            let summary = summary_of(&rows.collect::<Vec<_>>(), &SummaryLimits::default());
+            let (populations, places) = (populations(), Places::default());
+            let scene = Scene::new(&summary, &populations, &places, None);
+            is_product(&scene.alone(|_| true)[0], &measures, would_name)
+        };
+        let exact = measures(4, 1.0, 0.001, 1.0, 0.01);
+        let every = |period_s: f64| Measures { rhythm: Rhythm { period_s, ..exact.rhythm }, ..exact };
+        let table = [
+            ("four stations", 4, 443, exact, false, true),
+            ("a fleet", 30, 443, exact, false, false),
+            ("four that stray", 4, 443, measures(4, 1.0, 0.05, 1.0, 0.01), false, false),
+            ("four without a name", 4, 443, measures(4, 0.0, 0.001, 1.0, 0.01), false, false),
+            ("four where names do not show", 4, 443, measures(4, 0.0, 0.001, 1.0, 0.01), true, true),
+            ("four every other minute", 4, 443, every(120.0), false, false),
+            ("four every other minute, in clear", 4, 80, every(120.0), false, true),
+        ];
+        for (name, devices, port, measures, would_name, wanted) in table {
+            assert_eq!(is_product_of(devices, port, measures, would_name), wanted, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_kept_open_is_not_called() {
+        let minutely = |period_s: f64, one: Measures| Measures { rhythm: Rhythm { period_s, ..one.rhythm }, ..one };
+        let exact = measures(6, 1.0, 0.05, 1.0, 0.03);
+        // IP protocol, rows that go on with the flow before them for each that begins one, period.
+        let table = [
+            ("kept open", 17, 1, 65.0, true),
+            ("calls", 17, 0, 65.0, false),
+            ("calls every ten minutes", 17, 1, 600.0, false),
+            ("connections", 6, 1, 65.0, false),
+        ];
+        for (name, protocol, going_on, period_s, wanted) in table {
+            let rows = (0..24u8).map(|n| {
+                let mut one = row(Address::v4([10, 0, 0, n]), Address::v4([203, 0, 113, 7]), n.into(), 80, 45);
+                one.key.protocol = protocol;
+                one.row_number = if going_on > 0 { u32::from(n % 2) } else { 0 };
+                one
+            });
+            let summary = summary_of(&rows.collect::<Vec<_>>(), &SummaryLimits::default());
+            let (populations, places) = (populations(), Places::default());
+            let scene = Scene::new(&summary, &populations, &places, None);
+            let told = is_association(&scene.alone(|_| true)[0], &minutely(period_s, exact));
+            assert_eq!(told, wanted, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_tunnel_between_two_sites_is_no_implant() {
+        let table = [
+            ("a tunnel that is renewed", measures(1, 0.0, 0.155, 0.22, 0.01), true),
+            ("an implant", measures(1, 0.0, 0.02, 0.22, 0.01), false),
+            ("one that says as much each time", measures(1, 0.0, 0.155, 0.8, 0.01), false),
+            ("several", measures(3, 0.0, 0.155, 0.22, 0.01), false),
+        ];
+        for (name, measures, wanted) in table {
+            assert_eq!(is_one_tunnel(&measures), wanted, "{name}");
+        }
+    }
+
+    #[test]
+    fn things_that_report_over_datagrams_are_no_implants() {
+        let table = [
+            ("CoAP without a name", 17, 5_684, false, 60.0, true),
+            ("a named party", 17, 5_004, true, 180.0, true),
+            ("a named party every minute", 17, 5_004, true, 60.0, false),
+            ("a stranger", 17, 36_963, false, 180.0, false),
+            ("the port of the web", 17, 443, true, 180.0, false),
+            ("connections", 6, 5_684, false, 180.0, false),
+        ];
+        for (name, protocol, port, named, period_s, wanted) in table {
+            let rows = (0..9u8).map(|n| {
+                let mut one = row(Address::v4([10, 0, 0, n]), Address::v4([203, 0, 113, 7]), n.into(), 80, 45);
+                (one.key.protocol, one.key.ports[1]) = (protocol, port);
+                one
+            });
+            let summary = summary_of(&rows.collect::<Vec<_>>(), &SummaryLimits::default());
+            let (populations, places) = (populations(), Places::default());
+            let scene = Scene::new(&summary, &populations, &places, None);
+            assert_eq!(is_telemetry(&scene.alone(|_| true)[0], named, period_s), wanted, "{name}");
+        }
+    }
+}
