@@ -323,13 +323,14 @@ fn outdoes(by: &Finding, finding: &Finding) -> bool {
         (Technique::DnsHijack, Technique::DnsTunnel) => {
             by.severity >= Severity::Medium && by.population.subscribers >= finding.population.subscribers
         }
-        // Who comes back to talk comes by a clock now and then, by chance.
+        (Technique::UnattributedCluster, Technique::UnattributedCluster) => false,
+        // Who comes back to talk comes by a clock now and then, by chance; and that a twentieth of a population deals with a
+        // stranger is more than that what it says may be records.
         (Technique::UnattributedCluster, BeaconingImplant) if tells(finding, "turns_per_row") => {
             by.severity >= Severity::Medium
         }
-        (Technique::UnattributedCluster, other) => {
-            other != Technique::UnattributedCluster && by.severity >= Severity::Low
-        }
+        (Technique::UnattributedCluster, _) if tells(finding, "share_of_active") => by.severity >= Severity::Medium,
+        (Technique::UnattributedCluster, _) => by.severity >= Severity::Low,
         _ => false,
     };
     says_more

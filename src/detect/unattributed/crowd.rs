@@ -4,12 +4,16 @@
 //! protocol, though the beginnings of enough connections were seen and payload goes both ways; that no other party of this traffic
 //! is like that: games and swarms have many such parties with few of us each. How long each stays and how often it speaks does not
 //! matter, unlike with a few (`dialogue`).
-//! Several parties at one service that the same devices take turns with are one.
+//! Several parties at one service that the same devices take turns with are one. A stranger that begins all of it, as who asks devices
+//! does, must exchange more with each, again and again: scanners and monitors of the network say little.
 //! A promise about rates, as the rest of the room: never above `medium`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::dialogue::{BULK_MIN, BULK_SUBSCRIBERS_MIN, IN_TURN_MAX, IN_TURN_SHARED, is_explained, is_nobody_known};
+use super::dialogue::{
+    BULK_MIN, BULK_SUBSCRIBERS_MIN, IN_TURN_MAX, IN_TURN_SHARED, PLUMBING, is_explained, is_nobody_known, is_stranger,
+};
+use crate::detect::beaconing::is_opaque_echo;
 use crate::detect::finding::{Finding, Severity, Technique};
 use crate::detect::scene::{Group, Scene, service_of};
 use crate::detect::weigh::{Reason, log_ramp, ramp, weigh};
@@ -29,6 +33,12 @@ const COVERAGE_MAX: f64 = 0.5;
 const UPLOAD_SHARE: (f64, f64) = (0.005, 0.98);
 /// Data each way of each subscriber below which it is a sign of life, bytes.
 const DATA_MIN: f64 = 64.0;
+/// Share of the flows that a stranger who calls begins, least data each way of each subscriber, bytes, and least of its flows.
+const CALLER_SHARE_MIN: f64 = 0.9;
+const CALLER_DATA_MIN: f64 = 8_192.0;
+const CALLER_FLOWS_MIN: u64 = 3;
+/// Data up over all data of one that asks and is answered alike.
+const CALLER_UPLOAD_SHARE: (f64, f64) = (0.1, 0.9);
 /// TCP connections whose beginning was seen, in number or as a share, from which on a protocol would have been proved.
 const BEGINNINGS_MIN: u64 = 24;
 const BEGINNINGS_SHARE_MIN: f64 = 0.8;
@@ -52,13 +62,20 @@ pub(super) fn crowds(scene: &Scene<'_>, found: &mut Vec<Finding>) {
         return;
     }
     let mut by_service: BTreeMap<(PopulationIndex, Service), Vec<_>> = BTreeMap::new();
-    for (key, one) in popular().filter(|(key, one)| is_dealt_with(scene, key, one)) {
+    let mut all: Vec<Crowd<'_>> = Vec::new();
+    for (key, one) in popular() {
+        if let Some(service) = service_of(one).filter(|_| is_caller(scene, key, one)) {
+            let subscribers = one.subscribers.count();
+            all.push(Crowd { population: key.population, members: vec![(*key, *one)], service, subscribers });
+        }
+        if !is_dealt_with(scene, key, one) {
+            continue;
+        }
         let at_them = service_of(one).filter(|service| service.at == ServiceAt::Collector);
         if let Some(service) = at_them {
             by_service.entry((key.population, service)).or_default().push((*key, *one));
         }
     }
-    let mut all: Vec<Crowd<'_>> = Vec::new();
     for ((population, service), members) in by_service {
         if (2..=IN_TURN_MAX).contains(&members.len()) {
             let each: u64 = members.iter().map(|(_, one)| one.subscribers.count()).sum();
@@ -102,6 +119,21 @@ fn is_dealt_with(scene: &Scene<'_>, key: &CollectorKey, one: &CollectorSummary) 
         && is_nobody_known(scene, key, one)
 }
 
+/// Whether a party of which neither a name nor a protocol is known calls subscribers again and again and exchanges a good deal with
+/// each.
+fn is_caller(scene: &Scene<'_>, key: &CollectorKey, one: &CollectorSummary) -> bool {
+    let [up, down] = one.totals.data_bytes.map(|bytes| bytes as f64);
+    let share = up / (up + down).max(1.0);
+    let subscribers = one.subscribers.count();
+    let is_plumbing = service_of(one).is_some_and(|service| PLUMBING.contains(&service.protocol));
+    (CALLER_UPLOAD_SHARE.0..=CALLER_UPLOAD_SHARE.1).contains(&share)
+        && up.min(down) >= CALLER_DATA_MIN * subscribers as f64
+        && one.flows_by_collector as f64 >= CALLER_SHARE_MIN * one.totals.flows.max(1) as f64
+        && one.totals.flows >= CALLER_FLOWS_MIN * subscribers
+        && (!is_plumbing || is_opaque_echo(one))
+        && is_stranger(scene, key, one)
+}
+
 /// How many subscribers deal with any of several parties.
 fn subscribers_of(
     scene: &Scene<'_>,
@@ -141,6 +173,8 @@ fn finding(scene: &Scene<'_>, crowd: &Crowd<'_>) -> Option<Finding> {
     let mut whole = CollectorSummary::default();
     crowd.members.iter().for_each(|(_, one)| whole.merge((*one).clone()));
     let first = *addresses.first()?;
+    let calls = 2 * whole.flows_by_collector > whole.totals.flows;
+    let caller = if calls { " It is the one who calls: these devices answer strangers." } else { "" };
     let (key, level, name) = match addresses.as_slice() {
         [one] => (one.to_string(), Level::Address, GroupName::Address(*one)),
         _ => {
@@ -162,7 +196,7 @@ fn finding(scene: &Scene<'_>, crowd: &Crowd<'_>) -> Option<Finding> {
         explanation: format!(
             "{subscribers}, {:.0} % of those seen, deal with {who}: data goes both ways, nobody looked up a name for it, nobody \
              asks it for one, and the bytes belong to no protocol that is known here, though their beginnings were seen. No other \
-             party of this traffic is like that. Find the devices, see which program talks, and register the party in the \
+             party of this traffic is like that.{caller} Find the devices, see which program talks, and register the party in the \
              policy if it may: messengers with an address built in do so.",
             100.0 * coverage,
         ),
@@ -182,20 +216,24 @@ mod tests {
 
     #[test]
     fn a_crowd_at_a_stranger_is_told_and_a_few_or_a_known_protocol_are_not() {
-        // Parties, devices of 230 that deal with each of them in turn, bytes up and down of a row, whether the protocol is known.
-        type Case = (&'static str, u8, u8, [u64; 2], bool, Option<Severity>);
-        let table: [Case; 6] = [
-            ("forty at one", 1, 40, [300, 900], false, Some(Severity::Medium)),
-            ("forty at three in turn", 3, 40, [300, 900], false, Some(Severity::Medium)),
-            ("players of one game", 1, 12, [300, 900], false, None),
-            ("everybody", 1, 200, [300, 900], false, None),
-            ("a sign of life", 1, 40, [5, 5], false, None),
-            ("a known protocol", 1, 40, [300, 900], true, None),
+        // Parties, devices of 230 that deal with each of them in turn, bytes of a row from who begins and to them, whether the protocol
+        // is known, whether the parties begin.
+        type Case = (&'static str, u8, u8, [u64; 2], [bool; 2], Option<Severity>);
+        let table: [Case; 8] = [
+            ("forty at one", 1, 40, [300, 900], [false, false], Some(Severity::Medium)),
+            ("forty at three in turn", 3, 40, [300, 900], [false, false], Some(Severity::Medium)),
+            ("players of one game", 1, 12, [300, 900], [false, false], None),
+            ("everybody", 1, 200, [300, 900], [false, false], None),
+            ("a sign of life", 1, 40, [5, 5], [false, false], None),
+            ("one who calls forty, and exchanges much", 1, 40, [3_000, 3_000], [false, true], Some(Severity::Medium)),
+            ("one who calls forty, and says little", 1, 40, [80, 80], [false, true], None),
+            ("a known protocol", 1, 40, [300, 900], [true, false], None),
         ];
-        for (name, parties, devices, [up, down], is_known, wanted) in table {
+        for (name, parties, devices, [up, down], [is_known, calls], wanted) in table {
             let deals = (0..devices).flat_map(|n| (0..6u8).map(move |k| (n, k))).map(|(n, k)| {
-                let to = Address::v4([203, 0, 113, k % parties]);
-                let mut one = row(Address::v4([10, 0, 0, n]), to, 40 * u64::from(k), up, down);
+                let (device, party) = (Address::v4([10, 0, 0, n]), Address::v4([203, 0, 113, k % parties]));
+                let (from, to) = if calls { (party, device) } else { (device, party) };
+                let mut one = row(from, to, 40 * u64::from(k), up, down);
                 let service = if one.orig_end == 0 { 1 } else { 0 };
                 (one.key.protocol, one.key.ports[service]) = (17, 40_411);
                 let facts = AppFacts { protocol: Some(AppProtocol::Ssh), ..AppFacts::default() };

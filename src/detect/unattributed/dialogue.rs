@@ -57,7 +57,7 @@ pub(super) const IN_TURN_MAX: usize = 16;
 pub(super) const IN_TURN_SHARED: f64 = 1.5;
 /// What TCP is among IP protocols, and those that are no application's: echoes, tunnels, routing.
 const TCP: u8 = 6;
-const PLUMBING: [u8; 11] = [1, 2, 4, 41, 47, 50, 51, 58, 89, 103, 112];
+pub(super) const PLUMBING: [u8; 11] = [1, 2, 4, 41, 47, 50, 51, 58, 89, 103, 112];
 
 /// What is measured of one party.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -185,15 +185,22 @@ fn is_unknown(scene: &Scene<'_>, key: &CollectorKey, one: &CollectorSummary) -> 
 
 /// The same of a party that subscribers deal with, whoever of both says more.
 pub(super) fn is_nobody_known(scene: &Scene<'_>, key: &CollectorKey, one: &CollectorSummary) -> bool {
-    let (rows, flows) = (one.totals.rows.max(1) as f64, one.totals.flows.max(1) as f64);
-    let is_of = |service: Service| service.port == 53 || PLUMBING.contains(&service.protocol);
+    let is_of = |service: Service| PLUMBING.contains(&service.protocol);
+    is_stranger(scene, key, one)
+        && one.flows_by_collector as f64 <= BEGUN_BY_COLLECTOR_MAX * one.totals.flows.max(1) as f64
+        && !service_of(one).is_some_and(is_of)
+}
+
+/// The same, whoever of both begins, in whatever protocol.
+pub(super) fn is_stranger(scene: &Scene<'_>, key: &CollectorKey, one: &CollectorSummary) -> bool {
+    let rows = one.totals.rows.max(1) as f64;
+    let is_of = |service: Service| service.port == 53;
     let is_known = service_of(one).is_some_and(is_of) || is_clock(one) || is_registrar(one);
     // A server of the house's own network has a protocol of its own, and no name that a resolver outside knows.
     let is_private = key.address.as_v4().is_some_and(|octets| std::net::Ipv4Addr::from(octets).is_private());
     one.rows_named == 0
         && one.apps.total() as f64 <= KNOWN_MAX * rows
         && one.rows_answered as f64 >= ANSWERED_MIN * rows
-        && one.flows_by_collector as f64 <= BEGUN_BY_COLLECTOR_MAX * flows
         && !is_known
         && !is_private
         && !key.address.is_special()
