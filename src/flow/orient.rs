@@ -1,9 +1,7 @@
 //! Orientation: which end of a key began the flow.
 //! In: the first packet. Out: the originator's end and how that was told.
-//! A SYN begins; a SYN+ACK answers; for a flow met midway the port that services use is the responder's, and of a TCP connection
-//! the one that no system draws for its own calls; else who sends first. A connection that was silent for longer than the idle
-//! timeout and goes on is met midway too, and often it is the server that speaks again. Where the first sender turns out to be the
-//! responder the history begins with `^`, as Zeek writes it.
+//! A SYN begins; a SYN+ACK answers; for a flow met midway the port that services use is the responder's; else who sends
+//! first. Where the first sender turns out to be the responder the history begins with `^`, as Zeek writes it.
 
 use super::row::OrigBy;
 use super::tcp::{ACK, SYN};
@@ -28,9 +26,6 @@ const SERVICE_PORTS: [u16; 110] = [
     9200, 20000,
 ];
 
-/// Ports from here on are drawn by systems for their own calls: Linux from 32768, others from 49152 (RFC 6335, section 6).
-const DRAWN_FROM: u16 = 32_768;
-
 /// The originator of a flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Orientation {
@@ -51,11 +46,7 @@ pub(super) fn of_first(row: &PacketRow) -> Orientation {
         return Orientation { orig_end: sender, by: OrigBy::First };
     }
     let [own, far] = [sender, other].map(|end| row.key.ports[usize::from(end)]);
-    let is_drawn = |port: u16| row.key.protocol == TCP && port >= DRAWN_FROM;
     match (rank(own), rank(far)) {
-        (0, 0) if is_drawn(own) != is_drawn(far) => {
-            Orientation { orig_end: if is_drawn(own) { sender } else { other }, by: OrigBy::Ports }
-        }
         (o, f) if f > o => Orientation { orig_end: sender, by: OrigBy::Ports },
         // What goes to a group or to all is not an answer.
         (o, f) if o > f && receiver_is_one => Orientation { orig_end: other, by: OrigBy::Ports },
@@ -102,10 +93,6 @@ mod tests {
             ("midway, from the server", TCP, 443, 40_000, ACK, 1, OrigBy::Ports),
             ("midway, two services", TCP, 80, 8080, ACK, 1, OrigBy::Ports),
             ("midway, nothing known", TCP, 40_000, 40_001, ACK, 0, OrigBy::First),
-            ("midway, two that are not drawn", TCP, 7547, 20_011, ACK, 0, OrigBy::First),
-            ("midway, from one that is not drawn", TCP, 7547, 40_000, ACK, 1, OrigBy::Ports),
-            ("midway, to one that is not drawn", TCP, 40_000, 7547, ACK, 0, OrigBy::Ports),
-            ("datagrams of players", UDP, 7547, 40_000, 0, 0, OrigBy::First),
             ("an answer alone", UDP, 53, 40_000, 0, 1, OrigBy::Ports),
             ("peers", UDP, 5353, 5353, 0, 0, OrigBy::First),
             ("port below 1024 against none", UDP, 1000, 40_000, 0, 1, OrigBy::Ports),
