@@ -24,7 +24,6 @@ use crate::packet::facts::AppProtocol;
 use crate::population::collector::ServiceAt;
 use crate::population::sketch::Merge;
 use crate::population::span::Seen;
-use crate::population::texts::TextId;
 use crate::population::zones::{NO_DOMAIN, NameForm, ZoneKey, ZoneSummary};
 use crate::population::{PopulationIndex, SpanClass};
 use crate::units::Address;
@@ -247,7 +246,7 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
             told.extend(judge((scene, &legs), population, &parts, &together, class, &baseline));
         }
     }
-    findings.extend(legs::once(told));
+    findings.extend(legs::once(scene.summary, told));
     foreign(scene, findings);
 }
 
@@ -318,10 +317,11 @@ fn judge(
         "bytes",
         0.0,
     ));
-    let zones: Vec<TextId> = parts.iter().map(|(key, ..)| key.zone).collect();
+    let zones: Vec<ZoneKey> = parts.iter().map(|(key, ..)| **key).collect();
     let finding = described(scene, population, parts, measures, &all);
     let collector = CollectorIdentity { addresses: legs.addresses(&zones, &all), ..finding.collector };
-    Some(Told { finding: Finding { severity, score, p_value, evidence, collector, ..finding }, zones, all })
+    let finding = Finding { severity, score, p_value, evidence, collector, ..finding };
+    Some(Told { finding, zones, is_within: all.messages_within > 0, clients: all.clients.count() })
 }
 
 fn described(

@@ -1,16 +1,18 @@
 //! Legs: the way of a name from who asks to who owns it, where a resolver inside asks for others.
 //! In: the domains of all populations of a scene. Out: whom names were handed to, as far outside as it was seen; and of two findings
 //! about the same names, one by who asks and one by the resolver that asks in its turn, the first.
-//! Bounds: one address or some for each domain that was asked for outside.
+//! Bounds: one address or some for each domain that was asked for outside; of a finding its domains, and it is held against those about
+//! one of the same, of which there is one for each population.
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::detect::finding::{Finding, Severity};
 use crate::detect::scene::Scene;
+use crate::population::Summary;
 use crate::population::identity::Party;
 use crate::population::texts::TextId;
-use crate::population::zones::ZoneSummary;
+use crate::population::zones::{ZoneKey, ZoneSummary};
 use crate::units::Address;
 
 /// Share of the names of one leg that the other must show.
@@ -45,13 +47,14 @@ impl<'a, 'b> Legs<'a, 'b> {
 
     /// Whom names were handed to: strangers outside where any were seen, on whichever leg; else the resolvers that the policy names;
     /// else those inside, by pseudonym.
-    pub(super) fn addresses(&self, zones: &[TextId], all: &ZoneSummary) -> Vec<Address> {
+    pub(super) fn addresses(&self, zones: &[ZoneKey], all: &ZoneSummary) -> Vec<Address> {
         let own: BTreeSet<Address> = strangers(self.scene, all).collect();
         if !own.is_empty() {
             return own.into_iter().collect();
         }
         let beyond = self.beyond.get_or_init(|| self.all_strangers());
-        let beyond: BTreeSet<Address> = zones.iter().filter_map(|zone| beyond.get(zone)).flatten().copied().collect();
+        let beyond: BTreeSet<Address> =
+            zones.iter().filter_map(|key| beyond.get(&key.zone)).flatten().copied().collect();
         let listed = || all.resolvers.iter().filter_map(|party| party.outside()).collect::<BTreeSet<_>>();
         let inside = || all.resolvers.iter().map(|party| Party::shown(&party)).collect::<BTreeSet<_>>();
         let first = [beyond].into_iter().chain([listed(), inside()]).find(|some| !some.is_empty());
@@ -64,29 +67,42 @@ fn strangers(scene: &Scene<'_>, zone: &ZoneSummary) -> impl Iterator<Item = Addr
     outside.filter(|address| !scene.populations.is_resolver(*address))
 }
 
-/// A finding with the domains that it is of, and all that is known of them together.
+/// A finding with the domains that it is of, and what is known of all of them together.
 pub(super) struct Told {
     pub(super) finding: Finding,
-    pub(super) zones: Vec<TextId>,
-    pub(super) all: ZoneSummary,
+    pub(super) zones: Vec<ZoneKey>,
+    /// Whether any of it was asked of a resolver inside.
+    pub(super) is_within: bool,
+    pub(super) clients: u64,
 }
 
 impl Told {
-    /// Whether it is of the questions that a resolver inside asks in its turn, and `other` of those that it was asked.
-    fn repeats(&self, other: &Self) -> bool {
-        let within = |zone: &ZoneSummary| zone.messages_within;
-        within(&self.all) == 0
-            && within(&other.all) > 0
-            && self.all.clients.count() <= RELAYS_MAX
+    /// Whether it is of the questions that a resolver inside asks in its turn, and `other`, at one of the same domains, of those that
+    /// it was asked.
+    fn repeats(&self, other: &Self, summary: &Summary, [own, theirs]: [&ZoneKey; 2]) -> bool {
+        let shares_names = || {
+            let (own, theirs) = (summary.zones.of(own)?, summary.zones.of(theirs)?);
+            Some(own.names.share_in(&theirs.names) >= SAME_NAMES)
+        };
+        !self.is_within
+            && other.is_within
+            && self.clients <= RELAYS_MAX
             && other.finding.severity >= self.finding.severity.min(Severity::Medium)
-            && self.zones.iter().any(|zone| other.zones.contains(zone))
-            && self.all.names.share_in(&other.all.names) >= SAME_NAMES
+            && shares_names() == Some(true)
     }
 }
 
 /// Each tunnel once, by who asks.
-pub(super) fn once(told: Vec<Told>) -> Vec<Finding> {
-    let is_first = |one: &Told| !told.iter().any(|other| one.repeats(other));
-    let keep: Vec<bool> = told.iter().map(is_first).collect();
+pub(super) fn once(summary: &Summary, told: Vec<Told>) -> Vec<Finding> {
+    let mut within: BTreeMap<TextId, Vec<(&ZoneKey, &Told)>> = BTreeMap::new();
+    for one in told.iter().filter(|one| one.is_within) {
+        one.zones.iter().for_each(|key| within.entry(key.zone).or_default().push((key, one)));
+    }
+    let repeats = |one: &Told| {
+        let mut beside =
+            one.zones.iter().flat_map(|own| within.get(&own.zone).into_iter().flatten().map(move |it| (own, it)));
+        beside.any(|(own, (theirs, other))| one.repeats(other, summary, [own, theirs]))
+    };
+    let keep: Vec<bool> = told.iter().map(|one| !repeats(one)).collect();
     told.into_iter().zip(keep).filter(|(_, keep)| *keep).map(|(one, _)| one.finding).collect()
 }
