@@ -507,11 +507,9 @@ fn is_product(scene: &Scene<'_>, group: &Group<'_>, measures: &Measures) -> bool
     let domain = |address: &Address| scene.domain_of(scene.collector(group.of.population, *address)?);
     let domains = || group.of.addresses.iter().filter_map(domain).collect::<BTreeSet<&str>>().len();
     let is_under = |share: f64| measures.coverage < share;
-    let is_of_makers = beaconing::is_named(scene, group)
-        || is_under(NAMELESS_PRODUCT)
-        || is_under(TELEMETRY_COVERAGE) && beaconing::is_at_telemetry(&group.whole);
-    let is_of_few = measures.is_of_few() || is_under(TELEMETRY_COVERAGE) && beaconing::is_at_telemetry(&group.whole);
-    is_of_few && is_of_makers && domains() < PRODUCT_DOMAINS
+    let is_of_maker = measures.is_of_few() && (beaconing::is_named(scene, group) || is_under(NAMELESS_PRODUCT));
+    let is_telemetry = is_under(TELEMETRY_COVERAGE) && beaconing::is_at_telemetry(&group.whole);
+    (is_of_maker || is_telemetry) && domains() < PRODUCT_DOMAINS
 }
 
 /// Whether one subscriber makes nearly all of it at an address that others use too: a monitor that asks a server inside every half

@@ -1,4 +1,4 @@
-//! Names: whether the parties of this traffic say, or are given, names at all.
+//! Names: whether the parties of this traffic say their names in what is sent to them.
 //! In: the collectors of a scene. Out: whether a party without a name is anything strange here.
 //! Where packets are cut before the name, only one direction is seen, or names are sealed (RFC 9849), most parties that are called over
 //! TCP say none, whatever they are. Over UDP names are rarely said at all, so that nothing is told of it.

@@ -113,7 +113,7 @@ fn is_one_tunnel(measures: &Measures) -> bool {
 /// products keep theirs open twice in that time, about when a flow is given up here.
 fn is_association(group: &Group<'_>, measures: &Measures) -> bool {
     let totals = &group.whole.totals;
-    service_of(&group.whole).is_some_and(|service| service.protocol == 17)
+    service_of(&group.whole).is_some_and(|service| service.protocol == UDP)
         && KEPT_PERIOD_S.contains(&measures.rhythm.period_s)
         && totals.rows as f64 >= KEPT_ROWS_A_FLOW * totals.flows as f64
 }

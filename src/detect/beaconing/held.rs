@@ -14,7 +14,6 @@ use crate::detect::scene::{Group, Scene, service_of};
 use crate::detect::steady;
 use crate::detect::weigh::{Reason, log_ramp, ramp, severity_of, weigh};
 use crate::detect::words;
-use crate::population::identity::Party;
 use crate::population::pair::PairSummary;
 use crate::units::Address;
 
@@ -70,10 +69,7 @@ pub(super) fn detect(
             && (!is_echo(whole) || is_opaque_echo(whole))
             && !service_of(whole).is_some_and(|service| KEPT_OPEN.contains(&service.port))
     };
-    let is_looked_up = |group: &Group<'_>| {
-        let spans = || scene.before().chain([scene.summary]);
-        group.of.addresses.iter().any(|at| spans().any(|span| !span.names_of(Party::Outside(*at)).is_empty()))
-    };
+    let is_looked_up = |group: &Group<'_>| group.of.addresses.iter().any(|address| scene.is_looked_up(*address));
     if !scene.shows_applications() {
         return;
     }
