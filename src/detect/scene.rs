@@ -371,25 +371,18 @@ impl<'a> Scene<'a> {
     }
 
     /// Whether applications show at all: of what is cut to its first hundred bytes, or was lost, no protocol and no name is known,
-    /// and then nothing is strange for having none. Told by the one port at which nearly all speak one protocol, and of connections
-    /// that began before the capture by nothing.
+    /// and then nothing is strange for having none. Told by the one port at which nearly all speak one protocol.
     pub fn shows_applications(&self) -> bool {
-        let at_https = |(_, one): &&(&CollectorKey, &CollectorSummary)| {
+        let at_https = |one: &&CollectorSummary| {
             service_of(one).is_some_and(|at| (at.protocol, at.port, at.at) == (6, 443, ServiceAt::Collector))
         };
-        let here = || self.collectors.iter().filter(at_https);
         let (mut tls, mut all) = (0u64, 0u64);
-        for (_, one) in here() {
+        for one in self.collectors.iter().map(|(_, one)| *one).filter(at_https) {
             let is_tls = one.apps.iter().filter(|(app, _)| *app == AppProtocol::Tls).map(|(_, rows)| rows).sum();
             tls = tls.saturating_add(is_tls);
             all = all.saturating_add(one.totals.rows);
         }
-        let is_shown = |of: u64| tls as f64 >= TLS_AT_HTTPS_MIN * of as f64;
-        let begun = || {
-            let pairs = here().flat_map(|(key, _)| self.pairs_of(key.population, key.address));
-            pairs.map(|(_, pair)| pair.rows_established).fold(0, u64::saturating_add)
-        };
-        is_shown(all) || tls > 0 && is_shown(begun())
+        tls as f64 >= TLS_AT_HTTPS_MIN * all as f64
     }
 
     /// All collectors, ordered by population and address.
