@@ -16,6 +16,8 @@ use crate::units::Address;
 pub const POPULATIONS_MAX: usize = 4096;
 /// Most prefixes over all populations.
 pub const PREFIXES_MAX: usize = 1 << 20;
+/// What all populations together are called; no single one may be.
+pub const EVERYBODY: &str = "all populations";
 
 /// Which population, by its place in the policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -68,6 +70,11 @@ pub enum PopulationsError {
         /// The name.
         name: String,
     },
+    /// The name of all together.
+    #[error(
+        "no population may be called {EVERYBODY:?}: that is what findings call all of them together; choose another name"
+    )]
+    Everybody,
     /// It protects no one.
     #[error("population {name:?} has no prefix; add at least one to `prefixes`")]
     NoPrefix {
@@ -122,6 +129,21 @@ impl Populations {
             }
         }
         check_names(&specs)?;
+        Self::sound(specs)
+    }
+
+    /// All of them as one, called [`EVERYBODY`].
+    pub fn united(&self) -> Self {
+        let specs = || self.specs.iter();
+        let mut prefixes: Vec<IpNet> = specs().flat_map(|spec| spec.prefixes.iter().copied()).collect();
+        prefixes.sort_unstable();
+        prefixes.dedup();
+        let resolvers = specs().flat_map(|spec| spec.resolvers.iter().copied()).collect();
+        let all = PopulationSpec { name: EVERYBODY.to_owned(), prefixes, jurisdiction: None, resolvers };
+        Self::sound(vec![all]).expect("what is sound apart is so together")
+    }
+
+    fn sound(specs: Vec<PopulationSpec>) -> Result<Self, PopulationsError> {
         let (mut v4, mut v6) = (Vec::new(), Vec::new());
         for (index, spec) in specs.iter().enumerate() {
             let index = PopulationIndex(index as u16);
@@ -201,6 +223,11 @@ impl Populations {
     pub fn transfer_rule(&self, index: PopulationIndex) -> Option<&TransferRule> {
         let jurisdiction = self.spec(index)?.jurisdiction.as_deref()?;
         self.transfers.iter().find(|rule| rule.from == jurisdiction)
+    }
+
+    /// Those that a finding's population stands for: one, or all of them where it is [`EVERYBODY`].
+    pub fn called(&self, name: &str) -> Vec<PopulationIndex> {
+        self.iter().filter(|(_, spec)| name == EVERYBODY || spec.name == name).map(|(index, _)| index).collect()
     }
 
     /// All populations with their indices, in the policy's order.
@@ -304,6 +331,9 @@ fn check_names(specs: &[PopulationSpec]) -> Result<(), PopulationsError> {
     if let Some(two) = names.windows(2).find(|two| two[0] == two[1]) {
         return Err(PopulationsError::SameName { name: two[0].to_owned() });
     }
+    if names.contains(&EVERYBODY) {
+        return Err(PopulationsError::Everybody);
+    }
     match specs.iter().find(|spec| spec.prefixes.is_empty()) {
         Some(spec) => Err(PopulationsError::NoPrefix { name: spec.name.clone() }),
         None => Ok(()),
@@ -396,6 +426,20 @@ mod tests {
     }
 
     #[test]
+    fn united_they_are_one() {
+        let several = [spec("a", &["10.0.0.0/8"]), spec("b", &["10.1.0.0/16", "2001:db8::/32"])];
+        let united = Populations::new(several.to_vec()).expect("sound").united();
+        for (text, wanted) in [("10.0.0.1", true), ("10.1.0.1", true), ("2001:db8::1", true), ("11.0.0.1", false)] {
+            assert_eq!(united.of(address(text)), wanted.then_some(PopulationIndex(0)), "{text}");
+        }
+        let names: Vec<_> = united.iter().map(|(_, spec)| spec.name.as_str()).collect();
+        assert_eq!(names, [EVERYBODY]);
+        let several = Populations::new(several.to_vec()).expect("sound");
+        assert_eq!(several.called("b"), [PopulationIndex(1)]);
+        assert_eq!(several.called(EVERYBODY), [PopulationIndex(0), PopulationIndex(1)]);
+    }
+
+    #[test]
     fn private_space_is_the_default() {
         let populations = Populations::default_private();
         let table = [
@@ -423,6 +467,7 @@ mod tests {
         let table = [
             (vec![spec("a", &["10.0.0.0/8"]), spec("a", &["11.0.0.0/8"])], "\"a\" is declared twice"),
             (vec![spec("a", &[])], "no prefix"),
+            (vec![spec(EVERYBODY, &["10.0.0.0/8"])], "may be called \"all populations\""),
             (vec![spec("a", &["10.0.0.0/8"]), spec("b", &["10.1.0.0/8"])], "both \"a\" and \"b\""),
         ];
         for (specs, wanted) in table {

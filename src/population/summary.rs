@@ -35,6 +35,7 @@ mod ahead;
 mod observe;
 mod rows;
 mod union;
+mod united;
 
 pub use union::Room;
 

@@ -228,6 +228,20 @@ impl<K: Ord + Copy + std::hash::Hash, V: Weighed> Bounded<K, V> {
         }
     }
 
+    /// A copy under other keys; what falls together is merged.
+    pub(super) fn rekeyed(&self, to: impl Fn(K) -> K) -> Self
+    where
+        V: Clone,
+        V::Others: Clone,
+    {
+        let mut copy = Self { others: self.others.clone(), moved: self.moved, ..Self::default() };
+        copy.make_room(self.len());
+        for (key, value) in self.map.iter() {
+            copy.map.join((to(*key), value.clone()), |known, value| drop(known.take_in(value)));
+        }
+        copy
+    }
+
     /// Shows every entry; `look` must not depend on the order in which it is called.
     pub(super) fn each_of(&self, mut look: impl FnMut(&K, &V)) {
         self.map.iter().for_each(|(key, value)| look(key, value));

@@ -266,8 +266,12 @@ pub(crate) fn any_summary(most: usize) -> impl Strategy<Value = Summary> {
 }
 
 fn filled(facts: &[Fact], limits: &SummaryLimits) -> Summary {
-    let (populations, mut identity) = (populations(), TurnedOver(1));
-    let mut cx = AddContext { populations: &populations, identity: &mut identity, limits };
+    filled_for(&populations(), facts, limits)
+}
+
+fn filled_for(populations: &Populations, facts: &[Fact], limits: &SummaryLimits) -> Summary {
+    let mut identity = TurnedOver(1);
+    let mut cx = AddContext { populations, identity: &mut identity, limits };
     let mut summary = Summary::new(window()).with_codebook(7);
     let (mut columns, mut codewords, mut observed) = (FlowColumns::default(), Vec::new(), Vec::new());
     for fact in facts {
@@ -307,6 +311,25 @@ proptest! {
         prop_assert_eq!(merged(&a, &b).to_bytes(), merged(&b, &a).to_bytes());
         prop_assert_eq!(merged(&a, &Summary::empty()).to_bytes(), a.to_bytes());
         prop_assert_eq!(merged(&Summary::empty(), &a).to_bytes(), a.to_bytes());
+    }
+
+    #[test]
+    fn united_is_what_one_population_would_have_shown(all in facts(200)) {
+        let (limits, apart) = (SummaryLimits::default(), populations());
+        let (mut one, several) = (filled_for(&apart.united(), &all, &limits), filled(&all, &limits));
+        let active = several.populations.values().filter(|population| population.active.count() > 0).count();
+        let Some(mut united) = several.united() else {
+            prop_assert!(active < 2);
+            return Ok(());
+        };
+        prop_assert!(active > 1);
+        one.bound(&limits);
+        united.bound(&limits);
+        let parts = |summary: &Summary| {
+            let Summary { populations, collectors, domains, pairs, subscribers, .. } = summary;
+            format!("{populations:?} {:?} {:?} {:?} {:?}", collectors.sorted(), domains.sorted(), pairs.sorted(), subscribers.sorted())
+        };
+        prop_assert_eq!(parts(&united), parts(&one));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 use super::{MergeError, Summary, WINDOWS_MAX};
 use crate::population::sketch::Merge;
 use crate::population::span::Span;
+use crate::population::texts::TextId;
 
 /// How many entries the largest tables of a summary have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -109,6 +110,18 @@ impl Summary {
             texts: self.texts.cleared(),
             ..Self::new(span)
         }
+    }
+
+    /// What is left of a stretch that is over: which names were looked up, and for which addresses.
+    pub fn names_only(self) -> Self {
+        let mut left =
+            Self { basis: self.basis, class: self.class, answers: self.answers, texts: self.texts, ..Self::default() };
+        let mut wanted: Vec<TextId> = Vec::new();
+        left.answers.each_of(|_, answer| wanted.extend(answer.names.iter().map(|(id, _)| id)));
+        wanted.sort_unstable();
+        wanted.dedup();
+        left.texts.bound(&wanted, wanted.len());
+        left
     }
 
     /// Entries of the tables that every row touches: what the next window is likely to want.
