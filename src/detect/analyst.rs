@@ -10,9 +10,10 @@ use std::num::NonZeroUsize;
 
 use super::finding::Finding;
 use super::ledger::{FirstSeen, Ledger};
-use super::looks::Look;
+use super::looks::{Doubt, Look};
 use super::register::Register;
 use super::scene::Scene;
+use super::united;
 use crate::model::Model;
 use crate::population::pace::Paces;
 use crate::population::places::Places;
@@ -49,11 +50,15 @@ pub struct Analyst<'a> {
     knowledge: Knowledge<'a>,
     hour: Horizon,
     day: Horizon,
+    /// Names of the day before.
+    yesterday: Summary,
     /// When the last window ended, and its paces by the second: the hour keeps them by four.
     last: Option<(TimestampNs, Paces)>,
     ledger: Ledger,
     account: Account,
     rounds: Rounds,
+    /// All populations as one, where there are several.
+    all_populations: Option<Populations>,
 }
 
 /// Whether what is looked at is an hour that is over.
@@ -93,10 +98,12 @@ impl<'a> Analyst<'a> {
             knowledge,
             hour: Horizon::new(HOUR, SpanClass::Hour),
             day: Horizon::new(DAY, SpanClass::Day),
+            yesterday: Summary::empty(),
             last: None,
             ledger: Ledger::default(),
             account: Account::default(),
             rounds: Rounds::on(knowledge.threads),
+            all_populations: (knowledge.populations.iter().count() > 1).then(|| knowledge.populations.united()),
         }
     }
 
@@ -167,6 +174,10 @@ impl<'a> Analyst<'a> {
         &self.ledger
     }
 
+    pub(super) fn yesterday(&self) -> &Summary {
+        &self.yesterday
+    }
+
     /// The hour so far and the day so far: start, parts, summary.
     pub(super) fn horizons(&self) -> [(Option<TimestampNs>, u32, &Summary); 2] {
         [&self.hour, &self.day].map(|horizon| (horizon.start, horizon.parts, &horizon.so_far))
@@ -177,10 +188,12 @@ impl<'a> Analyst<'a> {
         &mut self,
         hour: (Option<TimestampNs>, u32, Summary),
         day: (Option<TimestampNs>, u32, Summary),
+        yesterday: Summary,
         findings: Vec<Finding>,
     ) {
         (self.hour.start, self.hour.parts, self.hour.so_far) = hour;
         (self.day.start, self.day.parts, self.day.so_far) = day;
+        self.yesterday = yesterday;
         for finding in findings {
             let span = Span::new(finding.start, TimestampNs(finding.end.0.saturating_add(1)));
             self.ledger.absorb(vec![finding], &Look { span, is_whole_hour: false, doubts: Vec::new() });
@@ -225,20 +238,40 @@ impl<'a> Analyst<'a> {
             self.note_limits(hits);
             self.look(&day, Hour::Open);
         }
+        // A lease outlasts midnight: what was looked up in the evening is called by that name in the night.
+        self.yesterday = day.names_only();
     }
 
     fn look(&mut self, summary: &Summary, hour: Hour) {
         let Knowledge { populations, places, model, register, .. } = self.knowledge;
         let before = [&self.hour.so_far, &self.day.so_far];
-        let scene = Scene::new(summary, populations, places, model).under(register).following(before);
+        let scene = Scene::new(summary, populations, places, model)
+            .under(register)
+            .following(before)
+            .after_names_of(&self.yesterday);
         let last =
             self.last.as_ref().filter(|(end, _)| summary.class() == SpanClass::Window && *end == summary.span().start);
         let scene = scene.after(self.ledger.claimed()).beside(last.map(|(_, paces)| paces));
         let mut found = self.rounds.over(&scene);
+        let (of_all, doubts_of_all) = self.look_at_all(summary, &found).unwrap_or_default();
+        found.extend(of_all);
         add_translated(&scene, &mut found);
-        let doubts = scene.into_doubts();
+        let mut doubts = scene.into_doubts();
+        doubts.extend(doubts_of_all);
         let look = Look { span: summary.span(), is_whole_hour: matches!(hour, Hour::Over), doubts };
         self.ledger.absorb(found, &look);
+    }
+
+    /// What several populations show together, where there are several.
+    fn look_at_all(&self, summary: &Summary, found: &[Finding]) -> Option<(Vec<Finding>, Vec<Doubt>)> {
+        let populations = self.all_populations.as_ref().filter(|_| summary.class() != SpanClass::Window)?;
+        let Knowledge { places, model, register, .. } = self.knowledge;
+        let all = summary.united()?;
+        let before = [&self.hour.so_far, &self.day.so_far];
+        let scene = Scene::new(&all, populations, places, model).under(register).following(before);
+        let scene = scene.after_names_of(&self.yesterday).after(self.ledger.claimed());
+        let of_all = united::detect(&scene, summary, found);
+        Some((of_all, scene.into_doubts()))
     }
 
     fn note_limits(&mut self, hits: impl IntoIterator<Item = (&'static str, u64)>) {

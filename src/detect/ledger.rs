@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::finding::{EvidenceValue, Finding, Severity, Technique};
 use super::looks::{Doubt, DoubtGround, Look};
-use super::words;
+use super::{united, words};
 use crate::population::Span;
 use crate::units::{Address, TimestampNs};
 
@@ -245,7 +245,8 @@ impl Claim {
 }
 
 fn told(mut findings: Vec<Finding>, mut first_seen: FirstSeen) -> (Vec<Finding>, FirstSeen) {
-    let outdone: Vec<bool> = findings.iter().map(|finding| findings.iter().any(|by| outdoes(by, finding))).collect();
+    let is_outdone = |finding| findings.iter().any(|by| outdoes(by, finding) || united::is_told_apart(finding, by));
+    let outdone: Vec<bool> = findings.iter().map(is_outdone).collect();
     let mut outdone = outdone.into_iter();
     findings.retain(|_| !outdone.next().unwrap_or_default());
     promote(&mut findings);

@@ -1,6 +1,7 @@
 //! Memory: what an analyst knows, so that a run can end and another go on where it stopped.
-//! In: an analyst between two windows. Out: the hour and the day so far in their binary form, and the findings; and back.
-//! Bounds: two bounded summaries and the ledger's findings.
+//! In: an analyst between two windows. Out: the hour and the day so far in their binary form, the names of the day before, and the
+//! findings; and back.
+//! Bounds: three bounded summaries and the ledger's findings.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +18,8 @@ pub struct Memory {
     pub hour: Stretch,
     /// The day so far, without that hour.
     pub day: Stretch,
+    /// The names of the day before, in a summary's binary form; empty for none.
+    pub yesterday: Vec<u8>,
     /// Findings so far, not judged. In JSON: their form there is the one that is kept over versions.
     pub findings: String,
 }
@@ -24,7 +27,7 @@ pub struct Memory {
 impl Default for Memory {
     /// Nothing yet: as readable as anything else that is kept, so that a run killed before its first window is gone on from.
     fn default() -> Self {
-        Self { hour: Stretch::default(), day: Stretch::default(), findings: "[]".to_owned() }
+        Self { hour: Stretch::default(), day: Stretch::default(), yesterday: Vec::new(), findings: "[]".to_owned() }
     }
 }
 
@@ -63,7 +66,13 @@ impl Analyst<'_> {
             summary: if parts > 0 { summary.to_bytes() } else { Vec::new() },
         };
         let findings = serde_json::to_string(&self.ledger().every().collect::<Vec<_>>());
-        Memory { hour: stretch(hour), day: stretch(day), findings: findings.unwrap_or_else(|_| "[]".to_owned()) }
+        let named = Some(self.yesterday()).filter(|yesterday| !yesterday.answers.is_empty());
+        Memory {
+            hour: stretch(hour),
+            day: stretch(day),
+            yesterday: named.map(Summary::to_bytes).unwrap_or_default(),
+            findings: findings.unwrap_or_else(|_| "[]".to_owned()),
+        }
     }
 
     /// Goes on from what another run knew. `identity` and `populations` are those of this run's summaries; zero is any.
@@ -76,14 +85,19 @@ impl Analyst<'_> {
             _ => Summary::from_bytes(&stretch.summary),
         };
         let (hour, day) = (summary(&memory.hour)?, summary(&memory.day)?);
+        let yesterday = match memory.yesterday.is_empty() {
+            true => Summary::empty(),
+            false => Summary::from_bytes(&memory.yesterday)?,
+        };
         let findings: Vec<Finding> = serde_json::from_str(&memory.findings)?;
         let differs = |theirs: u64, mine: u64| theirs != 0 && mine != 0 && theirs != mine;
-        for basis in [hour.basis(), day.basis()] {
+        for basis in [hour.basis(), day.basis(), yesterday.basis()] {
             if differs(basis.populations, populations) || differs(basis.identity, identity) {
                 return Err(MemoryError::Basis);
             }
         }
-        self.resume((memory.hour.start, memory.hour.parts, hour), (memory.day.start, memory.day.parts, day), findings);
+        let (hour, day) = ((memory.hour.start, memory.hour.parts, hour), (memory.day.start, memory.day.parts, day));
+        self.resume(hour, day, yesterday, findings);
         Ok(())
     }
 }

@@ -29,6 +29,7 @@ pub mod shadow;
 pub mod steady;
 pub mod tap;
 pub mod unattributed;
+pub mod united;
 pub mod weigh;
 pub mod words;
 

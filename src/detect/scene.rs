@@ -48,6 +48,7 @@ pub struct Scene<'a> {
     /// The trained model, where there is one.
     pub model: Option<&'a Model>,
     before: Vec<&'a Summary>,
+    named_before: Option<&'a Summary>,
     paces_before: Option<&'a Paces>,
     register: &'a dyn Register,
     claimed: BTreeSet<(Technique, String)>,
@@ -126,6 +127,7 @@ impl<'a> Scene<'a> {
             places,
             model,
             before: Vec::new(),
+            named_before: None,
             paces_before: None,
             register: &NoRegister,
             claimed: BTreeSet::new(),
@@ -148,6 +150,11 @@ impl<'a> Scene<'a> {
     /// The same where these stretches went before the span; what is empty is none.
     pub fn following(self, before: [&'a Summary; 2]) -> Self {
         Self { before: before.into_iter().filter(|one| one.span().length() > DurationNs::ZERO).collect(), ..self }
+    }
+
+    /// The same after a day of which only its names are known.
+    pub fn after_names_of(self, yesterday: &'a Summary) -> Self {
+        Self { named_before: Some(yesterday), ..self }
     }
 
     /// The same beside the paces of the window just before.
@@ -240,7 +247,7 @@ impl<'a> Scene<'a> {
         let place = self.places.of(address);
         let asked = self.collector(population, address).into_iter().flat_map(|one| one.names.iter());
         let asked = asked.filter_map(|(id, _)| self.summary.texts.of(id));
-        let names: BTreeSet<&str> = asked.chain(self.summary.names_of(Party::Outside(address))).collect();
+        let names: BTreeSet<&str> = asked.chain(self.looked_up(address)).collect();
         let party = CollectorIdentity {
             collector_key: address.to_string(),
             addresses: vec![address],
@@ -333,8 +340,13 @@ impl<'a> Scene<'a> {
 
     /// Whether somebody looked up a name for it, here or before.
     pub fn is_looked_up(&self, address: Address) -> bool {
-        let mut spans = self.before().chain([self.summary]);
-        spans.any(|span| !span.names_of(Party::Outside(address)).is_empty())
+        self.looked_up(address).next().is_some()
+    }
+
+    /// Names that were looked up for it, here, then before: on the day before, too.
+    fn looked_up(&self, address: Address) -> impl Iterator<Item = &'a str> {
+        let spans = [self.summary].into_iter().chain(self.before.clone()).chain(self.named_before);
+        spans.flat_map(move |span| span.names_of(Party::Outside(address)))
     }
 
     /// The pairs of one collector.
@@ -427,7 +439,7 @@ impl<'a> Scene<'a> {
         let mut asked: Vec<(u64, &str)> =
             asked.into_iter().filter_map(|(id, rows)| Some((rows, self.summary.texts.of(id)?))).collect();
         asked.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(b.1)));
-        let looked_up = addresses.iter().flat_map(|&address| self.summary.names_of(Party::Outside(address)));
+        let looked_up = addresses.iter().flat_map(|&address| self.looked_up(address));
         let mut seen = BTreeSet::new();
         let all = asked.into_iter().map(|(_, name)| name).chain(looked_up);
         all.filter(|name| seen.insert(*name)).take(NAMES_SHOWN).map(str::to_owned).collect()

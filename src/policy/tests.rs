@@ -370,6 +370,7 @@ fn the_nearest_entry_is_named_and_order_breaks_ties() {
 #[test]
 fn detectors_may_ask_who_may() {
     use crate::detect::register::Register;
+    use crate::population::populations::EVERYBODY;
     let (policy, _) = parse(CONTRACT).expect("the contract's example");
     let inside = collector(&[[198, 51, 100, 7]], &[], None);
     let mixed = collector(&[[198, 51, 100, 7], [203, 0, 113, 7]], &[], None);
@@ -377,6 +378,7 @@ fn detectors_may_ask_who_may() {
         ("an address of the entry", &inside, Technique::PopulationFanIn, "residents", NOON, true),
         ("another technique", &inside, Technique::ShadowUpload, "residents", NOON, false),
         ("another population", &inside, Technique::PopulationFanIn, "staff", NOON, false),
+        ("all populations, its own among them", &inside, Technique::PopulationFanIn, EVERYBODY, NOON, true),
         ("expired", &inside, Technique::PopulationFanIn, "residents", NEW_YEAR, false),
         ("a stranger among them", &mixed, Technique::PopulationFanIn, "residents", NOON, false),
     ];

@@ -121,9 +121,9 @@ fn table_row(
         let collector = fitted(collector, rest);
         return format!("{severity:<9}{technique:<20} {collector:<rest$}{subscribers:>12}");
     }
-    let rest = columns.saturating_sub(9 + 20 + 1 + 1 + 14 + 12 + 11);
-    let (collector, population) = (fitted(collector, rest), fitted(population, 14));
-    format!("{severity:<9}{technique:<20} {collector:<rest$} {population:<14}{subscribers:>12}{up:>11}")
+    let rest = columns.saturating_sub(9 + 20 + 1 + 1 + 16 + 12 + 11);
+    let (collector, population) = (fitted(collector, rest), fitted(population, 16));
+    format!("{severity:<9}{technique:<20} {collector:<rest$} {population:<16}{subscribers:>12}{up:>11}")
 }
 
 /// The collector in a word: its first name, else its first address, else its prefix.

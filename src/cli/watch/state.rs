@@ -17,7 +17,7 @@ use crate::detect::memory::Memory;
 /// What every state file begins with.
 const MAGIC: [u8; 8] = *b"TRAWLST\n";
 /// Version of the body.
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 /// Most bytes that are read: a day of the largest summaries and every finding stay below.
 const BYTES_MAX: u64 = 4 << 30;
 /// Writing takes at most one part in so many of the time.

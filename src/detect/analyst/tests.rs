@@ -3,6 +3,7 @@
 use super::*;
 use crate::detect::finding::{Severity, Technique};
 use crate::detect::register::NoRegister;
+use crate::flow::observation::Observation;
 use crate::flow::row::{FlowColumns, FlowRow};
 use crate::population::summary::tests::{TurnedOver, populations, row};
 use crate::population::{AddContext, Span};
@@ -27,12 +28,17 @@ fn row_at(orig: Address, resp: Address, second: u64, up: u64, down: u64) -> Flow
 
 /// One window's summary, in its stored form.
 fn stored(number: u64, rows: &[FlowRow], limits: &SummaryLimits) -> Vec<u8> {
+    stored_with(number, rows, &[], limits)
+}
+
+fn stored_with(number: u64, rows: &[FlowRow], seen: &[Observation], limits: &SummaryLimits) -> Vec<u8> {
     let (populations, mut identity) = (populations(), TurnedOver(1));
     let mut cx = AddContext { populations: &populations, identity: &mut identity, limits };
     let mut summary = Summary::new(Span::new(at(number * WINDOW_S), at((number + 1) * WINDOW_S)));
     let mut columns = FlowColumns::default();
     rows.iter().for_each(|row| columns.push(row.clone()));
     summary.add_rows(&columns, &[], &mut cx);
+    summary.add_observations(seen, &mut cx);
     summary.bound(limits);
     summary.to_bytes()
 }
@@ -191,4 +197,76 @@ fn who_is_called_through_a_translator_is_told_by_both_addresses() {
     };
     assert_eq!(told(native), [native, through]);
     assert_eq!(told(other), [other]);
+}
+
+#[test]
+fn what_no_population_shows_alone_is_found_in_all_together() {
+    use crate::population::populations::EVERYBODY;
+    let limits = SummaryLimits::default();
+    let far = Address::v4([203, 0, 113, 9]);
+    // Some devices of each population that report to one party every four minutes, among many that browse.
+    let window = |number: u64, residents: u8, ministry: u8| {
+        let start = number * WINDOW_S;
+        let browse = |n: u64| {
+            let home = Address::v4([10, (n % 2) as u8 * 9, 7, (n % 150) as u8]);
+            let site = Address::v4([198, 51, (n % 20) as u8, 7]);
+            row_at(home, site, start + n * 997 % WINDOW_S, 900 + n * 31 % 3_000, 20_000 + n * 77 % 90_000)
+        };
+        let call = |device: u64, home: Address| {
+            let times = (17 * device..4 * WINDOW_S).step_by(240).filter(move |at| at / WINDOW_S == number);
+            times.map(move |at| row_at(home, far, at, 1_200 + at % 40, 150))
+        };
+        let called = (0..residents).map(|n| [10, 0, 3, n]).chain((0..ministry).map(|n| [10, 9, 3, n]));
+        let calls = called.zip(1..).flat_map(|(home, device)| call(device, Address::v4(home)));
+        stored(number, &(0..900).map(browse).chain(calls).collect::<Vec<_>>(), &limits)
+    };
+    let table =
+        [("spread", (7, 7), vec![EVERYBODY]), ("in one", (14, 0), vec!["residents"]), ("nowhere", (0, 0), vec![])];
+    for (name, (residents, ministry), wanted) in table {
+        let windows: Vec<Vec<u8>> = (0..4).map(|number| window(number, residents, ministry)).collect();
+        let (findings, _) = analysed(&windows, &limits);
+        let strong = findings.iter().filter(|one| one.severity >= Severity::Medium && one.collector.addresses == [far]);
+        let told: Vec<&str> = strong.map(|one| one.population.name.as_str()).collect();
+        assert_eq!(told, wanted, "{name}");
+    }
+}
+
+#[test]
+fn a_name_outlasts_midnight() {
+    use crate::packet::facts::NameLookup;
+    let limits = SummaryLimits::default();
+    let far = Address::v4([203, 0, 113, 9]);
+    let home = |n: u8| Address::v4([10, 0, 3, n]);
+    // Looked up in the last half hour of a day, reported to after it alone.
+    let lookup = Observation::Lookup(Box::new(NameLookup {
+        ts: at(47 * WINDOW_S + 60),
+        client: home(1),
+        resolver: Address::v4([192, 0, 2, 53]),
+        name: "sink.example".into(),
+        qtype: 1,
+        rcode: Some(0),
+        id: 1,
+        answers: vec![far],
+        ttl_s: 3_600,
+        message_bytes: 80,
+        aliases: 0,
+        free_bytes: 0,
+    }));
+    let evening = stored_with(47, &[], &[lookup], &limits);
+    let night = (48..52).map(|number| {
+        let calls = (1..15).flat_map(|n| {
+            let times = (17 * u64::from(n)..52 * WINDOW_S).step_by(240).filter(move |at| at / WINDOW_S == number);
+            times.map(move |at| row_at(home(n), far, at, 1_200 + at % 40, 150))
+        });
+        stored(number, &calls.collect::<Vec<_>>(), &limits)
+    });
+    let night: Vec<Vec<u8>> = night.collect();
+    for (name, windows, wanted) in [
+        ("looked up", [&[evening][..], &night].concat(), &["sink.example".to_owned()][..]),
+        ("never", night.clone(), &[]),
+    ] {
+        let (findings, _) = analysed(&windows, &limits);
+        let found = findings.iter().find(|one| one.collector.addresses == [far]).unwrap_or_else(|| panic!("{name}"));
+        assert_eq!(found.collector.names, wanted, "{name}");
+    }
 }

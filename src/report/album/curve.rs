@@ -65,14 +65,15 @@ impl CurveBook {
         self.left_out
     }
 
-    /// A population's curve.
-    pub fn of_population(&self, population: PopulationIndex) -> Option<Curve> {
-        self.curve(std::iter::once(self.curves.get(&(population, None))?))
+    /// These populations as one.
+    pub fn of_populations(&self, populations: &[PopulationIndex]) -> Option<Curve> {
+        self.curve(populations.iter().filter_map(|population| self.curves.get(&(*population, None))))
     }
 
-    /// Several addresses as one.
-    pub fn of_addresses(&self, population: PopulationIndex, addresses: &[Address]) -> Option<Curve> {
-        self.curve(addresses.iter().filter_map(|address| self.curves.get(&(population, Some(*address)))))
+    /// Several addresses as one, over these populations.
+    pub fn of_addresses(&self, populations: &[PopulationIndex], addresses: &[Address]) -> Option<Curve> {
+        let whose = populations.iter().flat_map(|&one| addresses.iter().map(move |&address| (one, Some(address))));
+        self.curve(whose.filter_map(|whose| self.curves.get(&whose)))
     }
 
     fn curve<'a>(&self, parts: impl Iterator<Item = &'a BTreeMap<u64, u64>>) -> Option<Curve> {
@@ -148,7 +149,7 @@ mod tests {
             ("a day", vec![(0, 1), (43_200, 2), (86_399, 4)], 135, 640),
             ("backwards", vec![(86_399, 4), (0, 1)], 135, 640),
         ] {
-            let curve = book(&times).of_population(PopulationIndex(0)).expect(name);
+            let curve = book(&times).of_populations(&[PopulationIndex(0)]).expect(name);
             assert_eq!((curve.bytes.len(), curve.slot), (slots, DurationNs::from_secs(slot_s)), "{name}");
             assert_eq!(curve.bytes.iter().sum::<u64>(), times.iter().map(|(_, n)| n).sum::<u64>(), "{name}");
             assert!(curve.bytes.len() as u64 <= SLOTS_MAX, "{name}");
@@ -157,8 +158,8 @@ mod tests {
 
     #[test]
     fn nobody_s_curve_is_none() {
-        assert_eq!(CurveBook::default().of_population(PopulationIndex(0)), None);
+        assert_eq!(CurveBook::default().of_populations(&[PopulationIndex(0)]), None);
         let book = book(&[(1, 1)]);
-        assert_eq!(book.of_addresses(PopulationIndex(0), &[Address::v4([192, 0, 2, 1])]), None);
+        assert_eq!(book.of_addresses(&[PopulationIndex(0)], &[Address::v4([192, 0, 2, 1])]), None);
     }
 }

@@ -50,10 +50,10 @@ impl Album {
     /// The pictures for these findings.
     pub fn close(&self, findings: &[Finding], populations: &Populations) -> Pictures {
         let pair = |finding: &Finding| {
-            let (index, _) = populations.iter().find(|(_, spec)| spec.name == finding.population.name)?;
+            let whose = populations.called(&finding.population.name);
             Some(Pair {
-                collector: self.curves.of_addresses(index, &finding.collector.addresses)?,
-                population: self.curves.of_population(index)?,
+                collector: self.curves.of_addresses(&whose, &finding.collector.addresses)?,
+                population: self.curves.of_populations(&whose)?,
             })
         };
         Pictures {

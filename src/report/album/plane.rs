@@ -81,9 +81,9 @@ impl ProfileBook {
         let rows: Vec<&[f32; PROFILE_LEN]> = self.0.values().map(|(_, profile)| profile).collect();
         let (places, variance_share) = lay_out(&scaled(&rows));
         let named = |key: &CollectorKey| {
-            let name = populations.spec(key.population).map(|spec| spec.name.as_str());
             let of = |finding: &Finding| {
-                name == Some(finding.population.name.as_str()) && finding.collector.addresses.contains(&key.address)
+                let is_theirs = || populations.called(&finding.population.name).contains(&key.population);
+                finding.collector.addresses.contains(&key.address) && is_theirs()
             };
             let at = findings.iter().position(of)?;
             Some((at, findings[at].severity))
