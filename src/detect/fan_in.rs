@@ -103,13 +103,13 @@ const SHORT: DurationNs = DurationNs::from_secs(5_400);
 const SELDOM: f64 = 0.55;
 /// Subscribers, and share of the active ones, below which a party that they name is the maker of one product: a dozen printers,
 /// cameras or badges that tell their cloud what they do are found in every place, and a person shrugs.
-const PRODUCT: [(u64, f64); 2] = [(17, 0.08), (25, 0.05)];
+const PRODUCT: (u64, f64) = (36, 0.08);
 /// Domains from which on it is none.
 const PRODUCT_DOMAINS: usize = 3;
 /// Share of a population below which so few devices may be a product's whose party has no name.
 const NAMELESS_PRODUCT: f64 = 0.03;
 /// The same, however many they are, where they report at the port of CoAP (RFC 7252).
-const TELEMETRY_COVERAGE: f64 = 0.05;
+const TELEMETRY_COVERAGE: f64 = 0.08;
 /// Names from which on one fingerprint under many of them is a fleet.
 const FLEET_NAMES_MIN: usize = 6;
 
@@ -214,8 +214,8 @@ impl Measures {
 
     /// Whether no more call than have one product.
     fn is_of_few(&self) -> bool {
-        let is_under = |(subscribers, coverage)| self.subscribers < subscribers && self.coverage < coverage;
-        PRODUCT.into_iter().any(is_under)
+        let (subscribers, coverage) = PRODUCT;
+        self.subscribers < subscribers && self.coverage < coverage
     }
 
     /// Whether its clock runs only while somebody uses something, here and there, as a player's does that tells how it plays.

@@ -23,6 +23,12 @@ const PRODUCTS_DEVICES: u64 = 8;
 const PRODUCTS_PERIOD_S: f64 = 240.0;
 const PRODUCTS_PERIOD_IN_CLEAR_S: f64 = 110.0;
 const PRODUCTS_STRAY_S: f64 = 8.0;
+/// The same of more devices, a small part of the active: so seldom that a printer or a till says how it is, whatever strays, or, in
+/// clear HTTP, a little less seldom and exactly.
+const MAKERS_DEVICES: u64 = 36;
+const MAKERS_COVERAGE: f64 = 0.04;
+const MAKERS_PERIOD_S: f64 = 840.0;
+const MAKERS_PERIOD_IN_CLEAR_S: f64 = 400.0;
 /// Periods of such pieces, and rows to each, from which on they are not calls: a flow of datagrams is given up after a minute's
 /// silence.
 const KEPT_PERIOD_S: std::ops::RangeInclusive<f64> = 55.0..=130.0;
@@ -36,6 +42,10 @@ pub(super) const KEPT_OPEN: [u16; 13] = [1883, 8883, 5222, 5223, 5228, 5229, 523
 const TELEMETRY: [u16; 2] = [5683, 5684];
 /// Period from which on such a report costs its maker little: what comes every minute from a fleet is paid for by somebody.
 const REPORTS_PERIOD_S: f64 = 75.0;
+/// Devices, and share of the active, below which that is so of a party without a name, too: trackers, and cameras that keep a way to
+/// themselves open, have the address of their maker built in.
+const TRACKERS_DEVICES: u64 = 17;
+const TRACKERS_COVERAGE: f64 = 0.03;
 
 /// See the file's header.
 pub(super) struct Harmless<'a, 'b> {
@@ -53,7 +63,7 @@ impl<'a, 'b> Harmless<'a, 'b> {
         let is_named = is_named(self.scene, group);
         let hides_names = self.hides_names(group);
         is_product(group, measures, is_named && hides_names)
-            || is_telemetry(group, is_named, measures.rhythm.period_s)
+            || is_telemetry(group, is_named || is_of_few(group, measures), measures.rhythm.period_s)
             || is_one_tunnel(measures)
             || is_of_sessions(group, measures)
             || is_named && is_association(group, measures)
@@ -78,13 +88,18 @@ pub(in crate::detect) fn is_at_telemetry(whole: &CollectorSummary) -> bool {
     service_of(whole).is_some_and(|service| service.protocol == UDP && TELEMETRY.contains(&service.port))
 }
 
-/// Whether things report over datagrams: at the port of CoAP, or, less often than every minute, to a party that has a name, in a protocol
-/// that is not the web's.
-fn is_telemetry(group: &Group<'_>, is_named: bool, period_s: f64) -> bool {
+/// Whether no more call than have one product.
+fn is_of_few(group: &Group<'_>, measures: &Measures) -> bool {
+    group.whole.subscribers.count() < TRACKERS_DEVICES && measures.coverage.is_some_and(|part| part < TRACKERS_COVERAGE)
+}
+
+/// Whether things report over datagrams: at the port of CoAP, or, less often than every minute, to a party that is a maker's, in a
+/// protocol that is not the web's.
+fn is_telemetry(group: &Group<'_>, is_makers: bool, period_s: f64) -> bool {
     let is_web = group.whole.apps.by_count().first().is_some_and(|(app, _)| *app == AppProtocol::Quic);
     let is_plain = |service: Service| service.protocol == UDP && service.port != 443 && !is_web;
     let is_seldom = period_s >= REPORTS_PERIOD_S;
-    is_at_telemetry(&group.whole) || is_named && is_seldom && service_of(&group.whole).is_some_and(is_plain)
+    is_at_telemetry(&group.whole) || is_makers && is_seldom && service_of(&group.whole).is_some_and(is_plain)
 }
 
 /// Whether a few devices call a party that they name, or would where names show, as seldom and as exactly as a product's clock does it.
@@ -94,10 +109,13 @@ fn is_product(group: &Group<'_>, measures: &Measures, would_name: bool) -> bool 
     let is_http = group.whole.apps.by_count().first().is_some_and(|(app, _)| *app == AppProtocol::Http)
         || service_of(&group.whole).is_some_and(|service| (service.protocol, service.port) == (6, 80));
     let period_s = if is_http { PRODUCTS_PERIOD_IN_CLEAR_S } else { PRODUCTS_PERIOD_S };
-    (measures.named >= fleet::NAMED_MIN || would_name)
-        && group.whole.subscribers.count() < PRODUCTS_DEVICES
-        && rhythm.period_s >= period_s
-        && rhythm.deviation * rhythm.period_s <= PRODUCTS_STRAY_S
+    let devices = group.whole.subscribers.count();
+    let is_exact = rhythm.deviation * rhythm.period_s <= PRODUCTS_STRAY_S;
+    let is_hobbys = devices < PRODUCTS_DEVICES && rhythm.period_s >= period_s && is_exact;
+    let is_seldom =
+        rhythm.period_s >= MAKERS_PERIOD_S || is_http && is_exact && rhythm.period_s >= MAKERS_PERIOD_IN_CLEAR_S;
+    let is_few = devices < MAKERS_DEVICES && measures.coverage.is_some_and(|part| part < MAKERS_COVERAGE);
+    (measures.named >= fleet::NAMED_MIN || would_name) && (is_hobbys || is_few && is_seldom)
 }
 
 /// Whether one device alone sends now more and now less, and not quite by the clock: a tunnel between two sites is renewed every
@@ -152,6 +170,12 @@ mod tests {
             ("four where names do not show", 4, 443, measures(4, 0.0, 0.001, 1.0, 0.01), true, true),
             ("four every other minute", 4, 443, every(120.0), false, false),
             ("four every other minute, in clear", 4, 80, every(120.0), false, true),
+            ("thirty tills every quarter of an hour", 30, 443, every(900.0), false, true),
+            ("the same without a name", 30, 443, Measures { named: 0.0, ..every(900.0) }, false, false),
+            ("the same of a good part", 30, 443, Measures { coverage: Some(0.05), ..every(900.0) }, false, false),
+            ("forty", 40, 443, every(900.0), false, false),
+            ("thirty stations in clear", 30, 80, exact, false, true),
+            ("thirty that stray in clear", 30, 80, measures(4, 1.0, 0.05, 1.0, 0.01), false, false),
         ];
         for (name, devices, port, measures, would_name, wanted) in table {
             assert_eq!(is_product_of(devices, port, measures, would_name), wanted, "{name}");
@@ -194,6 +218,24 @@ mod tests {
         ];
         for (name, measures, wanted) in table {
             assert_eq!(is_one_tunnel(&measures), wanted, "{name}");
+        }
+    }
+
+    #[test]
+    fn few_devices_are_one_product_whether_it_has_a_name_or_not() {
+        let party = Address::v4([203, 0, 113, 7]);
+        for (name, devices, coverage, wanted) in [
+            ("nine trackers", 9u8, Some(0.01), true),
+            ("nine of few", 9, Some(0.04), false),
+            ("nine where nobody counts", 9, None, false),
+            ("twenty", 20, Some(0.01), false),
+        ] {
+            let rows: Vec<_> = (0..devices).map(|n| row(Address::v4([10, 0, 0, n]), party, n.into(), 80, 45)).collect();
+            let summary = summary_of(&rows, &SummaryLimits::default());
+            let (populations, places) = (populations(), Places::default());
+            let scene = Scene::new(&summary, &populations, &places, None);
+            let measures = Measures { coverage, ..measures(4, 0.0, 0.001, 1.0, 0.01) };
+            assert_eq!(is_of_few(&scene.alone(|_| true)[0], &measures), wanted, "{name}");
         }
     }
 

@@ -47,7 +47,8 @@ fn a_dozen_devices_of_many_that_name_their_maker_are_a_product() {
         ("a dozen cameras", 12, 238, true, true),
         ("a dozen that call a party without a name", 12, 238, false, false),
         ("a dozen of a hundred", 12, 88, true, false),
-        ("two dozen", 24, 226, true, false),
+        ("eighteen of two hundred and fifty", 18, 232, true, true),
+        ("two dozen of them", 24, 226, true, false),
     ];
     for (name, devices, others, is_named, wanted) in table {
         let call = |n: u8, to: Address| row(Address::v4([10, 0, 0, n]), to, n.into(), 800, 90);
