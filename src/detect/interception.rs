@@ -41,6 +41,8 @@ const SUBSCRIBERS_MIN: u64 = 8;
 const COMPARED_MIN: usize = 3;
 /// Names lowered; names contested, or contested and lowered together, from which on they speak.
 const LOWERED_MIN: f64 = 2.0;
+/// Names lowered between which that alone speaks: of an authority's many customers two or three answer now so and now so.
+const NAMES_LOWERED: (f64, f64) = (3.0, 6.0);
 const CONTESTED_MIN: f64 = 3.0;
 /// What the one network of an issuer is worth that so many contradict.
 const ONE_DOOR: f64 = 0.5;
@@ -249,7 +251,7 @@ fn by_version(lowered: Lowered, reach: Vec<Reason>) -> Option<Contest> {
     let names = lowered.names();
     let reasons = vec![
         Reason::number("lowered_share", found.share, "ratio", ramp(found.share, 0.05, 0.25), 0.35),
-        Reason::number("names_lowered", names, "names", log_ramp(names, 2.0, 5.0), 0.3),
+        Reason::number("names_lowered", names, "names", log_ramp(names, NAMES_LOWERED.0, NAMES_LOWERED.1), 0.3),
     ];
     let (score, evidence) = weigh(reasons.into_iter().chain(reach).collect());
     let what = format!(

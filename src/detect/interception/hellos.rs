@@ -45,8 +45,10 @@ pub(super) fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
             contested.entry((key.population, *mark)).or_default().push((key, &**question));
         }
     }
+    let mut hellos: BTreeMap<PopulationIndex, usize> = BTreeMap::new();
+    contested.keys().for_each(|(population, _)| *hellos.entry(*population).or_default() += 1);
     for ((population, mark), asked) in contested {
-        findings.extend(told_alike(scene, population, mark, &asked));
+        findings.extend(told_alike(scene, population, mark, &asked, hellos[&population]));
     }
 }
 
@@ -131,7 +133,14 @@ fn rivals(mark: HelloMark, asked: &[Asked<'_>]) -> usize {
     by_offer.values().map(BTreeSet::len).max().unwrap_or(0)
 }
 
-fn told_alike(scene: &Scene<'_>, population: PopulationIndex, mark: HelloMark, asked: &[Asked<'_>]) -> Option<Finding> {
+/// `hellos` are contested in all: each may agree by chance.
+fn told_alike(
+    scene: &Scene<'_>,
+    population: PopulationIndex,
+    mark: HelloMark,
+    asked: &[Asked<'_>],
+    hellos: usize,
+) -> Option<Finding> {
     let rivals = rivals(mark, asked);
     // Told first: it costs a fraction of what who agrees with whom does.
     if rivals < RIVALS_MIN {
@@ -139,7 +148,7 @@ fn told_alike(scene: &Scene<'_>, population: PopulationIndex, mark: HelloMark, a
     }
     let by_onset = onset::begun_at_once(scene, mark, asked, rivals);
     let by_onset = by_onset.and_then(|contest| told_since(scene, population, mark, asked, contest));
-    let by_callers = told_by_callers(scene, population, mark, asked, rivals);
+    let by_callers = told_by_callers(scene, population, mark, asked, [rivals, hellos]);
     by_onset.into_iter().chain(by_callers).max_by(|a, b| a.score.total_cmp(&b.score))
 }
 
@@ -176,9 +185,11 @@ fn told_by_callers(
     population: PopulationIndex,
     mark: HelloMark,
     asked: &[Asked<'_>],
-    rivals: usize,
+    [rivals, hellos]: [usize; 2],
 ) -> Option<Finding> {
-    let agreement = Agreement::of(&sides(mark, asked))?;
+    let mut agreement = Agreement::of(&sides(mark, asked))?;
+    // Of so many the luckiest is looked at.
+    agreement.surprise -= (hellos.max(1) as f64).ln();
     let told_to_alike = |question: &Question| {
         let (_, told) = question.told().iter().find(|(hello, _)| *hello == mark)?;
         let is_theirs = told.subscribers.iter().any(|one| agreement.alike.contains(&one));

@@ -58,7 +58,14 @@ fn worst(calls: &[Call]) -> Option<Severity> {
 
 /// The same of calls at such seconds.
 fn worst_of(calls: &[(u64, Call)]) -> Option<Severity> {
-    let (populations, limits, places) = (populations(), SummaryLimits::default(), Places::default());
+    let (populations, places) = (populations(), Places::default());
+    let (summary, mut findings) = (summed(calls), Vec::new());
+    detect(&Scene::new(&summary, &populations, &places, None), &mut findings);
+    findings.iter().map(|finding| finding.severity).max()
+}
+
+fn summed(calls: &[(u64, Call)]) -> Summary {
+    let (populations, limits) = (populations(), SummaryLimits::default());
     let mut cx = AddContext { populations: &populations, identity: &mut TurnedOver(1), limits: &limits };
     let at = |second: u64| TimestampNs((START_S + second) * 1_000_000_000);
     let mut summary = Summary::new(Span::new(at(0), at(300)));
@@ -78,9 +85,29 @@ fn worst_of(calls: &[(u64, Call)]) -> Option<Severity> {
         rows.push(one);
     }
     summary.add_rows(&rows, &[], &mut cx);
-    let mut findings = Vec::new();
-    detect(&Scene::new(&summary, &populations, &places, None), &mut findings);
-    findings.iter().map(|finding| finding.severity).max()
+    summary
+}
+
+#[test]
+fn of_many_contested_hellos_one_agrees_by_chance() {
+    let calls = with(40..41, |call| if call.site < 6 { Call { told: OWN, ..call } } else { call });
+    let calls: Vec<Call> = calls.into_iter().filter(|call| call.client >= 40 || call.client < 3).collect();
+    let summary = summed(&calls.iter().enumerate().map(|(n, call)| (n as u64 % 250, *call)).collect::<Vec<_>>());
+    let (populations, places) = (populations(), Places::default());
+    let scene = Scene::new(&summary, &populations, &places, None);
+    let mut by_mark: BTreeMap<HelloMark, Vec<Asked<'_>>> = BTreeMap::new();
+    for (key, question) in summary.hellos.sorted() {
+        question.told().iter().for_each(|(mark, _)| by_mark.entry(*mark).or_default().push((key, &**question)));
+    }
+    let (mark, asked) = by_mark.iter().find(|(mark, _)| mark.choice == OWN.1).expect("their own");
+    let score = |hellos: usize| {
+        let rivals = rivals(*mark, asked);
+        told_by_callers(&scene, PopulationIndex(0), *mark, asked, [rivals, hellos]).map_or(0.0, |found| found.score)
+    };
+    let surprise = Agreement::of(&sides(*mark, asked)).expect("told").surprise;
+    assert!(score(1) >= 0.75, "alone: {} nats, {}", surprise, score(1));
+    // As many as make so much luck likely.
+    assert_eq!(score(surprise.exp() as usize), 0.0, "{surprise} nats");
 }
 
 /// A coin that each pair of client and site tosses once.
