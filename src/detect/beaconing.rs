@@ -239,7 +239,7 @@ fn is_plumbing_of_networks(whole: &CollectorSummary) -> bool {
 }
 
 /// Whether a good part of it is questions to a resolver over TLS (RFC 7858): the rest are questions over HTTPS then.
-fn is_asked_over_tls(whole: &CollectorSummary) -> bool {
+pub(super) fn is_asked_over_tls(whole: &CollectorSummary) -> bool {
     let asked = whole.services.iter().filter(|(service, _)| service.port == DNS_OVER_TLS).map(|(_, rows)| rows);
     asked.sum::<u64>() as f64 >= ASKED_OVER_TLS * whole.services.total() as f64 && whole.apps.total() > 0
 }

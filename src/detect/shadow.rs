@@ -15,6 +15,7 @@
 //! whose uploads are such: a home's traffic may go over IPv6 and its uploads over IPv4.
 //! The trivial baseline that it must beat: the upload bytes of a collector.
 
+use super::beaconing;
 use super::dns_hijack::DNS_OVER_TLS;
 use super::dns_hijack::public::is_public;
 use super::finding::{Finding, Severity, Technique};
@@ -79,8 +80,10 @@ const GROWTH_TOLD: std::ops::RangeInclusive<f64> = 0.27..=1.3;
 /// share of all that they exchange with others, and presence, from which on ranks alone tell proportion. What had moved is then seen
 /// with errors (of several devices behind one address only one is followed), which flatten a slope and leave ranks.
 const GROWTH_OF_MUCH: std::ops::RangeInclusive<f64> = 0.03..=1.3;
-const MUCH: f64 = 0.1;
+const MUCH: f64 = 0.04;
 const MUCH_PRESENCE: f64 = 0.4;
+/// Share from which on sizes may scatter more, too: several programs of one home, of which one is followed.
+const MOST: f64 = 0.1;
 const MUCH_SCATTER_MAX: f64 = 1.25;
 /// Uploads below which presence and uploads of each must be at least so much, or hardly less of each with so much presence and
 /// proportion: a page's counter follows few visits of few people by luck.
@@ -232,7 +235,7 @@ impl Measures {
 
     /// Whether sizes grow with what had moved, beyond two standard errors by at least so much, and by hardly anything else.
     fn has_proportion(&self, least: f64) -> bool {
-        let scatter_max = if self.is_much() { MUCH_SCATTER_MAX } else { SCATTER_MAX };
+        let scatter_max = if self.is_much() && self.volume_share >= MOST { MUCH_SCATTER_MAX } else { SCATTER_MAX };
         self.in_proportion >= least && self.grows() && self.scatter <= scatter_max
     }
 
@@ -431,8 +434,13 @@ fn sealed_share(whole: &CollectorSummary) -> f64 {
 
 /// Whether it is asked for names, sealed (RFC 7858, RFC 8484): what is asked follows whatever is done, and more is asked where
 /// more is done. Whether it may be asked is another technique's. By IPv6 only networks are known in which others are, too.
-fn is_resolver(group: &Group<'_>) -> bool {
+fn is_resolver(scene: &Scene<'_>, group: &Group<'_>) -> bool {
     service_of(&group.whole).is_some_and(|at| at.port == DNS_OVER_TLS)
+        || group
+            .of
+            .addresses
+            .iter()
+            .any(|address| scene.collector(group.of.population, *address).is_some_and(beaconing::is_asked_over_tls))
         || group.of.addresses.iter().all(|address| address.is_v4() && is_public(*address))
 }
 
@@ -455,7 +463,7 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
     groups.extend(together.into_iter().filter(is_party));
     // A copy of everything follows everything: `traffic-mirroring` speaks of those.
     let tunnels = scene.tunnel_ends();
-    groups.retain(|group| !is_resolver(group) && !group.is_at(&tunnels));
+    groups.retain(|group| !is_resolver(scene, group) && !group.is_at(&tunnels));
     let parties = groups.len();
     for group in groups {
         let party = Party::of(&group.whole, parties);

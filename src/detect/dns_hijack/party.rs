@@ -42,6 +42,10 @@ const CROWD_ASKERS: (f64, f64) = (30.0, 60.0);
 const SHARED_ASKERS_MIN: usize = 5;
 const SHARED_ASKERS: f64 = 0.5;
 const SHARING_MAX: usize = 32;
+/// Share of the population between which those who ask it alone stop being its owners, and their number: of a dozen devices two or
+/// three belong to somebody who set them up.
+const ALONE_SHARE: (f64, f64) = (0.05, 0.2);
+const ALONE_ASKERS: (f64, f64) = (2.0, 6.0);
 /// What speaks for a stranger that the policy does not list, or that merely is not the most asked one.
 const STRANGE: [f64; 2] = [0.3, 0.2];
 /// Slots with a question to a resolver before a subscriber counts as one that asks it alone.
@@ -129,17 +133,19 @@ impl<'a> Party53<'a> {
     /// for some of their devices.
     pub(super) fn strangeness(&self, is_listed: bool) -> f64 {
         let of_active = |subscribers: u64| subscribers as f64 / self.active.max(1) as f64;
-        let share_of_only_it = ramp(of_active(self.only_it), 0.05, 0.2);
-        // People do not choose alike: a fifth of them with one stranger whom no policy lists have not chosen it. Fewer may have, where it
-        // is asked over TLS: clients hold its name against its certificate (RFC 8310), and no network tells them that name.
-        let share = match is_listed {
+        let share_of_only_it = ramp(of_active(self.only_it), ALONE_SHARE.0, ALONE_SHARE.1)
+            * log_ramp(self.only_it as f64, ALONE_ASKERS.0, ALONE_ASKERS.1);
+        // People do not choose alike: a fifth of them with one stranger whom no policy lists have not chosen it. Where it is asked over
+        // TLS they may have: a browser's maker chooses for all who use it, and no network can tell them the name that clients hold
+        // against its certificate (RFC 8310).
+        let share = match is_listed && !self.is_sealed {
             true => {
                 let (share, askers) = (of_active(self.askers), self.askers as f64);
                 let of_few =
                     ramp(share, CHOSEN_SHARE.0, CHOSEN_SHARE.1) * log_ramp(askers, CHOSEN_ASKERS.0, CHOSEN_ASKERS.1);
                 let of_many =
                     ramp(share, CROWD_SHARE.0, CROWD_SHARE.1) * log_ramp(askers, CROWD_ASKERS.0, CROWD_ASKERS.1);
-                if self.is_sealed { of_few } else { of_few.max(of_many) }
+                of_few.max(of_many)
             }
             false => 0.0,
         };
@@ -270,6 +276,8 @@ mod tests {
             ("sixty of five thousand", party(60, 5_000, false), true, false),
             ("a fifth of a hundred and fifty", party(30, 150, false), true, true),
             ("a public one", party(60, 900, true), true, false),
+            ("three of twenty, who ask nobody else", Party53 { only_it: 3, ..party(3, 20, false) }, true, false),
+            ("ten of fifty, who ask nobody else", Party53 { only_it: 10, ..party(10, 50, false) }, true, true),
             ("one that is asked over TLS", Party53 { is_sealed: true, ..party(60, 900, false) }, true, false),
         ];
         for (name, party, is_listed, wanted) in table {

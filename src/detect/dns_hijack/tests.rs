@@ -305,7 +305,8 @@ fn a_resolver_inside_that_asks_many_was_not_turned_to_each_of_them() {
 #[test]
 fn a_fifth_of_many_homes_have_not_chosen_alike() {
     for sealed in [false, true] {
-        for (homes, strange, wanted) in [(200, 50, true), (200, 16, false), (40, 9, false)] {
+        // Asked over TLS, it may be what a program's maker chose for all who use it.
+        for (homes, strange, wanted) in [(200, 50, !sealed), (200, 16, false), (40, 9, false)] {
             let found = beside(homes, strange, sealed);
             assert_eq!(found >= Some(Severity::Medium), wanted, "{strange} of {homes}, sealed {sealed}: {found:?}");
         }

@@ -147,10 +147,10 @@ fn a_little_proportion_will_do_where_everything_else_speaks() {
         ("hardly any", Measures { in_proportion: 0.03, ..measures }),
         ("it follows less", Measures { follows: 0.35, ..measures }),
         ("it speaks as often to the idle", Measures { presence: 0.12, ..measures }),
-        ("sizes are alike", Measures { growth: 0.08, ..measures }),
+        ("sizes are alike", Measures { growth: 0.08, volume_share: 0.01, ..measures }),
         (
             "sizes grow little, as those of a counter of pages",
-            Measures { growth: 0.24, in_proportion: 0.3, ..measures },
+            Measures { growth: 0.24, in_proportion: 0.3, volume_share: 0.01, ..measures },
         ),
         ("they grow faster than what had moved", Measures { growth: 1.69, in_proportion: 0.42, ..measures }),
         ("it is of all sizes", Measures { scatter: 1.2, ..measures }),
@@ -234,7 +234,8 @@ fn much_that_follows_needs_no_slope_and_little_that_follows_few_visits_is_luck()
     let table = [
         ("a part of what moves", sure, true),
         ("a quarter of all, of devices behind one address", much, true),
-        ("a counter of pages", Measures { growth: 0.2, ..sure }, false),
+        ("a counter of pages", Measures { growth: 0.2, volume_share: 0.01, ..sure }, false),
+        ("more than counters get, of devices half of whose traffic is seen", Measures { growth: 0.2, ..sure }, true),
         ("a quarter of all, whoever is active", Measures { presence: 0.3, ..much }, false),
         ("a quarter of all, however much moves", Measures { growth: 0.0, ..much }, false),
         ("much that scatters, beside devices that are not followed", Measures { scatter: 1.15, ..much }, true),

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::dialogue::{
     BULK_MIN, BULK_SUBSCRIBERS_MIN, IN_TURN_MAX, IN_TURN_SHARED, PLUMBING, is_explained, is_nobody_known, is_stranger,
 };
-use crate::detect::beaconing::is_opaque_echo;
+use crate::detect::beaconing::{is_at_telemetry, is_opaque_echo};
 use crate::detect::finding::{Finding, Severity, Technique};
 use crate::detect::scene::{Group, Scene, service_of};
 use crate::detect::weigh::{Reason, log_ramp, ramp, weigh};
@@ -113,7 +113,9 @@ fn is_dealt_with(scene: &Scene<'_>, key: &CollectorKey, one: &CollectorSummary) 
     let [up, down] = one.totals.data_bytes.map(|bytes| bytes as f64);
     let share = up / (up + down).max(1.0);
     let least = DATA_MIN * one.subscribers.count() as f64;
-    (UPLOAD_SHARE.0..=UPLOAD_SHARE.1).contains(&share)
+    // What reports at the port of CoAP is sealed by keys that were agreed on long ago.
+    !is_at_telemetry(one)
+        && (UPLOAD_SHARE.0..=UPLOAD_SHARE.1).contains(&share)
         && up >= least
         && down >= least
         && is_nobody_known(scene, key, one)
