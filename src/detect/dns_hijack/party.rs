@@ -37,6 +37,8 @@ const CHOSEN_ASKERS: (f64, f64) = (12.0, 30.0);
 /// The same of a crowd: of many people with resolvers of their own few have one and the same that is no public service.
 const CROWD_SHARE: (f64, f64) = (0.03, 0.06);
 const CROWD_ASKERS: (f64, f64) = (30.0, 60.0);
+/// Askers over TLS from which on that they began within the span says that somebody turned them.
+const SEALED_ASKERS_MIN: u64 = 12;
 /// Askers that two strangers must share, and their share of those of the one with fewer, to be one party's; and how many are held
 /// against each other, the most asked ones.
 const SHARED_ASKERS_MIN: usize = 5;
@@ -126,7 +128,10 @@ impl<'a> Party53<'a> {
     /// How much a change speaks, 0 to 1: that it is asked since just now, or that over a day its askers turned to it.
     pub(super) fn change(&self, known: &Known<'_>) -> f64 {
         let rare = |chance: f64| ramp(-chance.max(1e-12).log10(), CHANCE_TURNS.0, CHANCE_TURNS.1);
-        if self.is_public { 0.0 } else { rare(self.chance()).max(rare(self.chance_of_silence(known))) }
+        // A few who begin to ask over TLS have switched it on.
+        let is_own = self.is_sealed && self.askers < SEALED_ASKERS_MIN;
+        let began = if is_own { 0.0 } else { rare(self.chance()) };
+        if self.is_public { 0.0 } else { began.max(rare(self.chance_of_silence(known))) }
     }
 
     /// How much it speaks that it is not the one that they are meant to ask, and asked by those who ask it alone rather than

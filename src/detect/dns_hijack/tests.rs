@@ -261,9 +261,14 @@ fn what_more_of_the_hour_makes_look_like_chance_is_doubted() {
 
 /// Of so many homes these ask a stranger beside theirs, all along; over TLS where `sealed`.
 fn beside(homes: u8, strange: u8, sealed: bool) -> Option<Severity> {
+    beside_since(0, homes, strange, sealed)
+}
+
+/// The same where they do so from a second on.
+fn beside_since(since: u64, homes: u8, strange: u8, sealed: bool) -> Option<Severity> {
     let theirs = (0..homes).flat_map(|home| [10, 900, 1_800, 2_700].map(|second| (home, THEIRS, second)));
     let stranger = (0..strange).flat_map(|home| [20, 1_000, 1_900, 2_800].map(|second| (home, STRANGER, second)));
-    let asked = theirs.chain(stranger);
+    let asked = theirs.chain(stranger.filter(|one| one.2 >= since));
     let asked: Vec<Asked> =
         asked.map(|(home, to, second)| (home, to, second, "www.a.example", [198, 18, 5, 9])).collect();
     let (populations, places, limits) = (residents(), Places::default(), SummaryLimits::default());
@@ -300,6 +305,14 @@ fn a_resolver_inside_that_asks_many_was_not_turned_to_each_of_them() {
     };
     assert!(of(2) >= Some(Severity::Medium), "devices that were turned: {:?}", of(2));
     assert!(of(20) < Some(Severity::Medium), "resolvers: {:?}", of(20));
+}
+
+#[test]
+fn a_few_who_begin_to_ask_over_tls_have_switched_it_on() {
+    for (strange, sealed, wanted) in [(8, false, true), (8, true, false), (30, true, true)] {
+        let found = beside_since(1_500, 200, strange, sealed);
+        assert_eq!(found >= Some(Severity::Medium), wanted, "{strange}, sealed {sealed}: {found:?}");
+    }
 }
 
 #[test]

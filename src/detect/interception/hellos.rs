@@ -222,10 +222,10 @@ fn weighed(agreement: &Agreement, rivals: usize, domains: usize, networks: usize
     let [rivals_f, domains_f, networks_f] = [rivals, domains, networks].map(|n| n as f64);
     let many = if rivals > RIVALS_MIN { 1.0 } else { 0.8 };
     let (score, evidence) = weigh(vec![
-        Reason::number("hello_surprise", agreement.surprise, "nats", ramp(agreement.surprise, 2.0, 8.0), 0.25),
+        Reason::number("hello_surprise", agreement.surprise, "nats", ramp(agreement.surprise, 1.0, 7.0), 0.25),
         Reason::number("hello_agreement", agreement.share, "ratio", ramp(agreement.share, 0.6, 0.9), 0.2),
         Reason::number("rival_hellos", rivals_f, "hellos", many, 0.25),
-        Reason::number("domains", domains_f, "domains", log_ramp(domains_f, 2.0, 6.0), 0.15),
+        Reason::number("domains", domains_f, "domains", log_ramp(domains_f, 2.5, 8.0), 0.15),
         Reason::number("networks", networks_f, "networks", log_ramp(networks_f, 1.0, 3.0), 0.15),
     ]);
     let what = format!(
