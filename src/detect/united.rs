@@ -7,8 +7,8 @@
 
 use std::collections::BTreeMap;
 
+use super::DETECTORS;
 use super::finding::{Finding, Severity, Technique};
-use super::{DETECTORS, Detector};
 use crate::detect::scene::Scene;
 use crate::population::collector::CollectorKey;
 use crate::population::populations::EVERYBODY;
@@ -18,16 +18,15 @@ use crate::population::{PopulationIndex, Summary};
 /// Share of a finding's subscribers from which on it is a matter of the one population that they belong to.
 const ONE_POPULATION_SHARE: f64 = 0.75;
 
-/// Whether a technique is told by a crowd of subscribers and what each of them does with the party.
-fn is_of_crowds(detector: &&Detector) -> bool {
-    use Technique::{BeaconingImplant, PopulationFanIn, ShadowUpload, UnattributedCluster};
-    matches!(detector.technique, PopulationFanIn | ShadowUpload | BeaconingImplant | UnattributedCluster)
-}
+/// What is told by a crowd of subscribers and what each of them does with the party.
+const OF_CROWDS: [Technique; 4] =
+    [Technique::PopulationFanIn, Technique::ShadowUpload, Technique::BeaconingImplant, Technique::UnattributedCluster];
 
 /// What the scene of all populations as one shows beyond `found`, which was found in `apart`.
 pub fn detect(scene: &Scene<'_>, apart: &Summary, found: &[Finding]) -> Vec<Finding> {
     let mut all = found.to_vec();
-    DETECTORS.iter().filter(is_of_crowds).for_each(|detector| (detector.detect)(scene, &mut all));
+    let of_crowds = DETECTORS.iter().filter(|detector| OF_CROWDS.contains(&detector.technique));
+    of_crowds.for_each(|detector| (detector.detect)(scene, &mut all));
     let of_all = all.split_off(found.len());
     let is_worth = |one: &Finding| one.severity >= Severity::Medium && is_of_several(one, apart);
     of_all.into_iter().filter(is_worth).collect()
@@ -48,12 +47,44 @@ fn is_of_several(finding: &Finding, apart: &Summary) -> bool {
     (most as f64) < ONE_POPULATION_SHARE * all as f64
 }
 
-/// Whether a finding on all populations is one on one of them as well, which is then the one to tell: `by` is of the same
-/// party.
+/// Whether a finding on all populations is one on one of them as well, which is then the one to tell: `by` says of the same party
+/// what crowds are told by.
 pub fn is_told_apart(finding: &Finding, by: &Finding) -> bool {
     let shares = || finding.collector.addresses.iter().any(|one| by.collector.addresses.binary_search(one).is_ok());
     finding.population.name == EVERYBODY
         && by.population.name != EVERYBODY
         && by.severity >= Severity::Medium
+        && OF_CROWDS.contains(&by.technique)
         && shares()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::finding::{CollectorIdentity, PopulationShare};
+    use crate::units::Address;
+
+    #[test]
+    fn what_one_population_shows_is_said_of_that_one() {
+        let finding = |technique: Technique, population: &str, last: u8, severity: Severity| {
+            let addresses = vec![Address::v4([203, 0, 113, last])];
+            let collector = CollectorIdentity { addresses, ..CollectorIdentity::default() };
+            let whose = PopulationShare { name: population.to_owned(), ..PopulationShare::default() };
+            Finding { severity, ..Finding::blank(technique, collector, whose, Default::default()) }
+        };
+        let of_all = finding(Technique::BeaconingImplant, EVERYBODY, 7, Severity::High);
+        let table = [
+            ("the same of one", finding(Technique::BeaconingImplant, "staff", 7, Severity::Medium), true),
+            ("another crowd's of one", finding(Technique::PopulationFanIn, "staff", 7, Severity::High), true),
+            ("hardly of one", finding(Technique::BeaconingImplant, "staff", 7, Severity::Low), false),
+            ("of another party", finding(Technique::BeaconingImplant, "staff", 8, Severity::High), false),
+            ("of who stands in its way", finding(Technique::TlsInterception, "staff", 7, Severity::High), false),
+            ("itself", of_all.clone(), false),
+        ];
+        for (name, by, wanted) in table {
+            assert_eq!(is_told_apart(&of_all, &by), wanted, "{name}");
+        }
+        let of_one = finding(Technique::BeaconingImplant, "staff", 7, Severity::High);
+        assert!(!is_told_apart(&of_one, &of_one));
+    }
 }
