@@ -253,7 +253,7 @@ impl<'a> Analyst<'a> {
             self.last.as_ref().filter(|(end, _)| summary.class() == SpanClass::Window && *end == summary.span().start);
         let scene = scene.after(self.ledger.claimed()).beside(last.map(|(_, paces)| paces));
         let mut found = self.rounds.over(&scene);
-        let (of_all, doubts_of_all) = self.look_at_all(summary, &found).unwrap_or_default();
+        let (of_all, doubts_of_all) = self.look_at_all(&scene, &found).unwrap_or_default();
         found.extend(of_all);
         add_translated(&scene, &mut found);
         let mut doubts = scene.into_doubts();
@@ -263,14 +263,15 @@ impl<'a> Analyst<'a> {
     }
 
     /// What several populations show together, where there are several.
-    fn look_at_all(&self, summary: &Summary, found: &[Finding]) -> Option<(Vec<Finding>, Vec<Doubt>)> {
+    fn look_at_all(&self, apart: &Scene<'_>, found: &[Finding]) -> Option<(Vec<Finding>, Vec<Doubt>)> {
+        let summary = apart.summary;
         let populations = self.all_populations.as_ref().filter(|_| summary.class() != SpanClass::Window)?;
         let Knowledge { places, model, register, .. } = self.knowledge;
         let all = summary.united()?;
         let before = [&self.hour.so_far, &self.day.so_far];
         let scene = Scene::new(&all, populations, places, model).under(register).following(before);
         let scene = scene.after_names_of(&self.yesterday).after(self.ledger.claimed());
-        let of_all = united::detect(&scene, summary, found);
+        let of_all = united::detect(&scene, apart, found);
         Some((of_all, scene.into_doubts()))
     }
 

@@ -3,27 +3,26 @@
 //! on all of them together ([`EVERYBODY`]), of the techniques that a crowd is told by.
 //! A window is not looked at in this way: what is loud shows in the hour so far. Bounds: a second copy of a summary's parties, made
 //! for the look and dropped after it. What a population shows alone is said of that alone: here by three quarters, over time by
-//! the ledger.
+//! the ledger. Where the register allows the party some populations, what is left must be enough by the same share.
 
 use std::collections::BTreeMap;
 
 use super::DETECTORS;
 use super::finding::{Finding, Severity, Technique};
 use crate::detect::scene::Scene;
-use crate::population::collector::CollectorKey;
+use crate::population::PopulationIndex;
 use crate::population::populations::EVERYBODY;
 use crate::population::sketch::{Distinct, Merge};
-use crate::population::{PopulationIndex, Summary};
 
-/// Share of a finding's subscribers from which on it is a matter of the one population that they belong to.
-const ONE_POPULATION_SHARE: f64 = 0.75;
+/// Share of a finding's subscribers that is nearly all of them.
+const MOST: f64 = 0.75;
 
 /// What is told by a crowd of subscribers and what each of them does with the party.
 const OF_CROWDS: [Technique; 4] =
     [Technique::PopulationFanIn, Technique::ShadowUpload, Technique::BeaconingImplant, Technique::UnattributedCluster];
 
-/// What the scene of all populations as one shows beyond `found`, which was found in `apart`.
-pub fn detect(scene: &Scene<'_>, apart: &Summary, found: &[Finding]) -> Vec<Finding> {
+/// What the scene of all populations as one shows beyond `found`, which was found in the scene of each of them `apart`.
+pub fn detect(scene: &Scene<'_>, apart: &Scene<'_>, found: &[Finding]) -> Vec<Finding> {
     let mut all = found.to_vec();
     let of_crowds = DETECTORS.iter().filter(|detector| OF_CROWDS.contains(&detector.technique));
     of_crowds.for_each(|detector| (detector.detect)(scene, &mut all));
@@ -32,19 +31,21 @@ pub fn detect(scene: &Scene<'_>, apart: &Summary, found: &[Finding]) -> Vec<Find
     of_all.into_iter().filter(is_worth).collect()
 }
 
-/// Whether no population alone has nearly all of its subscribers.
-fn is_of_several(finding: &Finding, apart: &Summary) -> bool {
-    let mut by_population: BTreeMap<PopulationIndex, Distinct> = BTreeMap::new();
-    for &population in apart.populations.keys() {
+/// Whether nearly all of its subscribers belong to populations of which the party may not do this, and not nearly all to one.
+fn is_of_several(finding: &Finding, apart: &Scene<'_>) -> bool {
+    let mut by_population: BTreeMap<PopulationIndex, [Distinct; 2]> = BTreeMap::new();
+    for &population in apart.summary.populations.keys() {
         for &address in &finding.collector.addresses {
-            if let Some(one) = apart.collectors.of(&CollectorKey { population, address }) {
-                by_population.entry(population).or_default().merge(one.subscribers.clone());
+            if let Some(one) = apart.collector(population, address) {
+                let may = apart.is_registered(finding.technique, population, address);
+                by_population.entry(population).or_default()[usize::from(may)].merge(one.subscribers.clone());
             }
         }
     }
-    let counts = || by_population.values().map(Distinct::count);
-    let (all, most) = (counts().sum::<u64>(), counts().max().unwrap_or_default());
-    (most as f64) < ONE_POPULATION_SHARE * all as f64
+    let counts = |may: usize| by_population.values().map(move |subscribers| subscribers[may].count());
+    let [mine, others] = [0, 1].map(|may| counts(may).sum::<u64>() as f64);
+    let most = counts(0).max().unwrap_or_default() as f64;
+    mine >= MOST * (mine + others) && most < MOST * mine
 }
 
 /// Whether a finding on all populations is one on one of them as well, which is then the one to tell: `by` says of the same party

@@ -12,7 +12,6 @@ use super::size;
 use super::{Entry, Policy};
 use crate::detect::finding::{CollectorIdentity, Finding, PopulationShare, Severity, Technique, Verdict};
 use crate::detect::register::Register;
-use crate::population::populations::EVERYBODY;
 use crate::population::span::Seen;
 use crate::units::TimestampNs;
 
@@ -93,9 +92,7 @@ fn opinion(entry: &Entry, finding: &Finding) -> Opinion {
         Coverage::Part { covered, of, what } => return Opinion::PartOfCollector { covered, of, what },
         Coverage::None => return Opinion::Nothing,
     }
-    // Of what is said of all populations together, none alone shows it: who may where it is seen may be part of it.
-    let whose = &finding.population.name;
-    if whose != EVERYBODY && entry.populations.as_ref().is_some_and(|names| !names.contains(whose)) {
+    if entry.populations.as_ref().is_some_and(|names| !names.contains(&finding.population.name)) {
         return Opinion::OtherPopulation;
     }
     match &entry.techniques {

@@ -378,7 +378,7 @@ fn detectors_may_ask_who_may() {
         ("an address of the entry", &inside, Technique::PopulationFanIn, "residents", NOON, true),
         ("another technique", &inside, Technique::ShadowUpload, "residents", NOON, false),
         ("another population", &inside, Technique::PopulationFanIn, "staff", NOON, false),
-        ("all populations, its own among them", &inside, Technique::PopulationFanIn, EVERYBODY, NOON, true),
+        ("all populations, of which it names one", &inside, Technique::PopulationFanIn, EVERYBODY, NOON, false),
         ("expired", &inside, Technique::PopulationFanIn, "residents", NEW_YEAR, false),
         ("a stranger among them", &mixed, Technique::PopulationFanIn, "residents", NOON, false),
     ];

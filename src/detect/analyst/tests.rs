@@ -1,8 +1,9 @@
 //! Long memory: a synthetic day of window summaries, kept as bytes as a store keeps them.
 
 use super::*;
-use crate::detect::finding::{Severity, Technique};
-use crate::detect::register::NoRegister;
+use crate::detect::finding::{CollectorIdentity, Severity, Technique};
+use crate::detect::memory::Memory;
+use crate::detect::register::{NoRegister, Register};
 use crate::flow::observation::Observation;
 use crate::flow::row::{FlowColumns, FlowRow};
 use crate::population::summary::tests::{TurnedOver, populations, row};
@@ -66,20 +67,43 @@ fn analysed(windows: &[Vec<u8>], limits: &SummaryLimits) -> (Vec<Finding>, Accou
 }
 
 fn analysed_on(threads: NonZeroUsize, windows: &[Vec<u8>], limits: &SummaryLimits) -> (Vec<Finding>, Account) {
+    analysed_under(&NoRegister, threads, windows, limits)
+}
+
+fn analysed_under(
+    register: &dyn Register,
+    threads: NonZeroUsize,
+    windows: &[Vec<u8>],
+    limits: &SummaryLimits,
+) -> (Vec<Finding>, Account) {
     let (populations, places) = (populations(), Places::default());
-    let mut analyst = Analyst::new(Knowledge {
-        populations: &populations,
-        places: &places,
-        model: None,
-        register: &NoRegister,
-        limits,
-        threads,
-    });
+    let knowledge = Knowledge { populations: &populations, places: &places, model: None, register, limits, threads };
+    let mut analyst = Analyst::new(knowledge);
     for bytes in windows {
-        let summary = Summary::from_bytes(bytes).unwrap_or_else(|e| panic!("{e}"));
-        analyst.window(summary).expect("one basis");
+        analyst.window(read(bytes)).expect("one basis");
     }
     analyst.finish().expect("one basis")
+}
+
+fn read(bytes: &[u8]) -> Summary {
+    Summary::from_bytes(bytes).unwrap_or_else(|e| panic!("{e}"))
+}
+
+/// The same by runs of one window each, that take up what the one before them knew.
+fn analysed_in_runs(windows: &[Vec<u8>], limits: &SummaryLimits) -> Vec<Finding> {
+    let (populations, places, register, threads) = (populations(), Places::default(), &NoRegister, NonZeroUsize::MIN);
+    let knowledge = Knowledge { populations: &populations, places: &places, model: None, register, limits, threads };
+    let begun = |memory: &Memory| {
+        let mut analyst = Analyst::new(knowledge);
+        analyst.recall(memory, 0, 0).expect("its own");
+        analyst
+    };
+    let last = windows.iter().fold(Memory::default(), |memory, bytes| {
+        let mut analyst = begun(&memory);
+        analyst.window(read(bytes)).expect("one basis");
+        analyst.memory()
+    });
+    begun(&last).finish().expect("one basis").0
 }
 
 fn exfiltration(findings: &[Finding]) -> Option<&Finding> {
@@ -199,6 +223,20 @@ fn who_is_called_through_a_translator_is_told_by_both_addresses() {
     assert_eq!(told(other), [other]);
 }
 
+/// Allows everybody everything of one population.
+#[derive(Debug)]
+struct Allowed(&'static str);
+
+impl Register for Allowed {
+    fn allows(&self, _: Technique, _: &CollectorIdentity, population: &str, _: TimestampNs) -> bool {
+        population == self.0
+    }
+
+    fn is_empty(&self) -> bool {
+        false
+    }
+}
+
 #[test]
 fn what_no_population_shows_alone_is_found_in_all_together() {
     use crate::population::populations::EVERYBODY;
@@ -220,11 +258,16 @@ fn what_no_population_shows_alone_is_found_in_all_together() {
         let calls = called.zip(1..).flat_map(|(home, device)| call(device, Address::v4(home)));
         stored(number, &(0..900).map(browse).chain(calls).collect::<Vec<_>>(), &limits)
     };
-    let table =
-        [("spread", (7, 7), vec![EVERYBODY]), ("in one", (14, 0), vec!["residents"]), ("nowhere", (0, 0), vec![])];
-    for (name, (residents, ministry), wanted) in table {
+    let (nobody, one): (&dyn Register, &dyn Register) = (&NoRegister, &Allowed("ministry"));
+    let table = [
+        ("spread", (7, 7), nobody, vec![EVERYBODY]),
+        ("spread, and allowed in one", (7, 7), one, vec![]),
+        ("in one", (14, 0), nobody, vec!["residents"]),
+        ("nowhere", (0, 0), nobody, vec![]),
+    ];
+    for (name, (residents, ministry), register, wanted) in table {
         let windows: Vec<Vec<u8>> = (0..4).map(|number| window(number, residents, ministry)).collect();
-        let (findings, _) = analysed(&windows, &limits);
+        let (findings, _) = analysed_under(register, NonZeroUsize::MIN, &windows, &limits);
         let strong = findings.iter().filter(|one| one.severity >= Severity::Medium && one.collector.addresses == [far]);
         let told: Vec<&str> = strong.map(|one| one.population.name.as_str()).collect();
         assert_eq!(told, wanted, "{name}");
@@ -265,8 +308,10 @@ fn a_name_outlasts_midnight() {
         ("looked up", [&[evening][..], &night].concat(), &["sink.example".to_owned()][..]),
         ("never", night.clone(), &[]),
     ] {
-        let (findings, _) = analysed(&windows, &limits);
-        let found = findings.iter().find(|one| one.collector.addresses == [far]).unwrap_or_else(|| panic!("{name}"));
-        assert_eq!(found.collector.names, wanted, "{name}");
+        for findings in [analysed(&windows, &limits).0, analysed_in_runs(&windows, &limits)] {
+            let found = findings.iter().find(|one| one.collector.addresses == [far]);
+            let found = found.unwrap_or_else(|| panic!("{name}: {findings:#?}"));
+            assert_eq!(found.collector.names, wanted, "{name}");
+        }
     }
 }
