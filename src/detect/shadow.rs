@@ -26,6 +26,7 @@ use super::words;
 use crate::packet::facts::AppProtocol;
 use crate::population::collector::CollectorSummary;
 use crate::population::groups::Level;
+use crate::units::Address;
 
 mod lines;
 
@@ -435,13 +436,11 @@ fn sealed_share(whole: &CollectorSummary) -> f64 {
 /// Whether it is asked for names, sealed (RFC 7858, RFC 8484): what is asked follows whatever is done, and more is asked where
 /// more is done. Whether it may be asked is another technique's. By IPv6 only networks are known in which others are, too.
 fn is_resolver(scene: &Scene<'_>, group: &Group<'_>) -> bool {
-    service_of(&group.whole).is_some_and(|at| at.port == DNS_OVER_TLS)
-        || group
-            .of
-            .addresses
-            .iter()
-            .any(|address| scene.collector(group.of.population, *address).is_some_and(beaconing::is_asked_over_tls))
-        || group.of.addresses.iter().all(|address| address.is_v4() && is_public(*address))
+    let is_asked = |address: &Address| {
+        let whole = scene.collector(group.of.population, *address);
+        address.is_v4() && is_public(*address) || whole.is_some_and(beaconing::is_asked_over_tls)
+    };
+    service_of(&group.whole).is_some_and(|at| at.port == DNS_OVER_TLS) || group.of.addresses.iter().all(is_asked)
 }
 
 /// See the file's header.

@@ -25,8 +25,7 @@ const PRODUCTS_PERIOD_IN_CLEAR_S: f64 = 110.0;
 const PRODUCTS_STRAY_S: f64 = 8.0;
 /// The same of more devices, a small part of the active: so seldom that a printer or a till says how it is, whatever strays, or, in
 /// clear HTTP, a little less seldom and exactly.
-const MAKERS_DEVICES: u64 = 36;
-const MAKERS_COVERAGE: f64 = 0.04;
+const MAKERS: (u64, f64) = (36, 0.04);
 const MAKERS_PERIOD_S: f64 = 840.0;
 const MAKERS_PERIOD_IN_CLEAR_S: f64 = 400.0;
 /// Periods of such pieces, and rows to each, from which on they are not calls: a flow of datagrams is given up after a minute's
@@ -44,8 +43,7 @@ const TELEMETRY: [u16; 2] = [5683, 5684];
 const REPORTS_PERIOD_S: f64 = 75.0;
 /// Devices, and share of the active, below which that is so of a party without a name, too: trackers, and cameras that keep a way to
 /// themselves open, have the address of their maker built in.
-const TRACKERS_DEVICES: u64 = 17;
-const TRACKERS_COVERAGE: f64 = 0.03;
+const TRACKERS: (u64, f64) = (17, 0.03);
 
 /// See the file's header.
 pub(super) struct Harmless<'a, 'b> {
@@ -63,7 +61,7 @@ impl<'a, 'b> Harmless<'a, 'b> {
         let is_named = is_named(self.scene, group);
         let hides_names = self.hides_names(group);
         is_product(group, measures, is_named && hides_names)
-            || is_telemetry(group, is_named || is_of_few(group, measures), measures.rhythm.period_s)
+            || is_telemetry(group, is_named || is_of_few(group, measures, TRACKERS), measures.rhythm.period_s)
             || is_one_tunnel(measures)
             || is_of_sessions(group, measures)
             || is_named && is_association(group, measures)
@@ -88,9 +86,9 @@ pub(in crate::detect) fn is_at_telemetry(whole: &CollectorSummary) -> bool {
     service_of(whole).is_some_and(|service| service.protocol == UDP && TELEMETRY.contains(&service.port))
 }
 
-/// Whether no more call than have one product.
-fn is_of_few(group: &Group<'_>, measures: &Measures) -> bool {
-    group.whole.subscribers.count() < TRACKERS_DEVICES && measures.coverage.is_some_and(|part| part < TRACKERS_COVERAGE)
+/// Whether fewer devices call than so many, and than that share of the active.
+fn is_of_few(group: &Group<'_>, measures: &Measures, (devices, coverage): (u64, f64)) -> bool {
+    group.whole.subscribers.count() < devices && measures.coverage.is_some_and(|part| part < coverage)
 }
 
 /// Whether things report over datagrams: at the port of CoAP, or, less often than every minute, to a party that is a maker's, in a
@@ -109,13 +107,11 @@ fn is_product(group: &Group<'_>, measures: &Measures, would_name: bool) -> bool 
     let is_http = group.whole.apps.by_count().first().is_some_and(|(app, _)| *app == AppProtocol::Http)
         || service_of(&group.whole).is_some_and(|service| (service.protocol, service.port) == (6, 80));
     let period_s = if is_http { PRODUCTS_PERIOD_IN_CLEAR_S } else { PRODUCTS_PERIOD_S };
-    let devices = group.whole.subscribers.count();
     let is_exact = rhythm.deviation * rhythm.period_s <= PRODUCTS_STRAY_S;
-    let is_hobbys = devices < PRODUCTS_DEVICES && rhythm.period_s >= period_s && is_exact;
+    let is_hobbys = group.whole.subscribers.count() < PRODUCTS_DEVICES && rhythm.period_s >= period_s && is_exact;
     let is_seldom =
         rhythm.period_s >= MAKERS_PERIOD_S || is_http && is_exact && rhythm.period_s >= MAKERS_PERIOD_IN_CLEAR_S;
-    let is_few = devices < MAKERS_DEVICES && measures.coverage.is_some_and(|part| part < MAKERS_COVERAGE);
-    (measures.named >= fleet::NAMED_MIN || would_name) && (is_hobbys || is_few && is_seldom)
+    (measures.named >= fleet::NAMED_MIN || would_name) && (is_hobbys || is_seldom && is_of_few(group, measures, MAKERS))
 }
 
 /// Whether one device alone sends now more and now less, and not quite by the clock: a tunnel between two sites is renewed every
@@ -235,7 +231,7 @@ mod tests {
             let (populations, places) = (populations(), Places::default());
             let scene = Scene::new(&summary, &populations, &places, None);
             let measures = Measures { coverage, ..measures(4, 0.0, 0.001, 1.0, 0.01) };
-            assert_eq!(is_of_few(&scene.alone(|_| true)[0], &measures), wanted, "{name}");
+            assert_eq!(is_of_few(&scene.alone(|_| true)[0], &measures, TRACKERS), wanted, "{name}");
         }
     }
 

@@ -168,7 +168,7 @@ fn a_lowered_version_contests() {
         let shown = sites.iter().map(|site| (40, *site, issuer, 7_000 + u64::from(*site)));
         honest().chain(shown).collect()
     };
-    let table: [(&str, Vec<Reached>, &str, Option<Severity>); 11] = [
+    let table: [(&str, Vec<Reached>, &str, Option<Severity>); 13] = [
         (
             "one under its own issuer else, two sealed, one alone",
             at(&[0, 1, 2, 21], 99),
@@ -181,6 +181,8 @@ fn a_lowered_version_contests() {
         ("two of each kind among many", at(&[0, 4, 1, 2, 21, 22, 23, 24, 25, 26, 27, 28, 29], 99), OFFERS_13, None),
         ("honest servers, new and old", honest().collect(), OFFERS_13, None),
         ("six see one issuer everywhere", opened(0..20, 40..46, 99), OFFERS_13, Some(Severity::High)),
+        ("six see it for three that are sealed else", opened(1..4, 40..46, 99), OFFERS_13, None),
+        ("six see it for six", opened(1..9, 40..46, 99), OFFERS_13, Some(Severity::High)),
         ("one sees it for a few", opened(1..8, 40..41, 99), OFFERS_13, Some(Severity::High)),
         ("old programs see the servers' issuer", opened(0..20, 40..46, 1), OFFERS_12, None),
         ("two old machines in two fleets", opened(1..3, 40..46, 1), OFFERS_13, None),

@@ -248,3 +248,31 @@ fn much_that_follows_needs_no_slope_and_little_that_follows_few_visits_is_luck()
         assert_eq!(measures.is_likely(score), wanted, "{name}: {score}");
     }
 }
+
+#[test]
+fn a_resolver_is_known_by_what_is_asked_over_tls_at_each_of_its_addresses() {
+    use crate::packet::facts::{AppFacts, AppProtocol};
+    use crate::population::limits::SummaryLimits;
+    use crate::population::places::Places;
+    use crate::population::summary::tests::{populations, row, summary_of};
+    let address = |last: u8| Address::v4([203, 0, 113, last]);
+    // Of ten rows to each of two addresses so many go to the port of DNS over TLS, the rest to that of HTTPS.
+    for (name, over_tls, wanted) in [("both", [3, 4], true), ("one of them", [3, 0], false), ("hardly", [1, 1], false)]
+    {
+        let rows = (0..2u8).flat_map(|party| (0..10u8).map(move |n| (party, n))).map(|(party, n)| {
+            let mut one = row(Address::v4([10, 0, 0, n]), address(party), n.into(), 900, 300);
+            if n < over_tls[usize::from(party)] {
+                one.key.ports = one.key.ports.map(|port| if port == 443 { DNS_OVER_TLS } else { port });
+            }
+            let facts = AppFacts { protocol: Some(AppProtocol::Tls), ..AppFacts::default() };
+            one.facts = Some(std::sync::Arc::new(facts));
+            one
+        });
+        let summary = summary_of(&rows.collect::<Vec<_>>(), &SummaryLimits::default());
+        let (populations, places) = (populations(), Places::default());
+        let scene = Scene::new(&summary, &populations, &places, None);
+        let mut group = scene.alone(|_| true).remove(0);
+        group.of.addresses = vec![address(0), address(1)];
+        assert_eq!(is_resolver(&scene, &group), wanted, "{name}");
+    }
+}

@@ -219,25 +219,34 @@ mod tests {
     #[test]
     fn a_crowd_at_a_stranger_is_told_and_a_few_or_a_known_protocol_are_not() {
         // Parties, devices of 230 that deal with each of them in turn, bytes of a row from who begins and to them, whether the protocol
-        // is known, whether the parties begin.
-        type Case = (&'static str, u8, u8, [u64; 2], [bool; 2], Option<Severity>);
-        let table: [Case; 8] = [
-            ("forty at one", 1, 40, [300, 900], [false, false], Some(Severity::Medium)),
-            ("forty at three in turn", 3, 40, [300, 900], [false, false], Some(Severity::Medium)),
-            ("players of one game", 1, 12, [300, 900], [false, false], None),
-            ("everybody", 1, 200, [300, 900], [false, false], None),
-            ("a sign of life", 1, 40, [5, 5], [false, false], None),
-            ("one who calls forty, and exchanges much", 1, 40, [3_000, 3_000], [false, true], Some(Severity::Medium)),
-            ("one who calls forty, and says little", 1, 40, [80, 80], [false, true], None),
-            ("a known protocol", 1, 40, [300, 900], [true, false], None),
+        // is known, whether the parties begin, their port.
+        type Case = (&'static str, u8, u8, [u64; 2], [bool; 2], u16, Option<Severity>);
+        let table: [Case; 9] = [
+            ("forty at one", 1, 40, [300, 900], [false, false], 40_411, Some(Severity::Medium)),
+            ("forty at three in turn", 3, 40, [300, 900], [false, false], 40_411, Some(Severity::Medium)),
+            ("players of one game", 1, 12, [300, 900], [false, false], 40_411, None),
+            ("everybody", 1, 200, [300, 900], [false, false], 40_411, None),
+            ("a sign of life", 1, 40, [5, 5], [false, false], 40_411, None),
+            (
+                "one who calls forty, and exchanges much",
+                1,
+                40,
+                [3_000, 3_000],
+                [false, true],
+                40_411,
+                Some(Severity::Medium),
+            ),
+            ("one who calls forty, and says little", 1, 40, [80, 80], [false, true], 40_411, None),
+            ("a known protocol", 1, 40, [300, 900], [true, false], 40_411, None),
+            ("things at the port of CoAP", 1, 40, [300, 900], [false, false], 5_684, None),
         ];
-        for (name, parties, devices, [up, down], [is_known, calls], wanted) in table {
+        for (name, parties, devices, [up, down], [is_known, calls], port, wanted) in table {
             let deals = (0..devices).flat_map(|n| (0..6u8).map(move |k| (n, k))).map(|(n, k)| {
                 let (device, party) = (Address::v4([10, 0, 0, n]), Address::v4([203, 0, 113, k % parties]));
                 let (from, to) = if calls { (party, device) } else { (device, party) };
                 let mut one = row(from, to, 40 * u64::from(k), up, down);
                 let service = if one.orig_end == 0 { 1 } else { 0 };
-                (one.key.protocol, one.key.ports[service]) = (17, 40_411);
+                (one.key.protocol, one.key.ports[service]) = (17, port);
                 let facts = AppFacts { protocol: Some(AppProtocol::Ssh), ..AppFacts::default() };
                 one.facts = is_known.then(|| std::sync::Arc::new(facts));
                 one
