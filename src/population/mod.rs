@@ -34,6 +34,7 @@ pub mod role;
 pub mod served;
 pub mod servers;
 pub mod sketch;
+pub mod softwire;
 pub mod span;
 pub mod stitch;
 pub mod summary;

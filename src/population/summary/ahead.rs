@@ -11,6 +11,7 @@ use crate::population::facet::DomainKey;
 use crate::population::identity::SubscriberIdentity;
 use crate::population::pair::{PairKey, SubscriberKey};
 use crate::population::role::Role;
+use crate::population::softwire;
 use crate::population::texts::{TextId, Texts};
 use crate::simd::prefetch;
 use crate::units::{Address, Side};
@@ -77,7 +78,9 @@ impl Summary {
         i: usize,
         cx: &mut AddContext<'_, I>,
     ) -> Parties {
-        let ends = [rows.address(i, Side::Orig), rows.address(i, Side::Resp)].map(Address::untranslated);
+        let carrier = rows.carrier[i].as_ref();
+        let ends = [Side::Orig, Side::Resp]
+            .map(|side| softwire::holder(rows.address(i, side).untranslated(), side, carrier, cx.populations));
         let role = Role::of(ends, cx.populations);
         let mut parties = Parties { ends, role, ..Parties::default() };
         if let Role::Collect { population, subscriber: up } = role {

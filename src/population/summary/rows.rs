@@ -98,7 +98,7 @@ impl Summary {
         let ends = parties.ends;
         let is_copy = match &rows.carrier[i] {
             Some(carrier) => {
-                self.add_carrier(rows, i, ends, cx);
+                self.add_carrier(rows, i, cx);
                 self.copies == Copies::Leave && carrier::is_copy(carrier)
             }
             None => {
@@ -288,14 +288,9 @@ impl Summary {
         }
     }
 
-    fn add_carrier<I: SubscriberIdentity>(
-        &mut self,
-        rows: &FlowColumns,
-        i: usize,
-        ends: [Address; 2],
-        cx: &mut AddContext<'_, I>,
-    ) {
+    fn add_carrier<I: SubscriberIdentity>(&mut self, rows: &FlowColumns, i: usize, cx: &mut AddContext<'_, I>) {
         let Some(carrier) = &rows.carrier[i] else { return };
+        let ends = [Side::Orig, Side::Resp].map(|side| rows.address(i, side).untranslated());
         let outer = carrier.outer.map(|address| Party::of(address, cx.populations, cx.identity));
         let summary = self.carriers.entry(CarrierKey { kind: carrier.kind, outer }, cx.limits.carriers_max);
         let seen = Seen::between(rows.ts_first[i], rows.ts_last[i]);
