@@ -6,7 +6,7 @@
 
 use super::scene::{Scene, service_of};
 use crate::packet::facts::AppProtocol;
-use crate::population::collector::{CollectorSummary, ServiceAt};
+use crate::population::collector::{CollectorKey, CollectorSummary, ServiceAt};
 
 /// What TCP is among IP protocols.
 const TCP: u8 = 6;
@@ -29,7 +29,7 @@ pub struct Names {
 impl Names {
     /// Of the parties that subscribers of a scene call.
     pub fn of(scene: &Scene<'_>) -> Self {
-        let called = scene.collectors().iter().filter(|(_, one)| is_called(one));
+        let called = scene.collectors().iter().filter(|(key, one)| is_called(one) && begins(scene, key));
         called.fold(Self::default(), |Self { all, said }, (_, one)| Self {
             all: all + 1,
             said: said + usize::from(one.rows_named > 0),
@@ -40,6 +40,11 @@ impl Names {
     pub fn are_hidden(&self, protocol: u8) -> bool {
         protocol == TCP && self.all >= PARTIES_MIN && (self.said as f64) < SAID_MIN * self.all as f64
     }
+}
+
+/// Whether a connection to it was seen from its beginning: one that is met midway has said its name before.
+fn begins(scene: &Scene<'_>, key: &CollectorKey) -> bool {
+    scene.pairs_of(key.population, key.address).iter().any(|(_, pair)| pair.rows_established > 0)
 }
 
 /// Whether several subscribers call it over TCP, it answers, and it is none of the plumbing that nobody asks for by name.
@@ -69,6 +74,46 @@ mod tests {
         ];
         for (name, all, said, protocol, wanted) in table {
             assert_eq!(Names { all, said }.are_hidden(protocol), wanted, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_met_midway_has_said_its_name_before() {
+        use std::sync::Arc;
+
+        use crate::flow::row::ConnState;
+        use crate::packet::facts::AppFacts;
+        use crate::population::limits::SummaryLimits;
+        use crate::population::places::Places;
+        use crate::population::summary::tests::{populations, row, summary_of};
+        use crate::units::Address;
+        // How twenty parties are met that three devices call, what one more that all call is proved to speak, whether names are hidden
+        // and whether applications show.
+        let table = [
+            ("midway, beside one from its beginning", ConnState::OTH, Some(AppProtocol::Tls), false, true),
+            ("from their beginning", ConnState::SF, Some(AppProtocol::Tls), true, false),
+            ("midway, beside one that is cut", ConnState::OTH, None, false, false),
+        ];
+        for (name, state, proved, hidden, shows) in table {
+            let device = |n: u64| Address::v4([10, 0, 0, n as u8]);
+            let silent = (0..60u64).map(|n| {
+                let mut one = row(device(n / 20), Address::v4([198, 51, 100, n as u8 % 20]), n, 300, 900);
+                one.state = state;
+                one
+            });
+            let said = (0..20u64).map(|n| {
+                let mut one = row(device(n), Address::v4([203, 0, 113, 7]), n, 300, 900);
+                one.facts = proved.map(|protocol| {
+                    let protocol = Some(protocol);
+                    Arc::new(AppFacts { protocol, server_name: Some("a.example".into()), ..AppFacts::default() })
+                });
+                one
+            });
+            let summary = summary_of(&silent.chain(said).collect::<Vec<_>>(), &SummaryLimits::default());
+            let (populations, places) = (populations(), Places::default());
+            let scene = Scene::new(&summary, &populations, &places, None);
+            assert_eq!(Names::of(&scene).are_hidden(TCP), hidden, "{name}");
+            assert_eq!(scene.shows_applications(), shows, "{name}");
         }
     }
 }

@@ -32,8 +32,10 @@ const SAMPLE: usize = 5;
 const BULK_PROFILES_MAX: usize = 1000;
 /// Inner bytes over all bytes of an address, headers counted, from which on it is there for its tunnel.
 const TUNNEL_SHARE_MIN: f64 = 0.3;
-/// Share of the rows at TCP port 443 that must be proved to be TLS for what is not proved to be anything to mean anything.
+/// Share of the rows at TCP port 443 that must be proved to be TLS for what is not proved to be anything to mean anything. Of those
+/// whose handshake was seen, where these are so many: a connection that is met midway has shown what it is before.
 const TLS_AT_HTTPS_MIN: f64 = 0.3;
+const ESTABLISHED_TOLD: u64 = 16;
 /// Share of an address' named rows from which on it belongs to one domain; a shared CDN address stays below.
 const DOMAIN_SHARE_MIN: f64 = 0.8;
 
@@ -385,15 +387,18 @@ impl<'a> Scene<'a> {
     /// Whether applications show at all: of what is cut to its first hundred bytes, or was lost, no protocol and no name is known,
     /// and then nothing is strange for having none. Told by the one port at which nearly all speak one protocol.
     pub fn shows_applications(&self) -> bool {
-        let at_https = |one: &&CollectorSummary| {
+        let at_https = |one: &CollectorSummary| {
             service_of(one).is_some_and(|at| (at.protocol, at.port, at.at) == (6, 443, ServiceAt::Collector))
         };
-        let (mut tls, mut all) = (0u64, 0u64);
-        for one in self.collectors.iter().map(|(_, one)| *one).filter(at_https) {
+        let (mut tls, mut rows, mut established) = (0u64, 0u64, 0u64);
+        for (key, one) in self.collectors.iter().filter(|(_, one)| at_https(one)) {
             let is_tls = one.apps.iter().filter(|(app, _)| *app == AppProtocol::Tls).map(|(_, rows)| rows).sum();
             tls = tls.saturating_add(is_tls);
-            all = all.saturating_add(one.totals.rows);
+            rows = rows.saturating_add(one.totals.rows);
+            let pairs = self.pairs_of(key.population, key.address).iter();
+            established = pairs.fold(established, |sum, (_, pair)| sum.saturating_add(pair.rows_established));
         }
+        let all = if established >= ESTABLISHED_TOLD { established } else { rows };
         tls as f64 >= TLS_AT_HTTPS_MIN * all as f64
     }
 

@@ -14,6 +14,7 @@
 mod crowd;
 mod dialogue;
 mod protocols;
+mod visits;
 
 use super::beaconing::{is_clock, is_registrar};
 use super::finding::{EvidenceValue, Finding, Severity, Technique};
@@ -261,6 +262,10 @@ fn outliers(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
             scene.doubt(Technique::UnattributedCluster, party, group.whole.totals.packets_both(), score);
         }
         let Some(severity) = severity else { continue };
+        // Who calls servers as everybody does is a visitor: what they gave it is for `record-scraping` to say.
+        if measures.begun_by_collector >= CALLS_SHARE_MIN && visits::is_visitor(scene, group) {
+            continue;
+        }
         findings.push(finding(scene, group, &measures, severity, score));
     }
 }

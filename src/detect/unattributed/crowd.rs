@@ -93,6 +93,8 @@ pub(super) fn crowds(scene: &Scene<'_>, found: &mut Vec<Finding>) {
         });
         all.extend(alone);
     }
+    // Of what is met midway nothing is known: it may be anybody's push service.
+    all.retain(|crowd| shows_beginnings(scene, crowd));
     let is_told = |crowd: &&Crowd<'_>| {
         let others = all.iter().filter(|other| {
             other.population == crowd.population
@@ -101,7 +103,6 @@ pub(super) fn crowds(scene: &Scene<'_>, found: &mut Vec<Finding>) {
         });
         crowd.subscribers >= SUBSCRIBERS_MIN
             && others.take(OTHERS_MAX + 1).count() <= OTHERS_MAX
-            && shows_beginnings(scene, crowd)
             && !crowd.members.iter().any(|(key, _)| is_explained(found, key.address))
     };
     let told = all.iter().filter(is_told).filter_map(|crowd| finding(scene, crowd)).collect::<Vec<_>>();
@@ -209,7 +210,7 @@ fn finding(scene: &Scene<'_>, crowd: &Crowd<'_>) -> Option<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::flow::row::FlowColumns;
+    use crate::flow::row::{ConnState, FlowColumns};
     use crate::packet::facts::{AppFacts, AppProtocol};
     use crate::population::places::Places;
     use crate::population::summary::tests::{TurnedOver, populations, row};
@@ -259,8 +260,15 @@ mod tests {
                 one.facts = known();
                 one
             });
+            // Push services, whose connections were there before: they are no second stranger.
+            let held = (0..120u8).map(|n| {
+                let push = Address::v4([198, 51, 101, n % 3]);
+                let mut one = row(Address::v4([10, 0, 0, n]), push, n.into(), 300, 300);
+                (one.state, one.key.ports[1]) = (ConnState::OTH, 5_228);
+                one
+            });
             let mut rows = FlowColumns::default();
-            deals.chain(browsed).for_each(|row| rows.push(row));
+            deals.chain(browsed).chain(held).for_each(|row| rows.push(row));
             let (populations, places, limits, mut found) =
                 (populations(), Places::default(), SummaryLimits::default(), Vec::new());
             let mut cx = AddContext { populations: &populations, identity: &mut TurnedOver(1), limits: &limits };

@@ -10,7 +10,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::detect::beaconing::{is_clock, is_registrar};
+use crate::detect::beaconing::{is_clock, is_opaque_echo, is_registrar};
 use crate::detect::finding::{Finding, Severity, Technique};
 use crate::detect::scene::{Group, Scene, service_of};
 use crate::detect::weigh::{Reason, log_ramp, ramp, weigh};
@@ -26,8 +26,10 @@ use crate::units::Address;
 const SUBSCRIBERS_MIN: u64 = 5;
 /// Share of the rows that bytes may prove to be of a known protocol: a few are chance.
 const KNOWN_MAX: f64 = 0.05;
-/// Share of the rows that must be answered, and most flows that the party may begin: who begins them all is another room's.
+/// Share of the rows that must be answered: of a crowd it may be that of those who were answered at all, as what is said to one of many
+/// in a moment is not always answered in that moment, and half of the rows. And most flows that the party may begin: who begins them all is another room's.
 const ANSWERED_MIN: f64 = 0.85;
+const ANSWERED_OF_CROWD_MIN: f64 = 0.5;
 const BEGUN_BY_COLLECTOR_MAX: f64 = 0.7;
 /// Share of the flows that a party begins from which on it may be a peer, and the subscribers that make one of these more than a peer.
 const CALLS_SHARE: f64 = 0.1;
@@ -55,6 +57,8 @@ const JUDGED_MAX: usize = 64;
 /// Most parties that are one in turn, and how many of them a subscriber must deal with on average.
 pub(super) const IN_TURN_MAX: usize = 16;
 pub(super) const IN_TURN_SHARED: f64 = 1.5;
+/// Mean entropy of the sizes of a row's echoes, bits, from which on they are no measurement.
+const ECHO_ENTROPY_MIN: f64 = 1.0;
 /// What TCP is among IP protocols, and those that are no application's: echoes, tunnels, routing.
 const TCP: u8 = 6;
 pub(super) const PLUMBING: [u8; 11] = [1, 2, 4, 41, 47, 50, 51, 58, 89, 103, 112];
@@ -185,10 +189,15 @@ fn is_unknown(scene: &Scene<'_>, key: &CollectorKey, one: &CollectorSummary) -> 
 
 /// The same of a party that subscribers deal with, whoever of both says more.
 pub(super) fn is_nobody_known(scene: &Scene<'_>, key: &CollectorKey, one: &CollectorSummary) -> bool {
-    let is_of = |service: Service| PLUMBING.contains(&service.protocol);
+    let is_plumbing = service_of(one).is_some_and(|service| PLUMBING.contains(&service.protocol));
     is_stranger(scene, key, one)
         && one.flows_by_collector as f64 <= BEGUN_BY_COLLECTOR_MAX * one.totals.flows.max(1) as f64
-        && !service_of(one).is_some_and(is_of)
+        && (!is_plumbing || is_said_in_echoes(one))
+}
+
+/// Whether echoes carry what no system's `ping` sends, and now this and now that of it: who measures a path sends the same again.
+fn is_said_in_echoes(one: &CollectorSummary) -> bool {
+    is_opaque_echo(one) && one.upload_size_entropy.value().is_some_and(|bits| bits >= ECHO_ENTROPY_MIN)
 }
 
 /// The same, whoever of both begins, in whatever protocol.
@@ -200,11 +209,23 @@ pub(super) fn is_stranger(scene: &Scene<'_>, key: &CollectorKey, one: &Collector
     let is_private = key.address.as_v4().is_some_and(|octets| std::net::Ipv4Addr::from(octets).is_private());
     one.rows_named == 0
         && one.apps.total() as f64 <= KNOWN_MAX * rows
-        && one.rows_answered as f64 >= ANSWERED_MIN * rows
+        && is_answered(scene, key, one)
         && !is_known
         && !is_private
         && !key.address.is_special()
         && !scene.is_looked_up(key.address)
+}
+
+/// Whether what subscribers say to a party is answered.
+fn is_answered(scene: &Scene<'_>, key: &CollectorKey, one: &CollectorSummary) -> bool {
+    let share = one.rows_answered as f64 / one.totals.rows.max(1) as f64;
+    let is_crowd = one.subscribers.count() >= CALLED_MIN && share >= ANSWERED_OF_CROWD_MIN;
+    share >= ANSWERED_MIN
+        || is_crowd && {
+            let pairs = scene.pairs_of(key.population, key.address);
+            let both = pairs.iter().filter(|(_, pair)| pair.totals.data_bytes.iter().all(|bytes| *bytes > 0));
+            both.count() as f64 >= ANSWERED_MIN * pairs.len() as f64
+        }
 }
 
 impl<'a> Talker<'a> {
@@ -314,6 +335,50 @@ mod tests {
         for (name, measures, wanted) in table {
             let (score, _) = weigh(measures.reasons());
             assert_eq!(score >= 0.6, wanted, "{name}: {score}");
+        }
+    }
+
+    #[test]
+    fn a_crowd_is_answered_if_each_of_it_is_and_echoes_that_vary_say_something() {
+        use crate::population::limits::SummaryLimits;
+        use crate::population::places::Places;
+        use crate::population::summary::tests::{populations, row, summary_of};
+        let far = Address::v4([203, 0, 113, 7]);
+        // Devices, of how many messages of each every second is not answered, and how many devices never are.
+        let table = [
+            ("all answered, in time", 8, 4, 0, 0, true),
+            ("half not in that moment, of a few", 8, 4, 2, 0, false),
+            ("half not in that moment, of a crowd", 16, 4, 2, 0, true),
+            ("a third of them never", 18, 4, 0, 6, false),
+            ("most not", 16, 4, 3, 0, false),
+        ];
+        for (name, devices, messages, late, never, wanted) in table {
+            let rows = (0..devices * messages).map(|i| {
+                let (device, n) = (i % devices, i / devices);
+                let answer = if n < late || device < never { 0 } else { 300 };
+                let mut one = row(Address::v4([10, 0, 0, device]), far, i.into(), 200, answer);
+                one.key.protocol = 17;
+                one
+            });
+            let summary = summary_of(&rows.collect::<Vec<_>>(), &SummaryLimits::default());
+            let (populations, places) = (populations(), Places::default());
+            let scene = Scene::new(&summary, &populations, &places, None);
+            let (key, one) = scene.collectors()[0];
+            assert_eq!(is_answered(&scene, key, one), wanted, "{name}");
+        }
+        // Bytes of an echo, and how many of its packets are in each bin of sizes.
+        for (name, bytes, bins, wanted) in [
+            ("this and that", 300, [0, 0, 0, 0, 0, 0, 3, 3, 3, 3, 0, 0], true),
+            ("the same again", 300, [0, 0, 0, 0, 0, 0, 0, 0, 0, 12, 0, 0], false),
+            ("what systems send", 56, [0, 0, 0, 0, 0, 0, 6, 6, 0, 0, 0, 0], false),
+        ] {
+            let mut one = row(Address::v4([10, 0, 0, 1]), far, 0, 4 * bytes, 4 * bytes);
+            one.key.protocol = 1;
+            one.key.ports = [0, 0];
+            one.sides.iter_mut().for_each(|side| side.size_bins = bins);
+            let summary = summary_of(&[one], &SummaryLimits::default());
+            let (_, whole) = summary.collectors.sorted()[0];
+            assert_eq!(is_said_in_echoes(whole), wanted, "{name}");
         }
     }
 }
