@@ -58,6 +58,8 @@ const ACTIVE_MIN: u64 = 20;
 const CALL_BYTES_MAX: f64 = 16_384.0;
 /// Share of calls that must be answered.
 const ANSWERED_MIN: f64 = 0.5;
+/// Share of the flows that the party may begin: who is called has little to call for, and two that talk have no clock between them.
+const BEGUN_BY_COLLECTOR_MAX: f64 = 0.3;
 /// Devices from which on agreeing periods speak of one program on all of them.
 const GROUP_MIN: usize = 3;
 /// What a name that was looked up leaves of a single device's calls: a bridge that asks its maker every two seconds does
@@ -234,7 +236,10 @@ fn is_plumbing_of_networks(whole: &CollectorSummary) -> bool {
         || service.is_some_and(|service| service.port == 53) && whole.apps.total() > 0
         || is_asked_over_tls(whole);
     let is_other = service.is_none_or(|service| !matches!(service.protocol, 6 | 17 | 132));
-    let is_told_by_echoes = is_opaque_echo(whole) || is_echo(whole) && whole.subscribers.count() >= ECHOING_MIN;
+    // A resolver is pinged to see whether the network is there.
+    let is_resolver = whole.services.iter().any(|(service, _)| matches!(service.port, 53 | DNS_OVER_TLS));
+    let is_of_many = whole.subscribers.count() >= ECHOING_MIN && !is_resolver;
+    let is_told_by_echoes = is_opaque_echo(whole) || is_echo(whole) && is_of_many;
     is_clock(whole) || is_dns || is_kept_open(whole) || is_other && !is_told_by_echoes
 }
 
@@ -252,9 +257,14 @@ fn is_part_of_plumbing(scene: &Scene<'_>, group: &Group<'_>) -> bool {
     if group.level != Level::Address && whole.clone().any(is_asked_over_tls) {
         return true;
     }
+    // Of packets cut before the end of a long name none is proved to be DNS, but the policy knows whom it lists.
+    let is_listed = |address: &Address| scene.populations.is_resolver(*address);
+    if service_of(&group.whole).is_some_and(|at| at.port == 53) && group.of.addresses.iter().all(is_listed) {
+        return true;
+    }
     let Some(service) = service_of(&group.whole).filter(|_| group.level == Level::Service) else { return false };
     // Two sites call each other at their own ports: neither part is more of the tunnel than the other.
-    service.port == 53 || service.protocol == 17 && whole.all(is_kept_open)
+    matches!(service.port, 53 | DNS_OVER_TLS) || service.protocol == 17 && whole.all(is_kept_open)
 }
 
 /// Whether STUN is what is mostly spoken, or WireGuard: a connection through translators is kept open by the one every half minute or
@@ -310,7 +320,8 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
         let p_value = p_value(&scores, score, scene.collectors().len());
         // What comes to a port that nobody asked from, as reflectors' floods do, is not called.
         let is_spoken_to = group.whole.totals.packets[0] >= group.whole.totals.flows.div_ceil(2);
-        let is_call = measures.answered >= ANSWERED_MIN && measures.begun_by_collector < 0.5 && is_spoken_to;
+        let is_call =
+            measures.answered >= ANSWERED_MIN && measures.begun_by_collector < BEGUN_BY_COLLECTOR_MAX && is_spoken_to;
         let by_chance_a_day = tries_a_day * measures.rhythm.chance();
         let most = if by_chance_a_day > CHANCE_A_DAY_MAX { Severity::Low } else { Severity::High };
         let severity = severity_of(score, p_value).filter(|_| is_call).map(|severity| severity.min(most));

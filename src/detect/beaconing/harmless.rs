@@ -23,6 +23,13 @@ const PRODUCTS_DEVICES: u64 = 8;
 const PRODUCTS_PERIOD_S: f64 = 240.0;
 const PRODUCTS_PERIOD_IN_CLEAR_S: f64 = 110.0;
 const PRODUCTS_STRAY_S: f64 = 8.0;
+/// Devices below which that is so of a station in clear HTTP that calls as seldom as one has to elsewhere: some makers have many
+/// customers in a town, and what it says lies open to whoever looks.
+const STATIONS_DEVICES: u64 = 17;
+/// The same of a station that seals what it says, and calls every eight minutes or less often.
+const SEALED_STATIONS_DEVICES: u64 = 12;
+const SEALED_STATIONS_PERIOD_S: f64 = 480.0;
+const SEALED_STATIONS_STRAY_S: f64 = 15.0;
 /// The same of more devices, a small part of the active: so seldom that a printer or a till says how it is, whatever strays, or, in
 /// clear HTTP, a little less seldom and exactly.
 const MAKERS: (u64, f64) = (36, 0.04);
@@ -43,7 +50,7 @@ const TELEMETRY: [u16; 2] = [5683, 5684];
 const REPORTS_PERIOD_S: f64 = 75.0;
 /// Devices, and share of the active, below which that is so of a party without a name, too: trackers, and cameras that keep a way to
 /// themselves open, have the address of their maker built in.
-const TRACKERS: (u64, f64) = (17, 0.03);
+const TRACKERS: (u64, f64) = (24, 0.04);
 
 /// See the file's header.
 pub(super) struct Harmless<'a, 'b> {
@@ -108,7 +115,13 @@ fn is_product(group: &Group<'_>, measures: &Measures, would_name: bool) -> bool 
         || service_of(&group.whole).is_some_and(|service| (service.protocol, service.port) == (6, 80));
     let period_s = if is_http { PRODUCTS_PERIOD_IN_CLEAR_S } else { PRODUCTS_PERIOD_S };
     let is_exact = rhythm.deviation * rhythm.period_s <= PRODUCTS_STRAY_S;
-    let is_hobbys = group.whole.subscribers.count() < PRODUCTS_DEVICES && rhythm.period_s >= period_s && is_exact;
+    let devices = group.whole.subscribers.count();
+    let is_station = is_http && devices < STATIONS_DEVICES && rhythm.period_s >= PRODUCTS_PERIOD_S;
+    let is_sealed_station = devices < SEALED_STATIONS_DEVICES
+        && rhythm.period_s >= SEALED_STATIONS_PERIOD_S
+        && rhythm.deviation * rhythm.period_s <= SEALED_STATIONS_STRAY_S;
+    let is_hobbys =
+        is_sealed_station || is_exact && (devices < PRODUCTS_DEVICES && rhythm.period_s >= period_s || is_station);
     let is_seldom =
         rhythm.period_s >= MAKERS_PERIOD_S || is_http && is_exact && rhythm.period_s >= MAKERS_PERIOD_IN_CLEAR_S;
     (measures.named >= fleet::NAMED_MIN || would_name) && (is_hobbys || is_seldom && is_of_few(group, measures, MAKERS))
@@ -170,6 +183,13 @@ mod tests {
             ("the same without a name", 30, 443, Measures { named: 0.0, ..every(900.0) }, false, false),
             ("the same of a good part", 30, 443, Measures { coverage: Some(0.05), ..every(900.0) }, false, false),
             ("forty", 40, 443, every(900.0), false, false),
+            ("eleven every ten minutes", 11, 443, every(600.0), false, true),
+            ("eleven every ten minutes that stray", 11, 443, measures(4, 1.0, 0.05, 1.0, 0.01), false, false),
+            ("twelve every ten minutes", 12, 443, every(600.0), false, false),
+            ("sixteen every four minutes", 16, 443, every(250.0), false, false),
+            ("sixteen every four minutes, in clear", 16, 80, every(250.0), false, true),
+            ("sixteen every other minute, in clear", 16, 80, every(120.0), false, false),
+            ("seventeen every four minutes, in clear", 17, 80, every(250.0), false, false),
             ("thirty stations in clear", 30, 80, exact, false, true),
             ("thirty that stray in clear", 30, 80, measures(4, 1.0, 0.05, 1.0, 0.01), false, false),
         ];
@@ -222,9 +242,10 @@ mod tests {
         let party = Address::v4([203, 0, 113, 7]);
         for (name, devices, coverage, wanted) in [
             ("nine trackers", 9u8, Some(0.01), true),
-            ("nine of few", 9, Some(0.04), false),
+            ("twenty-three trackers", 23, Some(0.039), true),
+            ("nine of few", 9, Some(0.05), false),
             ("nine where nobody counts", 9, None, false),
-            ("twenty", 20, Some(0.01), false),
+            ("twenty-four", 24, Some(0.01), false),
         ] {
             let rows: Vec<_> = (0..devices).map(|n| row(Address::v4([10, 0, 0, n]), party, n.into(), 80, 45)).collect();
             let summary = summary_of(&rows, &SummaryLimits::default());
