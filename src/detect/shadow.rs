@@ -26,7 +26,7 @@ use super::words;
 use crate::packet::facts::AppProtocol;
 use crate::population::collector::CollectorSummary;
 use crate::population::groups::Level;
-use crate::units::Address;
+use crate::units::{Address, DurationNs};
 
 mod lines;
 
@@ -92,6 +92,15 @@ const UPLOADS_FEW: f64 = 24.0;
 const FEW_PRESENCE: f64 = 0.4;
 const FEW_EACH: f64 = 1.25;
 const FEW_BUT_SURE: [f64; 3] = [1.05, 0.6, 0.35];
+/// Data up over data both ways below which a party is answered too: then it must have so many subscribers, and get so large a share of
+/// all that they exchange. A resolver, a counter of pages, an advert is asked along with whatever else is done, and more of it where
+/// more is done, by a few now and then and of small things.
+const FED_ONLY: f64 = 0.92;
+const ANSWERED_SUBSCRIBERS_MIN: u64 = 8;
+const ANSWERED_VOLUME_MIN: f64 = 0.02;
+/// How long one who never answers must be fed: whoever takes part in a flood of datagrams does so for a minute or two, while its people
+/// are there or not, and what shadows somebody goes on.
+const FLOOD_MAX: DurationNs = DurationNs::from_secs(300);
 /// Standard deviation of a size's logarithm about that growth above which nothing was measured out: of 120 operations nine looks
 /// in ten have less than 0.86 (1.08 where a program pads what it sends); what ten homes save for themselves, the busy ones more,
 /// has 1.1 to 2.2.
@@ -253,6 +262,12 @@ impl Measures {
     /// Whether less proportion than is sure alone will do, where everything together comes to `score`.
     fn is_likely(&self, score: f64) -> bool {
         score >= SCORE_STRONG && self.has_proportion(PROPORTION_LIKELY) && self.is_repeated()
+    }
+
+    /// Whether it gives as well, and is asked by so few, or so little, that it may be a service that everything else calls along.
+    fn is_called_along(&self, subscribers: u64) -> bool {
+        self.upload_share < FED_ONLY
+            && (subscribers < ANSWERED_SUBSCRIBERS_MIN || self.volume_share < ANSWERED_VOLUME_MIN)
     }
 
     /// Whether it was given to again and again, or a good part of all that moved, as what follows somebody is: a report at the end
@@ -443,6 +458,11 @@ fn is_resolver(scene: &Scene<'_>, group: &Group<'_>) -> bool {
     service_of(&group.whole).is_some_and(|at| at.port == DNS_OVER_TLS) || group.of.addresses.iter().all(is_asked)
 }
 
+/// Whether a party was sent something for a moment and never answered.
+fn is_flooded(whole: &CollectorSummary) -> bool {
+    whole.rows_answered == 0 && whole.totals.data_bytes[1] == 0 && whole.seen.length() < FLOOD_MAX
+}
+
 /// See the file's header.
 pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
     let is_fed = |one: &CollectorSummary, share: f64| share >= UPLOAD_SHARE_MIN && one.totals.data_bytes[0] >= 4_096;
@@ -462,17 +482,20 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
     groups.extend(together.into_iter().filter(is_party));
     // A copy of everything follows everything: `traffic-mirroring` speaks of those.
     let tunnels = scene.tunnel_ends();
-    groups.retain(|group| !is_resolver(scene, group) && !group.is_at(&tunnels));
+    groups.retain(|group| !is_resolver(scene, group) && !group.is_at(&tunnels) && !is_flooded(&group.whole));
     let parties = groups.len();
     for group in groups {
         let party = Party::of(&group.whole, parties);
         let Some(measures) = Measures::of(scene, &group, party) else { continue };
-        let (score, _) = weigh(measures.reasons(group.whole.subscribers.count()));
-        if measures.chance > 0.1 || !measures.is_likely(score) {
+        let subscribers = group.whole.subscribers.count();
+        let (score, _) = weigh(measures.reasons(subscribers));
+        let is_likely = measures.is_likely(score) && !measures.is_called_along(subscribers);
+        if measures.chance > 0.1 || !is_likely {
             let who = (group.of.population, group.key.as_str());
             scene.doubt(Technique::ShadowUpload, who, group.whole.totals.packets_both(), score);
         }
         let is_sure = score >= 0.75
+            && is_likely
             && measures.chance <= CHANCE_MAX
             && measures.has_proportion(PROPORTION_SURE)
             && measures.is_repeated();
@@ -480,7 +503,7 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
             // What shifted series do as well is chance, whatever it looks like.
             _ if measures.chance > 0.1 => continue,
             _ if is_sure => Severity::High,
-            score if measures.is_likely(score) => Severity::Medium,
+            _ if is_likely => Severity::Medium,
             // A low one that a later look would not say again stays in a store; clocks of one size said it at their beginning.
             0.45.. if measures.has_proportion(0.0) => Severity::Low,
             _ => continue,

@@ -3,6 +3,7 @@
 use super::lines::line_of;
 use super::*;
 use crate::population::sketch::Timeline;
+use crate::population::span::Seen;
 use crate::units::TimestampNs;
 
 /// A party that is fed, in the clear.
@@ -162,6 +163,20 @@ fn a_little_proportion_will_do_where_everything_else_speaks() {
     }
 }
 
+#[test]
+fn who_answers_must_get_more_and_of_more() {
+    let one = |upload_share: f64, volume_share: f64| Measures { upload_share, volume_share, ..CAMPUS };
+    let table = [
+        ("fed by five, and nothing comes back", one(0.99, 0.01), 5, false),
+        ("a counter of pages that five have met", one(0.65, 0.04), 5, true),
+        ("a resolver that thirty ask", one(0.8, 0.012), 30, true),
+        ("a shadow of thirty that pads its answers", one(0.67, 0.033), 30, false),
+    ];
+    for (name, measures, subscribers, wanted) in table {
+        assert_eq!(measures.is_called_along(subscribers), wanted, "{name}");
+    }
+}
+
 /// Six subscribers with an hour of slots, idle four times in ten; `given` from what moved with others and a draw.
 fn lines(given: impl Fn(f64, f64) -> f64) -> Vec<Line> {
     let slot = |i: usize| {
@@ -274,5 +289,20 @@ fn a_resolver_is_known_by_what_is_asked_over_tls_at_each_of_its_addresses() {
         let mut group = scene.alone(|_| true).remove(0);
         group.of.addresses = vec![address(0), address(1)];
         assert_eq!(is_resolver(&scene, &group), wanted, "{name}");
+    }
+}
+
+#[test]
+fn a_flood_of_a_minute_is_no_shadow() {
+    let fed = |lasts_s: u64, rows_answered: u64| {
+        let mut whole = CollectorSummary::default();
+        whole.rows_answered = rows_answered;
+        whole.seen = Seen::between(TimestampNs(0), TimestampNs(lasts_s * 1_000_000_000));
+        whole
+    };
+    for (name, lasts_s, answered, wanted) in
+        [("a flood", 90, 0, true), ("log lines all evening", 7_200, 0, false), ("a visit", 90, 3, false)]
+    {
+        assert_eq!(is_flooded(&fed(lasts_s, answered)), wanted, "{name}");
     }
 }
