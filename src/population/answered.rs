@@ -32,8 +32,10 @@ pub struct AnsweredKey {
 pub enum Bearing {
     /// One address and no alias: what a forger sends, and small sites.
     Bare,
-    /// With an alias or among others.
+    /// With an alias.
     Dressed,
+    /// Among others, without an alias.
+    Several,
 }
 
 /// One answer.

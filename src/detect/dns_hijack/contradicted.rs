@@ -2,7 +2,7 @@
 //! In: what each resolver said of each name. Out: a finding for each address to which names are led away.
 //! Who sits on the path answers in the resolver's own name, for some names and some clients: nobody turns to another resolver,
 //! and the resolver seems to contradict itself. One name with two homes is a service's own choice. Unrelated names that each have
-//! a home apart, and share one bare address beside it, are not: what hosts many names hosts them in its own networks.
+//! a home apart, and share one address beside it that no alias leads to, are not: what hosts many names hosts them in its own networks.
 //! Not here: names without a home that holds still (`wandering`), resolvers that are strangers.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,8 +37,8 @@ const NAMES_SHOWN: usize = 8;
 struct Shared<'a> {
     /// Domains led there, with the networks in which the same resolver places them otherwise.
     homes: BTreeMap<&'a str, BTreeSet<Address>>,
-    /// Domains that have another address beside it, in the same network.
-    neighbours: BTreeSet<&'a str>,
+    /// Domains that have other addresses beside it, in the same network, by these.
+    neighbours: BTreeMap<Address, BTreeSet<&'a str>>,
     /// In whose name.
     resolvers: BTreeSet<Party>,
 }
@@ -47,7 +47,10 @@ impl Shared<'_> {
     /// Domains that are led away from a home of their own; none where the address is one of a host's doors.
     fn led_away(&self) -> Vec<&str> {
         let most = SHARED_HOME * self.homes.len() as f64;
-        if self.homes.len() < DOMAINS_MIN || self.neighbours.len() as f64 > most {
+        // An address that most of them share as well is the second of a pair.
+        let single = self.neighbours.values().filter(|domains| 2 * domains.len() <= self.homes.len());
+        let neighbours: BTreeSet<&str> = single.flatten().copied().collect();
+        if self.homes.len() < DOMAINS_MIN || neighbours.len() as f64 > most {
             return Vec::new();
         }
         let mut tenants: BTreeMap<Address, usize> = BTreeMap::new();
@@ -94,12 +97,12 @@ pub(super) fn raced(forgeries: &[ForgeryRecord]) -> BTreeMap<Party, usize> {
     raced
 }
 
-/// Addresses that are given bare for some domain, beside which the same resolver places the name elsewhere.
+/// Addresses that are given without an alias for some domain, beside which the same resolver places the name elsewhere.
 fn shared<'a>(answers: &Answers<'a>) -> BTreeMap<Address, Shared<'a>> {
     let mut shared: BTreeMap<Address, Shared<'a>> = BTreeMap::new();
     for (name, answered) in &answers.names {
         let Zone::Domain(domain, _) = Zone::of(name) else { continue };
-        for given in answered.given.iter().filter(|given| given.bearing == Bearing::Bare) {
+        for given in answered.given.iter().filter(|given| given.bearing != Bearing::Dressed) {
             let Some(address) = given.address.outside().filter(|address| !address.is_special()) else { continue };
             let others = answered.given.iter().filter(|other| other.resolver == given.resolver);
             let others = others.map(|other| Party::shown(&other.address));
@@ -112,8 +115,8 @@ fn shared<'a>(answers: &Answers<'a>) -> BTreeMap<Address, Shared<'a>> {
                 continue;
             }
             let one = shared.entry(address).or_default();
-            if others.iter().any(|other| wide_network_of(*other) == network) {
-                one.neighbours.insert(domain);
+            for neighbour in others.iter().filter(|other| wide_network_of(**other) == network) {
+                one.neighbours.entry(*neighbour).or_default().insert(domain);
             }
             one.homes.entry(domain).or_default().extend(homes);
             one.resolvers.insert(given.resolver);
@@ -150,7 +153,7 @@ fn told(
         ],
         headline: format!("{counted} are led to {address} in the name of the usual resolver"),
         explanation: format!(
-            "Some who ask for {counted} are given {address} and nothing else, others are told by the same resolver where \
+            "Some who ask for {counted} are given {address}, others are told by the same resolver where \
              each of them is at home, in networks that have nothing in common. No host keeps such names behind one address \
              beside their own: somebody on the path answers in the resolver's name, or the resolver itself lies to some. \
              Compare the hop limits and the times of the answers, ask for these names over an encrypted resolver, and find \
@@ -194,12 +197,14 @@ mod tests {
         ];
         for (name, homes, neighbours, wanted) in table {
             let homes = names.iter().zip(0..).map(|(name, n)| (*name, homes(n).into_iter().map(network).collect()));
-            let shared = Shared {
-                homes: homes.collect(),
-                neighbours: names.iter().take(neighbours).copied().collect(),
-                resolvers: BTreeSet::new(),
-            };
+            let single = names.iter().take(neighbours).zip(0..);
+            let single = single.map(|(name, n)| (Address::v4([99, 20, 1, n]), BTreeSet::from([*name])));
+            let mut shared =
+                Shared { homes: homes.collect(), neighbours: single.collect(), resolvers: BTreeSet::new() };
             assert_eq!(shared.led_away().len(), wanted, "{name}");
+            // A second address of all of them changes nothing.
+            shared.neighbours.insert(Address::v4([99, 20, 2, 2]), names.into());
+            assert_eq!(shared.led_away().len(), wanted, "{name}, at a pair of addresses");
         }
     }
 

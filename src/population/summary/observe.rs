@@ -122,8 +122,11 @@ impl Summary {
             let key = AnsweredKey { population, name };
             let answered = self.answered.entry(key, cx.limits.answered_max);
             count(&mut answered.responses, 1);
-            let is_bare = lookup.aliases == 0 && lookup.answers.len() == 1;
-            let bearing = if is_bare { Bearing::Bare } else { Bearing::Dressed };
+            let bearing = match (lookup.aliases, lookup.answers.len()) {
+                (0, 1) => Bearing::Bare,
+                (0, _) => Bearing::Several,
+                _ => Bearing::Dressed,
+            };
             for answer in &lookup.answers {
                 let address = Party::of(*answer, cx.populations, cx.identity);
                 answered.given.add(Given::new(resolver, address, bearing));
