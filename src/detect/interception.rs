@@ -63,6 +63,12 @@ const KNOWN_HELLOS: &[(&str, &str)] = &[
     ("t12d270600_dbd9a0e86b57_3eafcbe19126", "CYBERsitter 11"),
 ];
 
+/// Networks from which on unrelated names under one key are no host's customers, whose certificates may be old.
+const NETWORKS_OF_HOST: f64 = 4.0;
+/// Share of an issuer's names that must be contested where only two others contest them; and the most that is said of fewer.
+const CONTESTED_BY_TWO_MIN: f64 = 0.75;
+const OF_TWO_HOSTS: f64 = 0.55;
+
 /// See the file's header.
 pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
     let identities = identities(scene);
@@ -136,7 +142,9 @@ fn minted(
         ),
         Reason::number("young_certificates", young, "ratio", ramp(young, -0.5, 0.5), 0.05),
     ]);
-    let severity = severity_of(score, 0.01)?;
+    // A host has one key for its customers in the two or three networks that it has, and has made their certificates long ago.
+    let is_hosts = !is_door && networks < NETWORKS_OF_HOST && young < DOOR_YOUNG_MIN;
+    let severity = severity_of(score, 0.01).map(|found| if is_hosts { found.min(Severity::Low) } else { found })?;
     let what = format!(
         "The same key stands in certificates of {} different subjects: whoever holds it makes certificates as they are needed. ",
         subjects.round()
@@ -224,6 +232,12 @@ fn worth_of_rivals(rivals: u32) -> f64 {
     }
 }
 
+/// Whether a part of an issuer's names may be served by two hosts as well, each of which has its certificates from one issuer: names
+/// that are everybody's own have theirs from many.
+fn is_of_two_hosts(rivals: u32, contested_share: f64) -> bool {
+    rivals <= 2 && contested_share < CONTESTED_BY_TWO_MIN
+}
+
 fn by_rivals(rivalry: Rivalry, reach: Vec<Reason>) -> Option<Contest> {
     let Rivalry { contest, rivals } = rivalry;
     // Fewer names are a site with two certificates, or one that two hosts serve.
@@ -235,6 +249,7 @@ fn by_rivals(rivalry: Rivalry, reach: Vec<Reason>) -> Option<Contest> {
         Reason::number("rival_issuers", f64::from(rivals), "issuers", worth_of_rivals(rivals), 0.3),
     ];
     let (score, evidence) = weigh(reasons.into_iter().chain(reach).collect());
+    let score = if is_of_two_hosts(rivals, contest.share) { score.min(OF_TWO_HOSTS) } else { score };
     let what = format!(
         "Of the names that it answers for, {:.0} % are seen under other issuers too, of {rivals} different ones: their own. ",
         100.0 * contest.share,

@@ -334,8 +334,10 @@ fn outdoes(by: &Finding, finding: &Finding) -> bool {
         (Technique::UnattributedCluster, _) => by.severity >= Severity::Low,
         _ => false,
     };
+    // What is copied may be another population's than the one that the sender stands in.
+    let is_copied = matches!((finding.technique, by.technique), (BulkExfiltration, TrafficMirroring | TapCorrelation));
     says_more
-        && by.population.name == finding.population.name
+        && (is_copied || by.population.name == finding.population.name)
         && !finding.collector.addresses.is_empty()
         && finding.collector.addresses.iter().all(|a| by.collector.addresses.binary_search(a).is_ok())
 }

@@ -268,3 +268,22 @@ fn a_mint_at_one_door_is_told_from_a_host_with_one_key() {
         assert_eq!(is_mint_at_a_door(&known(domains), subjects, young, Some(&sealed)), wanted, "{name}");
     }
 }
+
+#[test]
+fn two_other_issuers_may_be_two_hosts_of_the_same_sites() {
+    let table = [(2, 0.6, true), (2, 0.8, false), (3, 0.4, false)];
+    for (rivals, contested_share, wanted) in table {
+        assert_eq!(is_of_two_hosts(rivals, contested_share), wanted, "{rivals} issuers, {contested_share}");
+    }
+}
+
+#[test]
+fn a_host_has_one_key_in_its_two_or_three_networks() {
+    // Sites of so many owners, each in a network of its own, under one key in certificates of 30 days.
+    for (sites, wanted) in [(3, Some(Severity::Low)), (6, Some(Severity::High))] {
+        let reached: Vec<Reached> =
+            (0..48).map(|n| (n as u8, (n % sites) as u8, 500 + n as u64 % sites as u64, 9)).collect();
+        let told = found(&reached, |site| format!("CN=site{site}"), OFFERS_12);
+        assert_eq!(told.iter().map(|one| one.severity).max(), wanted, "{sites} networks");
+    }
+}

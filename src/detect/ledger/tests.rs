@@ -22,6 +22,20 @@ fn finding(technique: Technique, key: &str, last: &[u8], severity: Severity, sub
 }
 
 #[test]
+fn a_copy_of_another_population_is_no_exfiltration() {
+    use Technique::{BulkExfiltration, ShadowUpload, TapCorrelation};
+    // What else is said of the receiver, of another population, and whether the upload is still told.
+    for (by, wanted) in [(TapCorrelation, false), (ShadowUpload, true)] {
+        let mut upload = finding(BulkExfiltration, "a", &[1], Severity::High, 1);
+        upload.population.name = "servers".to_owned();
+        let mut ledger = Ledger::default();
+        ledger.absorb(vec![upload, finding(by, "a", &[1], Severity::High, 40)], &look(0, 5, Vec::new()));
+        let (kept, _) = ledger.close();
+        assert_eq!(kept.iter().any(|one| one.technique == BulkExfiltration), wanted, "{by:?}");
+    }
+}
+
+#[test]
 fn one_finding_comes_out_at_the_level_that_explains_most() {
     use Severity::{High, Low, Medium};
     use Technique::{
