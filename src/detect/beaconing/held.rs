@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 
 use super::harmless::{Harmless, KEPT_OPEN};
-use super::{ACTIVE_MIN, ANSWERED_MIN, CALL_BYTES_MAX, COVERAGE_MAX, is_echo, is_opaque_echo, is_plumbing};
+use super::{ACTIVE_MIN, ANSWERED_MIN, CALL_BYTES_MAX, is_echo, is_opaque_echo, is_plumbing};
 use crate::detect::finding::{Finding, Severity, Technique};
 use crate::detect::scene::{Group, Scene, service_of};
 use crate::detect::steady;
@@ -27,6 +27,9 @@ const FLOWS_MAX: f64 = 2.0;
 const ROWS: (f64, f64) = (8.0, 24.0);
 /// Unevenness between which opinion turns, see [`steady`].
 const UNEVEN: (f64, f64) = (0.7, 0.4);
+/// Share of the active between which opinion turns: what everybody holds on to somebody knows, and all things of one kind that a small
+/// population has may be hit.
+const COVERAGE_TURNS: (f64, f64) = (0.6, 0.2);
 /// Data of a row at the most, either way: more is a stream.
 const ROW_BYTES_MAX: f64 = CALL_BYTES_MAX / 4.0;
 /// Share of the rows that bytes may prove to be of a known protocol, and of the devices whose connection must be seen to begin.
@@ -93,7 +96,7 @@ pub(super) fn detect(
                 "coverage",
                 coverage.unwrap_or(f64::NAN),
                 "ratio",
-                coverage.map_or(0.6, |share| ramp(share, COVERAGE_MAX, COVERAGE_MAX / 2.0)),
+                coverage.map_or(0.6, |share| ramp(share, COVERAGE_TURNS.0, COVERAGE_TURNS.1)),
                 0.25,
             ),
         ]);
@@ -188,8 +191,10 @@ mod tests {
         type Change<'a> = &'a dyn Fn(&mut FlowRow);
         type Bytes<'a> = &'a dyn Fn(u8, u64) -> u64;
         let midway = |one: &mut FlowRow| one.state = ConnState::OTH;
-        let table: [(&str, u8, Bytes<'_>, Change<'_>, Option<Severity>); 8] = [
+        let table: [(&str, u8, Bytes<'_>, Change<'_>, Option<Severity>); 10] = [
             ("twelve devices", 12, &same, &nothing, Some(Severity::Medium)),
+            ("two fifths of a small population", 40, &same, &nothing, Some(Severity::Medium)),
+            ("most of it", 120, &same, &nothing, None),
             ("a household's", 3, &same, &nothing, None),
             ("a messenger that is talked over", 12, &talk, &nothing, None),
             ("push, which says its name", 12, &same, &named, None),

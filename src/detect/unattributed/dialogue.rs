@@ -27,7 +27,8 @@ const SUBSCRIBERS_MIN: u64 = 5;
 /// Share of the rows that bytes may prove to be of a known protocol: a few are chance.
 const KNOWN_MAX: f64 = 0.05;
 /// Share of the rows that must be answered: of a crowd it may be that of those who were answered at all, as what is said to one of many
-/// in a moment is not always answered in that moment, and half of the rows. And most flows that the party may begin: who begins them all is another room's.
+/// in a moment is not always answered in that moment, and half of the rows. And most flows that the party may begin: who begins them
+/// all is another room's.
 const ANSWERED_MIN: f64 = 0.85;
 const ANSWERED_OF_CROWD_MIN: f64 = 0.5;
 const BEGUN_BY_COLLECTOR_MAX: f64 = 0.7;
