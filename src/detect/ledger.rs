@@ -334,8 +334,9 @@ fn outdoes(by: &Finding, finding: &Finding) -> bool {
         (Technique::UnattributedCluster, _) => by.severity >= Severity::Low,
         _ => false,
     };
-    // What is copied may be another population's than the one that the sender stands in.
-    let is_copied = matches!((finding.technique, by.technique), (BulkExfiltration, TrafficMirroring | TapCorrelation));
+    // What is copied may be another population's than the one that the sender stands in; what goes to the same party besides is not.
+    let is_copied = matches!((finding.technique, by.technique), (BulkExfiltration, TrafficMirroring | TapCorrelation))
+        && finding.bytes_up <= by.bytes_up.saturating_add(by.bytes_up / 4);
     says_more
         && (is_copied || by.population.name == finding.population.name)
         && !finding.collector.addresses.is_empty()

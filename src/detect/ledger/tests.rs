@@ -24,14 +24,17 @@ fn finding(technique: Technique, key: &str, last: &[u8], severity: Severity, sub
 #[test]
 fn a_copy_of_another_population_is_no_exfiltration() {
     use Technique::{BulkExfiltration, ShadowUpload, TapCorrelation};
-    // What else is said of the receiver, of another population, and whether the upload is still told.
-    for (by, wanted) in [(TapCorrelation, false), (ShadowUpload, true)] {
+    // What else is said of the receiver, of another population, bytes of the upload, and whether it is still told.
+    for (by, bytes_up, wanted) in
+        [(TapCorrelation, 900, false), (TapCorrelation, 9_000, true), (ShadowUpload, 900, true)]
+    {
         let mut upload = finding(BulkExfiltration, "a", &[1], Severity::High, 1);
-        upload.population.name = "servers".to_owned();
+        (upload.population.name, upload.bytes_up) = ("servers".to_owned(), bytes_up);
+        let copy = Finding { bytes_up: 1_000, ..finding(by, "a", &[1], Severity::High, 40) };
         let mut ledger = Ledger::default();
-        ledger.absorb(vec![upload, finding(by, "a", &[1], Severity::High, 40)], &look(0, 5, Vec::new()));
+        ledger.absorb(vec![upload, copy], &look(0, 5, Vec::new()));
         let (kept, _) = ledger.close();
-        assert_eq!(kept.iter().any(|one| one.technique == BulkExfiltration), wanted, "{by:?}");
+        assert_eq!(kept.iter().any(|one| one.technique == BulkExfiltration), wanted, "{by:?}, {bytes_up} bytes");
     }
 }
 
