@@ -256,16 +256,17 @@ fn outliers(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
         let by_bulk = bulk.score(scene, group);
         let measures = Measures::of(&group.whole, [Some(by_bulk), by_model]);
         let (score, _) = weigh(measures.reasons());
-        let severity = measures.severity(score);
+        // Who calls servers as everybody does most likely is a visitor: what they gave it is for `record-scraping` to say.
+        let is_visitor = || measures.begun_by_collector >= CALLS_SHARE_MIN && visits::is_visitor(scene, group);
+        let severity = measures.severity(score).map(|found| match found {
+            Severity::Medium if is_visitor() => Severity::Low,
+            found => found,
+        });
         if severity < Some(Severity::Medium) {
             let party = (group.of.population, group.key.as_str());
             scene.doubt(Technique::UnattributedCluster, party, group.whole.totals.packets_both(), score);
         }
         let Some(severity) = severity else { continue };
-        // Who calls servers as everybody does is a visitor: what they gave it is for `record-scraping` to say.
-        if measures.begun_by_collector >= CALLS_SHARE_MIN && visits::is_visitor(scene, group) {
-            continue;
-        }
         findings.push(finding(scene, group, &measures, severity, score));
     }
 }
