@@ -29,7 +29,7 @@ use super::weigh::{Reason, log_ramp, ramp, severity_of, weigh};
 use super::words;
 use crate::packet::facts::AppProtocol;
 use crate::population::PopulationIndex;
-use crate::population::collector::{CollectorSummary, SIZE_BITS};
+use crate::population::collector::{CollectorSummary, SIZE_BITS, Service};
 use crate::population::groups::Level;
 use crate::population::identity::Party;
 use crate::population::sketch::LogHistogram;
@@ -39,6 +39,8 @@ use crate::units::{Address, DurationNs};
 const LOOKED_UP: f64 = 0.2;
 /// Share of the rows at the port of DNS over TLS from which on a party is a resolver.
 const ASKED_OVER_TLS: f64 = 0.2;
+/// The same at the ports of DNS of a party that is pinged: a ping is a row each time, and a connection carries many questions.
+const PINGED_ASKED: f64 = 0.03;
 /// Fewest gaps between calls, over all devices.
 const GAPS_MIN: usize = 8;
 /// Share of a population from which on a party is a service for everybody.
@@ -125,6 +127,11 @@ impl Measures {
             answered: whole.rows_answered as f64 / whole.totals.rows.max(1) as f64,
             begun_by_collector: whole.flows_by_collector as f64 / whole.totals.flows.max(1) as f64,
         })
+    }
+
+    /// Whether devices call and are answered.
+    fn is_call(&self) -> bool {
+        self.answered >= ANSWERED_MIN && self.begun_by_collector < BEGUN_BY_COLLECTOR_MAX
     }
 
     fn reasons(&self) -> Vec<Reason> {
@@ -236,11 +243,16 @@ fn is_plumbing_of_networks(whole: &CollectorSummary) -> bool {
         || service.is_some_and(|service| service.port == 53) && whole.apps.total() > 0
         || is_asked_over_tls(whole);
     let is_other = service.is_none_or(|service| !matches!(service.protocol, 6 | 17 | 132));
-    // A resolver is pinged to see whether the network is there.
-    let is_resolver = whole.services.iter().any(|(service, _)| matches!(service.port, 53 | DNS_OVER_TLS));
-    let is_of_many = whole.subscribers.count() >= ECHOING_MIN && !is_resolver;
+    let is_of_many = whole.subscribers.count() >= ECHOING_MIN && !is_pinged_resolver(whole);
     let is_told_by_echoes = is_opaque_echo(whole) || is_echo(whole) && is_of_many;
     is_clock(whole) || is_dns || is_kept_open(whole) || is_other && !is_told_by_echoes
+}
+
+/// Whether questions to a resolver, proved to be some, are beside the echoes by which one sees whether the network is there.
+fn is_pinged_resolver(whole: &CollectorSummary) -> bool {
+    let at_resolvers = |service: &Service| matches!(service.port, 53 | DNS_OVER_TLS);
+    let asked: u64 = whole.services.iter().filter(|(service, _)| at_resolvers(service)).map(|(_, rows)| rows).sum();
+    asked as f64 >= PINGED_ASKED * whole.services.total() as f64 && 2 * whole.apps.total() >= asked && asked > 0
 }
 
 /// Whether a good part of it is questions to a resolver over TLS (RFC 7858): the rest are questions over HTTPS then.
@@ -320,8 +332,7 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
         let p_value = p_value(&scores, score, scene.collectors().len());
         // What comes to a port that nobody asked from, as reflectors' floods do, is not called.
         let is_spoken_to = group.whole.totals.packets[0] >= group.whole.totals.flows.div_ceil(2);
-        let is_call =
-            measures.answered >= ANSWERED_MIN && measures.begun_by_collector < BEGUN_BY_COLLECTOR_MAX && is_spoken_to;
+        let is_call = measures.is_call() && is_spoken_to;
         let by_chance_a_day = tries_a_day * measures.rhythm.chance();
         let most = if by_chance_a_day > CHANCE_A_DAY_MAX { Severity::Low } else { Severity::High };
         let severity = severity_of(score, p_value).filter(|_| is_call).map(|severity| severity.min(most));
@@ -398,7 +409,7 @@ fn finding(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::population::collector::{Service, ServiceAt};
+    use crate::population::collector::ServiceAt;
 
     /// A clock of three devices, or of one.
     pub(super) fn measures(
@@ -473,6 +484,67 @@ mod tests {
             whole.services.add(Service { protocol, port: 0, at: ServiceAt::Collector });
             (whole.totals.packets, whole.totals.data_bytes) = ([packets, 0], [bytes, 0]);
             assert_eq!(is_opaque_echo(&whole), wanted, "{bytes} bytes in {packets} of protocol {protocol}");
+        }
+    }
+
+    #[test]
+    fn two_that_call_each_other_and_calls_into_the_void_are_no_calls() {
+        let one = measures(12, 0.0, 0.02, 1.0, 0.05);
+        let table = [
+            ("calls", one, true),
+            ("the party calls as well", Measures { begun_by_collector: 0.45, ..one }, false),
+            ("most are not answered", Measures { answered: 0.4, ..one }, false),
+        ];
+        for (name, measures, wanted) in table {
+            assert_eq!(measures.is_call(), wanted, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_resolver_that_is_pinged_is_asked_as_well() {
+        use crate::packet::facts::AppProtocol;
+        // Pings, rows at a port, and how many of these are proved to be of a protocol.
+        let table = [
+            ("asked in the clear", 90, 53, 9, 9, true),
+            ("asked over TLS", 75, 853, 3, 3, true),
+            ("one question among many pings", 90, 53, 1, 1, false),
+            ("what speaks there is nothing known", 90, 53, 9, 0, false),
+            ("asked for pages", 90, 443, 9, 9, false),
+            ("never asked", 90, 53, 0, 0, false),
+        ];
+        for (name, pings, port, asked, proved, wanted) in table {
+            let mut whole = CollectorSummary::default();
+            (0..pings).for_each(|_| whole.services.add(Service { protocol: 1, port: 0, at: ServiceAt::Collector }));
+            (0..asked).for_each(|_| whole.services.add(Service { protocol: 17, port, at: ServiceAt::Collector }));
+            (0..proved).for_each(|_| whole.apps.add(AppProtocol::Dns));
+            assert_eq!(is_pinged_resolver(&whole), wanted, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_resolver_of_the_policy_is_plumbing_whatever_is_proved_of_it() {
+        use crate::population::limits::SummaryLimits;
+        use crate::population::places::Places;
+        use crate::population::summary::tests::{populations, row, summary_of};
+        use crate::population::{PopulationSpec, Populations};
+        let address = Address::v4([203, 0, 113, 53]);
+        let named = populations().iter().next().map(|(_, spec)| spec.clone()).expect("a population");
+        let listed = PopulationSpec { resolvers: vec![std::net::IpAddr::from([203, 0, 113, 53])], ..named.clone() };
+        for (name, spec, port, wanted) in [
+            ("listed", listed.clone(), 53, true),
+            ("listed, at another port", listed, 8_053, false),
+            ("a stranger", named, 53, false),
+        ] {
+            let populations = Populations::new(vec![spec]).expect("sound prefixes");
+            let rows = (0..9u8).map(|n| {
+                let mut one = row(Address::v4([10, 0, 0, n]), address, n.into(), 80, 45);
+                (one.key.protocol, one.key.ports[1]) = (17, port);
+                one
+            });
+            let summary = summary_of(&rows.collect::<Vec<_>>(), &SummaryLimits::default());
+            let places = Places::default();
+            let scene = Scene::new(&summary, &populations, &places, None);
+            assert_eq!(is_part_of_plumbing(&scene, &scene.alone(|_| true)[0]), wanted, "{name}");
         }
     }
 
