@@ -1,6 +1,7 @@
 //! `population-fan-in`: many subscribers each upload small, alike, machine-timed records to one collector.
-//! In: collectors of a scene: addresses, single services of them, domains, and like addresses of one prefix, system, server
-//! fingerprint or certificate key. Out: a finding for each that speaks up.
+//! In: collectors of a scene: addresses, single services of them, domains, like addresses of one prefix, system, server
+//! fingerprint or certificate key, and such as have nothing in common but what they are sent (`alike`). Out: a finding for each
+//! that speaks up; at `low` what makers of systems are documented to be told (`makers`).
 //! What it weighs: how many subscribers; how much more goes up than down once handshakes are left out
 //! (producer-consumer ratio, Bullard and Gerth 2014); how alike the records are over subscribers; how machine-like the time
 //! between them is, or how evenly they come where several devices stand behind one address, or how even what each sends over
@@ -9,7 +10,9 @@
 //! senders is no collection.
 //! The trivial baseline that it must beat: the plain count of distinct sources.
 
+mod alike;
 mod bulk;
+mod makers;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -441,12 +444,13 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
     let measures: Vec<Measures> = groups.iter().map(measured).collect();
     let bulk = Bulk::of(&groups, &measures);
     let mut judged: Vec<(usize, Measures, f64, Vec<Evidence>)> = Vec::new();
-    for (at, measures) in measures.into_iter().enumerate() {
-        let weighed = judge(scene, &groups[at], &measures, &bulk);
-        judged.extend(weighed.map(|(score, evidence)| (at, measures, score, evidence)));
+    for (at, measures) in measures.iter().enumerate() {
+        let weighed = judge(scene, &groups[at], measures, &bulk);
+        judged.extend(weighed.map(|(score, evidence)| (at, *measures, score, evidence)));
     }
     // Of parts, and of what was put together, only those are kept that come to anything.
-    for group in facets.chain(spread) {
+    let alike = alike::groups(scene, &groups, &measures);
+    for group in facets.chain(spread).chain(alike) {
         let measures = measured(&group);
         if let Some((score, evidence)) = judge(scene, &group, &measures, &bulk) {
             judged.push((groups.len(), measures, score, evidence));
@@ -487,6 +491,7 @@ fn judge(scene: &Scene<'_>, group: &Group<'_>, measures: &Measures, bulk: &Bulk)
     if !measures.is_collected(scene.summary.span().length())
         || measures.is_of_sessions()
         || is_product(scene, group, measures)
+        || score > SELDOM && makers::is_makers_own(scene, group)
     {
         score = score.min(SELDOM);
     }

@@ -108,6 +108,7 @@ impl Group<'_> {
         match (self.level, self.of.addresses.first()) {
             (Level::Address, Some(address)) => words::party(*address, names),
             (Level::Service, _) => self.key.clone(),
+            (Level::Alike, Some(first)) => format!("{first} and {} others alike", self.of.addresses.len() - 1),
             _ => format!("{} ({} addresses)", self.key, self.of.addresses.len()),
         }
     }
@@ -343,6 +344,11 @@ impl<'a> Scene<'a> {
     /// Whether somebody looked up a name for it, here or before.
     pub fn is_looked_up(&self, address: Address) -> bool {
         self.looked_up(address).next().is_some()
+    }
+
+    /// The same for one of these.
+    pub fn is_looked_up_as(&self, address: Address, is_wanted: fn(&str) -> bool) -> bool {
+        self.looked_up(address).any(is_wanted)
     }
 
     /// Names that were looked up for it, here, then before: on the day before, too.

@@ -27,12 +27,22 @@ pub enum Level {
     CertificateKey,
     /// The autonomous system, by the closure given.
     Asn,
+    /// What is done with it, which no address has by itself.
+    Alike,
 }
 
 impl Level {
     /// From narrow to wide.
-    pub const ALL: [Self; 7] =
-        [Self::Address, Self::Service, Self::Prefix, Self::Name, Self::Fingerprint, Self::CertificateKey, Self::Asn];
+    pub const ALL: [Self; 8] = [
+        Self::Address,
+        Self::Service,
+        Self::Prefix,
+        Self::Name,
+        Self::Fingerprint,
+        Self::CertificateKey,
+        Self::Asn,
+        Self::Alike,
+    ];
 }
 
 /// What a group's addresses have in common.
@@ -52,6 +62,8 @@ pub enum GroupName {
     CertificateKey(u64),
     /// An autonomous system.
     Asn(u32),
+    /// The first of addresses that are dealt with alike.
+    Alike(Address),
 }
 
 /// A collector of some level.
@@ -85,6 +97,7 @@ impl CollectorGroup {
             GroupName::Fingerprint(hash) => format!("fingerprint:{hash:016x}"),
             GroupName::CertificateKey(hash) => format!("key:{hash:016x}"),
             GroupName::Asn(number) => format!("AS{number}"),
+            GroupName::Alike(first) => format!("like {first}"),
         }
     }
 }
@@ -149,6 +162,7 @@ pub fn name_of(
         Level::Fingerprint => majority(&collector.server_fingerprints).map(GroupName::Fingerprint),
         Level::CertificateKey => majority(&collector.certificate_keys).map(GroupName::CertificateKey),
         Level::Asn => asn_of(address).map(GroupName::Asn),
+        Level::Alike => None,
     }
 }
 

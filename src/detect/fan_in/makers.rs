@@ -1,0 +1,121 @@
+//! Makers: what operating systems and browsers are documented to report to.
+//! In: a group. Out: whether nearly all that is asked for there are such names, and devices looked them up here.
+//! A duty officer knows these by name and shrugs, so they are told at `low`: the register says who may, and this list only that it is no
+//! stranger. Whoever takes such a name without being it must answer for it in the population's own DNS, which `dns-hijack` watches.
+//! Source: the makers' own pages on what is sent where and how to turn it off (Microsoft: diagnostic data endpoints of Windows and
+//! Office; Apple: hosts used on enterprise networks; Google: Chrome enterprise; Mozilla: telemetry; Canonical: ubuntu-report), 2026.
+
+use crate::detect::scene::{Group, Scene};
+
+/// Names, and all below them.
+const DOCUMENTED: [&str; 14] = [
+    "events.data.microsoft.com",
+    "telemetry.microsoft.com",
+    "settings-win.data.microsoft.com",
+    "watson.microsoft.com",
+    "wdcp.microsoft.com",
+    "xp.apple.com",
+    "metrics.apple.com",
+    "metrics.icloud.com",
+    "crashlyticsreports-pa.googleapis.com",
+    "firebaselogging-pa.googleapis.com",
+    "update.googleapis.com",
+    "incoming.telemetry.mozilla.org",
+    "metrics.ubuntu.com",
+    "daisy.ubuntu.com",
+];
+/// Share of what is asked for by name that must be such.
+const NEARLY_ALL: f64 = 0.9;
+/// Share of the rows that must say a name.
+const NAMED_MIN: f64 = 0.5;
+
+/// Whether a name is documented.
+fn is_documented(name: &str) -> bool {
+    DOCUMENTED.iter().any(|known| name.strip_suffix(known).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')))
+}
+
+/// See the file's header.
+pub(super) fn is_makers_own(scene: &Scene<'_>, group: &Group<'_>) -> bool {
+    let whole = &group.whole;
+    let is_known = |id| scene.summary.texts.of(id).is_some_and(is_documented);
+    let documented: u64 = whole.names.iter().filter(|(id, _)| is_known(*id)).map(|(_, rows)| rows).sum();
+    let names = || scene.names_of(&group.of.addresses);
+    // Of a domain the addresses know which of its names are asked for.
+    let is_all = match whole.names.total() {
+        0 => whole.rows_named > 0 && !names().is_empty() && names().iter().all(|name| is_documented(name)),
+        all => documented as f64 >= NEARLY_ALL * all as f64,
+    };
+    is_all
+        && whole.rows_named as f64 >= NAMED_MIN * whole.totals.rows as f64
+        && group.of.addresses.iter().all(|address| scene.is_looked_up_as(*address, is_documented))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_documented_with_all_below_it_and_nothing_beside_it() {
+        for (name, wanted) in [
+            ("v10.events.data.microsoft.com", true),
+            ("events.data.microsoft.com", true),
+            ("myevents.data.microsoft.com", false),
+            ("events.data.microsoft.com.stranger.example", false),
+            ("data.microsoft.com", false),
+        ] {
+            assert_eq!(is_documented(name), wanted, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_name_counts_where_it_was_looked_up_and_stands_for_nearly_all() {
+        use crate::flow::observation::Observation;
+        use crate::flow::row::FlowRow;
+        use crate::packet::facts::{AppFacts, NameLookup};
+        use crate::population::limits::SummaryLimits;
+        use crate::population::places::Places;
+        use crate::population::summary::tests::{TurnedOver, populations, row, summary_of};
+        use crate::population::{AddContext, Populations};
+        use crate::units::Address;
+
+        let (party, known) = (Address::v4([203, 0, 113, 7]), "v10.events.data.microsoft.com");
+        let populations: Populations = populations();
+        // What each of ten rows asks for, and for which name it was looked up.
+        for (name, asked, other, looked_up, wanted) in [
+            ("a maker's", known, known, Some(known), true),
+            ("who takes the name without being it", known, known, None, false),
+            ("who is looked up by another name", known, known, Some("a.stranger.example"), false),
+            ("who serves other names as well", known, "a.stranger.example", Some(known), false),
+        ] {
+            let rows = (0..10u8).map(|n| {
+                let server_name = Some(if n < 7 { asked } else { other }.into());
+                let facts = Some(std::sync::Arc::new(AppFacts { server_name, ..AppFacts::default() }));
+                FlowRow { facts, ..row(Address::v4([10, 0, 0, n]), party, n.into(), 800, 90) }
+            });
+            let rows: Vec<FlowRow> = rows.collect();
+            let limits = SummaryLimits::default();
+            let mut summary = summary_of(&rows, &limits);
+            let lookup = looked_up.map(|name| {
+                Observation::Lookup(Box::new(NameLookup {
+                    ts: rows[0].ts_first,
+                    client: Address::v4([10, 0, 0, 1]),
+                    resolver: Address::v4([192, 0, 2, 53]),
+                    name: name.into(),
+                    qtype: 1,
+                    rcode: Some(0),
+                    id: 1,
+                    answers: vec![party],
+                    ttl_s: 60,
+                    message_bytes: 90,
+                    aliases: 0,
+                    free_bytes: 0,
+                }))
+            });
+            let mut cx = AddContext { populations: &populations, identity: &mut TurnedOver(1), limits: &limits };
+            summary.add_observations(&lookup.into_iter().collect::<Vec<_>>(), &mut cx);
+            let places = Places::default();
+            let scene = Scene::new(&summary, &populations, &places, None);
+            assert_eq!(is_makers_own(&scene, &scene.alone(|(key, _)| key.address == party)[0]), wanted, "{name}");
+        }
+    }
+}
