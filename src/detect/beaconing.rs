@@ -6,30 +6,31 @@
 //! of the population know it. RITA lowers the score of what many share; here periods that agree over a group of devices raise
 //! it, as long as the group is a small part of the population: a service for everybody is in the register, or in use.
 //! Things that do nothing but report to a party that they name are said at `low` (`fleet`): behaviour alone cannot tell them.
+//! A group whose clock strays on purpose counts though what it says is padded; look-ups, clocks and echoes are `plumbing`.
 //! The trivial baseline that it must beat: the variation of the gaps alone.
 
 mod fleet;
 mod harmless;
 mod held;
+mod plumbing;
 
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
 
 use fleet::Lives;
-use harmless::Harmless;
 pub(super) use harmless::is_at_telemetry;
+use harmless::{Harmless, Meeting};
+use plumbing::{CALL_BYTES_MAX, is_echo, is_part_of_plumbing, is_plumbing, is_plumbing_of_networks, is_watch};
+pub(super) use plumbing::{is_asked_over_tls, is_clock, is_kept_open, is_opaque_echo, is_registrar};
 
-use super::dns_hijack::DNS_OVER_TLS;
-use super::dns_hijack::public::is_public;
 use super::finding::{Finding, Severity, Technique};
 use super::levels;
 use super::rhythm::Rhythm;
-use super::scene::{Group, Scene, service_of};
+use super::scene::{Group, Scene};
 use super::weigh::{Reason, log_ramp, ramp, severity_of, weigh};
 use super::words;
-use crate::packet::facts::AppProtocol;
 use crate::population::PopulationIndex;
-use crate::population::collector::{CollectorSummary, SIZE_BITS, Service};
+use crate::population::collector::SIZE_BITS;
 use crate::population::groups::Level;
 use crate::population::identity::Party;
 use crate::population::sketch::LogHistogram;
@@ -37,10 +38,6 @@ use crate::units::{Address, DurationNs};
 
 /// Share of the devices that look a party up below which it is said that nobody was seen to.
 const LOOKED_UP: f64 = 0.2;
-/// Share of the rows at the port of DNS over TLS from which on a party is a resolver.
-const ASKED_OVER_TLS: f64 = 0.2;
-/// The same at the ports of DNS of a party that is pinged: a ping is a row each time, and a connection carries many questions.
-const PINGED_ASKED: f64 = 0.03;
 /// Fewest gaps between calls, over all devices.
 const GAPS_MIN: usize = 8;
 /// Share of a population from which on a party is a service for everybody.
@@ -56,8 +53,6 @@ const SELDOM_S: (f64, f64) = (120.0, 300.0);
 const COMMON_AND_OFTEN: f64 = 0.3;
 /// Active subscribers below which a share of the population says nothing.
 const ACTIVE_MIN: u64 = 20;
-/// Calls that carry more than this at the median, either way, do more than calling home.
-const CALL_BYTES_MAX: f64 = 16_384.0;
 /// Share of calls that must be answered.
 const ANSWERED_MIN: f64 = 0.5;
 /// Share of the flows that the party may begin: who is called has little to call for, and two that talk have no clock between them.
@@ -69,27 +64,18 @@ const GROUP_MIN: usize = 3;
 const NAMED_ALONE: f64 = 0.01;
 /// What padded sizes leave where nobody looked the party up.
 const PADDED: f64 = 0.3;
+/// Period from which on a widget may ask for the weather, or for news, and each device at its own moment.
+const SELDOM_CHECKS_S: f64 = 840.0;
+/// Devices and gaps from which on a clock is seen to be made to stray, and how far, of its period at the median; and the share of
+/// the span that it must run.
+const JITTERED: (usize, usize) = (5, 40);
+const JITTERED_TURNS: [(f64, f64); 2] = [(0.05, 0.08), (0.32, 0.25)];
+const JITTERED_PERSISTENCE: f64 = 0.6;
 /// Most that chance may say a day, over all parties and looks, for one to be loud: calls without a clock look regular now and
 /// then, and a population has many pairs.
 const CHANCE_A_DAY_MAX: f64 = 0.05;
 /// A day, for how often spans like this are looked at.
 const DAY: DurationNs = DurationNs::from_secs(86_400);
-/// Data of an echo that `ping` sends by itself: Windows 32 bytes, others 56, some devices 40, 48 or 64; and the least that tells
-/// anything.
-const PINGS: [f64; 5] = [32.0, 40.0, 48.0, 56.0, 64.0];
-const OPAQUE_ECHO_MIN: f64 = 16.0;
-/// How far the mean of many may lie from that for the few of another size among them.
-const ECHO_STRAY: f64 = 0.5;
-/// Devices that must send one party plain echoes for these to be a group's, and share of them from which on its name is known.
-const ECHOING_MIN: u64 = 8;
-const ECHO_NAMED: f64 = 0.2;
-/// Bytes of an NTP message without extensions (RFC 5905).
-const NTP_BYTES: f64 = 48.0;
-/// SIP's port; the least that its messages come to, for the headers that each must have; how unlike both ways may be.
-const SIP_PORT: u16 = 5060;
-const SIP_BYTES_MIN: f64 = 200.0;
-const SIP_LIKENESS: f64 = 2.5;
-
 /// What is measured of one party.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Measures {
@@ -134,6 +120,17 @@ impl Measures {
         self.answered >= ANSWERED_MIN && self.begun_by_collector < BEGUN_BY_COLLECTOR_MAX
     }
 
+    /// How plainly a group's clock is made to stray, by a share of its period on both sides: what a product's does, it does exactly,
+    /// or by the seconds that its work takes.
+    fn jittered(&self) -> f64 {
+        let rhythm = &self.rhythm;
+        let is_group =
+            rhythm.subscribers >= JITTERED.0 && rhythm.gaps >= JITTERED.1 && rhythm.period_s < SELDOM_CHECKS_S;
+        let is_rare = self.coverage.is_some_and(|coverage| coverage < NAMED_COVERAGE_MAX);
+        let [from, to] = JITTERED_TURNS.map(|(outside, inside)| ramp(rhythm.deviation, outside, inside));
+        if is_group && is_rare && self.persistence >= JITTERED_PERSISTENCE { from.min(to) } else { 0.0 }
+    }
+
     fn reasons(&self) -> Vec<Reason> {
         let rhythm = &self.rhythm;
         let regular = ramp(rhythm.deviation, 0.35, 0.12).max(0.9 * ramp(rhythm.floor, 0.3, 0.6));
@@ -160,7 +157,8 @@ impl Measures {
             true => ramp(self.named, 2.2, 0.0),
             false => ramp(self.named, 0.9, 0.2).max(NAMED_ALONE),
         };
-        let constant = ramp(self.same_size_share, 0.4, 0.75).max(PADDED * ramp(self.named, 0.5, 0.1));
+        let hidden = ramp(self.named, 0.5, 0.1).max(self.jittered());
+        let constant = ramp(self.same_size_share, 0.4, 0.75).max(PADDED * hidden);
         vec![
             Reason::number("gap_deviation", rhythm.deviation, "ratio", regular, 0.25),
             Reason::number("gap_skew", rhythm.skew, "ratio", ramp(rhythm.skew.abs(), 1.0, 0.3), 0.03),
@@ -193,106 +191,6 @@ pub(super) fn is_named(scene: &Scene<'_>, group: &Group<'_>) -> bool {
     group.whole.rows_named > 0
         || !group.whole.domains.is_empty()
         || group.of.addresses.iter().any(|address| scene.is_looked_up(*address))
-}
-
-/// Whether a party tells the time: UDP port 123, and messages as NTP has them.
-pub(super) fn is_clock(whole: &CollectorSummary) -> bool {
-    // By the packet: a flow may hold several, and a span port shows each twice. Unanswered, there is none to measure.
-    let is_message = |side: usize| {
-        let [packets, bytes] = [whole.totals.packets[side], whole.totals.data_bytes[side]].map(|n| n as f64);
-        packets == 0.0 || (bytes / packets / NTP_BYTES - 1.0).abs() < 0.25
-    };
-    service_of(whole).is_some_and(|service| service.protocol == 17 && service.port == 123)
-        && [0, 1].into_iter().all(is_message)
-}
-
-/// Whether a party is where telephones register: UDP port 5060, and messages of text both ways that are much alike in size
-/// (RFC 3261: a response repeats most of its request). They do so by the clock, and devices that people own do it.
-pub(super) fn is_registrar(whole: &CollectorSummary) -> bool {
-    let middle = |sizes: &LogHistogram<SIZE_BITS>| sizes.quantile(0.5).unwrap_or(0.0);
-    let (up, down) = (middle(&whole.upload_sizes), middle(&whole.download_sizes));
-    service_of(whole).is_some_and(|service| service.protocol == 17 && service.port == SIP_PORT)
-        && up.min(down) >= SIP_BYTES_MIN
-        && up.max(down) <= SIP_LIKENESS * up.min(down)
-}
-
-/// Look-ups, clocks, echoes and telephones repeat by their nature, and carry no orders; nor does what carries much.
-fn is_plumbing(whole: &CollectorSummary) -> bool {
-    let middle = |sizes: &LogHistogram<SIZE_BITS>| sizes.quantile(0.5).unwrap_or(0.0);
-    let (up, down) = (middle(&whole.upload_sizes), middle(&whole.download_sizes));
-    is_plumbing_of_networks(whole) || is_registrar(whole) || up.max(down) > CALL_BYTES_MAX
-}
-
-/// Whether a party is there for echoes (ICMP, ICMPv6).
-fn is_echo(whole: &CollectorSummary) -> bool {
-    service_of(whole).is_some_and(|service| matches!(service.protocol, 1 | 58))
-}
-
-/// Whether echoes carry what no system's `ping` sends: something is told in them.
-pub(super) fn is_opaque_echo(whole: &CollectorSummary) -> bool {
-    let [packets, bytes] = [whole.totals.packets[0], whole.totals.data_bytes[0]].map(|n| n as f64);
-    let each = bytes / packets.max(1.0);
-    is_echo(whole) && each >= OPAQUE_ECHO_MIN && PINGS.iter().all(|usual| (each - usual).abs() >= ECHO_STRAY)
-}
-
-/// Whether a party is there for look-ups, the time, echoes, or to say how it sees who calls.
-fn is_plumbing_of_networks(whole: &CollectorSummary) -> bool {
-    let service = service_of(whole);
-    // What speaks at its port and is proved to be nothing that is known is no DNS.
-    let is_dns = whole.apps.by_count().first().is_some_and(|(app, _)| *app == AppProtocol::Dns)
-        || service.is_some_and(|service| service.port == 53) && whole.apps.total() > 0
-        || is_asked_over_tls(whole);
-    let is_other = service.is_none_or(|service| !matches!(service.protocol, 6 | 17 | 132));
-    let is_of_many = whole.subscribers.count() >= ECHOING_MIN && !is_pinged_resolver(whole);
-    let is_told_by_echoes = is_opaque_echo(whole) || is_echo(whole) && is_of_many;
-    is_clock(whole) || is_dns || is_kept_open(whole) || is_other && !is_told_by_echoes
-}
-
-/// Whether questions to a resolver, proved to be some, are beside the echoes by which one sees whether the network is there.
-fn is_pinged_resolver(whole: &CollectorSummary) -> bool {
-    let at_resolvers = |service: &Service| matches!(service.port, 53 | DNS_OVER_TLS);
-    let asked: u64 = whole.services.iter().filter(|(service, _)| at_resolvers(service)).map(|(_, rows)| rows).sum();
-    asked as f64 >= PINGED_ASKED * whole.services.total() as f64 && 2 * whole.apps.total() >= asked && asked > 0
-}
-
-/// Whether a good part of it is questions to a resolver over TLS (RFC 7858): the rest are questions over HTTPS then.
-pub(super) fn is_asked_over_tls(whole: &CollectorSummary) -> bool {
-    let asked = whole.services.iter().filter(|(service, _)| service.port == DNS_OVER_TLS).map(|(_, rows)| rows);
-    asked.sum::<u64>() as f64 >= ASKED_OVER_TLS * whole.services.total() as f64 && whole.apps.total() > 0
-}
-
-/// Whether it is what an address that does other things as well is asked at the port of DNS, or what it mostly does to keep
-/// connections open: of such a part no protocol is known.
-fn is_part_of_plumbing(scene: &Scene<'_>, group: &Group<'_>) -> bool {
-    let mut whole = group.of.addresses.iter().filter_map(|address| scene.collector(group.of.population, *address));
-    // A resolver is asked over HTTPS at other addresses of its name as well.
-    if group.level != Level::Address && whole.clone().any(is_asked_over_tls) {
-        return true;
-    }
-    // Of packets cut before the end of a long name none is proved to be DNS, but the policy knows whom it lists.
-    let is_listed = |address: &Address| scene.populations.is_resolver(*address);
-    if service_of(&group.whole).is_some_and(|at| at.port == 53) && group.of.addresses.iter().all(is_listed) {
-        return true;
-    }
-    let Some(service) = service_of(&group.whole).filter(|_| group.level == Level::Service) else { return false };
-    // Two sites call each other at their own ports: neither part is more of the tunnel than the other.
-    matches!(service.port, 53 | DNS_OVER_TLS) || service.protocol == 17 && whole.all(is_kept_open)
-}
-
-/// Whether STUN is what is mostly spoken, or WireGuard: a connection through translators is kept open by the one every half minute or
-/// two, whoever is at the other end (RFC 8445 section 11), and a tunnel renews its keys every other minute while anything goes through.
-pub(super) fn is_kept_open(whole: &CollectorSummary) -> bool {
-    let most = whole.apps.by_count().first().map(|(app, _)| *app);
-    matches!(most, Some(AppProtocol::Stun | AppProtocol::WireGuard))
-}
-
-/// Whether it is echoes with a resolver that everybody knows, or plain ones with a party that has a name: so devices see whether the
-/// network is there.
-fn is_watch(scene: &Scene<'_>, group: &Group<'_>) -> bool {
-    let is_plain = !is_opaque_echo(&group.whole);
-    is_echo(&group.whole)
-        && (group.of.addresses.iter().all(|address| is_public(*address))
-            || is_plain && named(scene, group) >= ECHO_NAMED)
 }
 
 /// See the file's header.
@@ -328,6 +226,8 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
         let mut all = group.of.addresses.iter().map(|address| (group.of.population, *address));
         group.level != Level::Name && is_named(scene, group) && all.all(|one| products.contains(&one))
     };
+    let meetings: Vec<Meeting> =
+        judged.iter().filter_map(|(group, measures, _)| harmless::meeting(group, measures)).collect();
     for (group, measures, score) in judged {
         let p_value = p_value(&scores, score, scene.collectors().len());
         // What comes to a port that nobody asked from, as reflectors' floods do, is not called.
@@ -337,13 +237,14 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
         let most = if by_chance_a_day > CHANCE_A_DAY_MAX { Severity::Low } else { Severity::High };
         let severity = severity_of(score, p_value).filter(|_| is_call).map(|severity| severity.min(most));
         let is_loud = severity >= Some(Severity::Medium);
-        let is_harmless = || harmless.is(&group, &measures) || is_part(&group);
+        let is_harmless =
+            || harmless.is(&group, &measures) || is_part(&group) || harmless::is_one_of(&meetings, &group, &measures);
         let severity = if is_loud && is_harmless() { Some(Severity::Low) } else { severity };
         let is_loud = severity >= Some(Severity::Medium) && measures.named >= fleet::NAMED_MIN;
         let share = || lives.get_or_init(|| Lives::of(scene)).otherwise_share(scene, &group);
         let otherwise = is_loud.then(share).flatten().filter(|share| fleet::is_fleet(*share));
         let severity = if otherwise.is_some() { Some(Severity::Low) } else { severity };
-        if severity < Some(Severity::Medium) {
+        if severity < Some(Severity::Medium) && !measures.rhythm.is_blurred() {
             let party = (group.of.population, group.key.as_str());
             scene.doubt(Technique::BeaconingImplant, party, group.whole.totals.packets_both(), score);
         }
@@ -409,7 +310,6 @@ fn finding(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::population::collector::ServiceAt;
 
     /// A clock of three devices, or of one.
     pub(super) fn measures(
@@ -422,6 +322,7 @@ mod tests {
         let rhythm = Rhythm {
             subscribers,
             followed: subscribers,
+            coarse: 0,
             gaps: 30 * subscribers,
             period_s: 600.0,
             deviation,
@@ -461,29 +362,15 @@ mod tests {
             ("a service for everybody", measures(60, 1.0, 0.05, 1.0, 0.6), None),
             ("things whose answers vary", measures(10, 1.0, 0.05, 0.3, 0.08), None),
             ("people", measures(6, 1.0, 0.6, 0.9, 0.03), None),
+            ("a group that strays on purpose and pads, by name", measures(6, 1.0, 0.12, 0.3, 0.03), Some(Medium)),
+            ("the same exactly by the clock", measures(6, 1.0, 0.01, 0.3, 0.03), None),
+            ("the same as irregular as people", measures(6, 1.0, 0.33, 0.3, 0.03), None),
+            ("the same of a tenth", measures(20, 1.0, 0.12, 0.3, 0.1), None),
+            ("a widget that asks for the weather", often(900.0, measures(49, 1.0, 0.12, 0.3, 0.04)), None),
         ];
         for (name, measures, wanted) in table {
             let (score, _) = weigh(measures.reasons());
             assert_eq!(severity_of(score, 0.01), wanted, "{name}: {score}");
-        }
-    }
-
-    #[test]
-    fn echoes_that_no_ping_sends_tell_something() {
-        for (bytes, packets, protocol, wanted) in [
-            (56, 1, 1, false),
-            (32, 1, 1, false),
-            (90, 1, 1, true),
-            (47, 1, 1, true),
-            (4_810, 100, 1, false),
-            (90, 1, 17, false),
-            (360, 4, 58, true),
-            (8, 1, 1, false),
-        ] {
-            let mut whole = CollectorSummary::default();
-            whole.services.add(Service { protocol, port: 0, at: ServiceAt::Collector });
-            (whole.totals.packets, whole.totals.data_bytes) = ([packets, 0], [bytes, 0]);
-            assert_eq!(is_opaque_echo(&whole), wanted, "{bytes} bytes in {packets} of protocol {protocol}");
         }
     }
 
@@ -497,91 +384,6 @@ mod tests {
         ];
         for (name, measures, wanted) in table {
             assert_eq!(measures.is_call(), wanted, "{name}");
-        }
-    }
-
-    #[test]
-    fn a_resolver_that_is_pinged_is_asked_as_well() {
-        use crate::packet::facts::AppProtocol;
-        // Pings, rows at a port, and how many of these are proved to be of a protocol.
-        let table = [
-            ("asked in the clear", 90, 53, 9, 9, true),
-            ("asked over TLS", 75, 853, 3, 3, true),
-            ("one question among many pings", 90, 53, 1, 1, false),
-            ("what speaks there is nothing known", 90, 53, 9, 0, false),
-            ("asked for pages", 90, 443, 9, 9, false),
-            ("never asked", 90, 53, 0, 0, false),
-        ];
-        for (name, pings, port, asked, proved, wanted) in table {
-            let mut whole = CollectorSummary::default();
-            (0..pings).for_each(|_| whole.services.add(Service { protocol: 1, port: 0, at: ServiceAt::Collector }));
-            (0..asked).for_each(|_| whole.services.add(Service { protocol: 17, port, at: ServiceAt::Collector }));
-            (0..proved).for_each(|_| whole.apps.add(AppProtocol::Dns));
-            assert_eq!(is_pinged_resolver(&whole), wanted, "{name}");
-        }
-    }
-
-    #[test]
-    fn a_resolver_of_the_policy_is_plumbing_whatever_is_proved_of_it() {
-        use crate::population::limits::SummaryLimits;
-        use crate::population::places::Places;
-        use crate::population::summary::tests::{populations, row, summary_of};
-        use crate::population::{PopulationSpec, Populations};
-        let address = Address::v4([203, 0, 113, 53]);
-        let named = populations().iter().next().map(|(_, spec)| spec.clone()).expect("a population");
-        let listed = PopulationSpec { resolvers: vec![std::net::IpAddr::from([203, 0, 113, 53])], ..named.clone() };
-        for (name, spec, port, wanted) in [
-            ("listed", listed.clone(), 53, true),
-            ("listed, at another port", listed, 8_053, false),
-            ("a stranger", named, 53, false),
-        ] {
-            let populations = Populations::new(vec![spec]).expect("sound prefixes");
-            let rows = (0..9u8).map(|n| {
-                let mut one = row(Address::v4([10, 0, 0, n]), address, n.into(), 80, 45);
-                (one.key.protocol, one.key.ports[1]) = (17, port);
-                one
-            });
-            let summary = summary_of(&rows.collect::<Vec<_>>(), &SummaryLimits::default());
-            let places = Places::default();
-            let scene = Scene::new(&summary, &populations, &places, None);
-            assert_eq!(is_part_of_plumbing(&scene, &scene.alone(|_| true)[0]), wanted, "{name}");
-        }
-    }
-
-    #[test]
-    fn what_keeps_connections_open_is_plumbing() {
-        use crate::packet::facts::AppProtocol;
-        for (protocol, wanted) in [(AppProtocol::Stun, true), (AppProtocol::WireGuard, true), (AppProtocol::Tls, false)]
-        {
-            let mut whole = CollectorSummary::default();
-            whole.services.add(Service { protocol: 17, port: 3478, at: ServiceAt::Collector });
-            whole.apps.add(protocol);
-            assert_eq!(is_plumbing_of_networks(&whole), wanted, "{protocol:?}");
-        }
-    }
-
-    #[test]
-    fn telephones_that_register_are_no_beacons() {
-        use crate::population::limits::SummaryLimits;
-        use crate::population::summary::tests::{row, summary_of};
-        use crate::units::Address;
-        let registrar = Address::v4([203, 0, 113, 7]);
-        // Port, bytes up and down of a call.
-        let table = [
-            ("a registration and its answers", 5060, 840, 790, true),
-            ("what only takes its port", 5060, 900, 40, false),
-            ("a few bytes", 5060, 30, 30, false),
-            ("another port", 5061, 840, 790, false),
-        ];
-        for (name, port, up, down, wanted) in table {
-            let calls = (0..20u64).map(|n| {
-                let mut one = row(Address::v4([10, 0, 0, n as u8]), registrar, n, up, down);
-                (one.key.protocol, one.key.ports[1]) = (17, port);
-                one
-            });
-            let summary = summary_of(&calls.collect::<Vec<_>>(), &SummaryLimits::default());
-            let (_, whole) = summary.collectors.sorted()[0];
-            assert_eq!(is_registrar(whole), wanted, "{name}");
         }
     }
 }

@@ -27,6 +27,9 @@ const MISSED_MAX: f64 = 8.0;
 /// How near to a whole number of periods such a gap must be, in periods.
 const MISSED_NEAR: f64 = 0.1;
 
+/// Spread below which gaps lean to no side: a clock's stray by the second that times are told in.
+const LEANING_SPREAD_MIN: f64 = 0.05;
+
 /// Share of the time in which a party is called at all that the calls of each must cover: what a player tells by the clock ends with
 /// the film, and others watch before and after it.
 pub const LASTING_MIN: f64 = 0.4;
@@ -38,6 +41,8 @@ pub struct Rhythm {
     pub subscribers: usize,
     /// Subscribers that were followed, those without a period among them.
     pub followed: usize,
+    /// Of these, those whose times are told too coarsely for the pace at which they call.
+    pub coarse: usize,
     /// Gaps between beats, over all of them.
     pub gaps: usize,
     /// Median over subscribers of their median gap, seconds.
@@ -59,11 +64,19 @@ pub struct Rhythm {
 impl Rhythm {
     /// Of a collector's followed subscribers.
     pub fn of(sample: &Sample) -> Option<Self> {
-        let told: Vec<Beats> = sample.iter().filter_map(|one| beats(&one.line)).collect();
+        let mut coarse = 0;
+        let told = sample.iter().filter_map(|one| {
+            let beats = beats(&one.line)?;
+            let is_coarse = beats.is_coarse(&one.line);
+            coarse += usize::from(is_coarse);
+            (!is_coarse).then_some(beats)
+        });
+        let told: Vec<Beats> = told.collect();
         let ratios = told.iter().flat_map(|one| one.gaps.iter().map(|gap| folded(*gap, one.period)));
         let mut ratios: Vec<f64> = ratios.collect();
         ratios.sort_by(f64::total_cmp);
         let quartiles = Quartiles::of(ratios.clone())?;
+        let spread = quartiles.upper - quartiles.lower;
         let periods: Vec<f64> = told.iter().map(|one| one.period).collect();
         let mut deviations: Vec<f64> = ratios.iter().map(|r| (r - 1.0).abs()).collect();
         deviations.sort_by(f64::total_cmp);
@@ -71,12 +84,13 @@ impl Rhythm {
         Some(Self {
             subscribers: told.len(),
             followed: sample.len(),
+            coarse,
             gaps: ratios.len() + told.len(),
             period_s: all.median,
             deviation: middle(&deviations),
-            spread: quartiles.upper - quartiles.lower,
+            spread,
             floor: ratios[ratios.len() / 10],
-            skew: quartiles.skew(),
+            skew: if spread < LEANING_SPREAD_MIN { 0.0 } else { quartiles.skew() },
             agreement: (periods.len() > 1).then(|| 1.0 - all.dispersion()),
             lasts_s: Quartiles::of(told.iter().map(|one| one.lasts_s).collect())?.median,
         })
@@ -86,6 +100,11 @@ impl Rhythm {
     /// their gaps, and say nothing of the others.
     pub fn told_share(&self) -> f64 {
         self.subscribers as f64 / self.followed.max(1) as f64
+    }
+
+    /// Whether times are told too coarsely for most of the subscribers: then a clock that does not show is none the less there.
+    pub fn is_blurred(&self) -> bool {
+        2 * self.coarse > self.followed
     }
 
     /// 0 for chance, 1 for a clock: by how narrow the gaps lie, or by the absence of short ones, whichever speaks louder.
@@ -162,6 +181,14 @@ struct Beats {
     gaps: Vec<f64>,
 }
 
+impl Beats {
+    /// Whether slots are too long to tell a clock of this period from a crowd.
+    fn is_coarse(&self, line: &Timeline<FOLLOWED_SLOTS>) -> bool {
+        let slot_s = line.slot_s() as f64;
+        slot_s > 1.0 && self.period < SLOTS_A_PERIOD * slot_s
+    }
+}
+
 fn beats(line: &Timeline<FOLLOWED_SLOTS>) -> Option<Beats> {
     let slot_s = line.slot_s() as f64;
     let starts: Vec<f64> =
@@ -186,7 +213,7 @@ fn beats(line: &Timeline<FOLLOWED_SLOTS>) -> Option<Beats> {
     let lasts_s = gaps.iter().sum();
     // The gap that is the median says nothing about how far the others lie from it: with three gaps it would be a third.
     let period = gaps.remove(gaps.len() / 2);
-    (slot_s <= 1.0 || period >= SLOTS_A_PERIOD * slot_s).then_some(Beats { period, lasts_s, gaps })
+    Some(Beats { period, lasts_s, gaps })
 }
 
 /// Whether so many flows come by chance that nearly every second or two has some: then gaps are a second or two long, and alike, and
@@ -285,6 +312,28 @@ mod tests {
         let two =
             Rhythm::of(&sample(&[after((0..9).map(|_| 60.0)), after((0..9).map(|_| 61.0))])).expect("two periods");
         assert!(two.agreement.is_some_and(|agreement| agreement > 0.98) && two.subscribers == 2, "{two:?}");
+    }
+
+    #[test]
+    fn a_clock_told_by_the_second_leans_to_no_side() {
+        // Now and then a second late: the lower quartile lies below the median, and nothing is meant by it.
+        let times = after((0..40).map(|n| if n % 3 == 0 { 59.0 } else { 60.0 }));
+        let clock = Rhythm::of(&sample(&[times])).expect("a clock");
+        assert!(clock.skew == 0.0 && clock.spread > 0.0, "{clock:?}");
+    }
+
+    #[test]
+    fn what_is_told_too_coarsely_is_no_proof_of_people() {
+        // One calls seldom, two so often that their timelines had to become coarse.
+        let often = || after((0..360).map(|_| 10.0));
+        let seldom = || after((0..40).map(|_| 90.0));
+        for (name, calls, wanted) in [
+            ("most are coarse", vec![seldom(), often(), often()], true),
+            ("one of three is", vec![seldom(), seldom(), often()], false),
+        ] {
+            let rhythm = Rhythm::of(&sample(&calls)).expect("a clock");
+            assert_eq!(rhythm.is_blurred(), wanted, "{name}: {rhythm:?}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! An implant that takes the ways of such a product is told at `low` too: behaviour alone does not tell it.
 
 use std::cell::OnceCell;
+use std::collections::BTreeSet;
 
 use super::fleet;
 use super::{Measures, is_named};
@@ -13,13 +14,22 @@ use crate::detect::rhythm::LASTING_MIN;
 use crate::detect::scene::{Group, Scene, service_of};
 use crate::packet::facts::AppProtocol;
 use crate::population::collector::{CollectorSummary, Service};
+use crate::units::Address;
 
-/// What UDP is among IP protocols.
+/// What UDP and TCP are among IP protocols.
 const UDP: u8 = 17;
+const TCP: u8 = 6;
+/// Parties from which on one device that calls all of them at one port and at one pace tells them where it is, and how far, of the period,
+/// their paces lie apart.
+const MEETINGS_MIN: usize = 3;
+const MEETING_APART: f64 = 0.05;
+/// Share of the rows at such a port whose handshake must be seen for them to be calls.
+const BEGUN_MIN: f64 = 0.5;
 /// Devices below which, and period from which on, and seconds by which gaps stray up to which a party that says its name is the maker
 /// of a product, of which every town has some (weather stations, meters of a hobby): nothing is gained by telling them. The period is
 /// shorter where they speak HTTP in clear, which orders to an implant seldom do.
 const PRODUCTS_DEVICES: u64 = 8;
+const PRODUCTS_DEVICES_IN_CLEAR: u64 = 12;
 const PRODUCTS_PERIOD_S: f64 = 240.0;
 const PRODUCTS_PERIOD_IN_CLEAR_S: f64 = 110.0;
 const PRODUCTS_STRAY_S: f64 = 8.0;
@@ -70,6 +80,8 @@ impl<'a, 'b> Harmless<'a, 'b> {
         is_product(group, measures, is_named && hides_names)
             || is_telemetry(group, is_named || is_of_few(group, measures, TRACKERS), measures.rhythm.period_s)
             || is_one_tunnel(measures)
+            || is_job(group, measures)
+            || is_kept_alive(self.scene, group)
             || is_of_sessions(group, measures)
             || is_named && is_association(group, measures)
             || !is_named && hides_names
@@ -113,15 +125,17 @@ fn is_product(group: &Group<'_>, measures: &Measures, would_name: bool) -> bool 
     // Of a part of an address only its ports are known.
     let is_http = group.whole.apps.by_count().first().is_some_and(|(app, _)| *app == AppProtocol::Http)
         || service_of(&group.whole).is_some_and(|service| (service.protocol, service.port) == (6, 80));
-    let period_s = if is_http { PRODUCTS_PERIOD_IN_CLEAR_S } else { PRODUCTS_PERIOD_S };
+    let (few, period_s) = match is_http {
+        true => (PRODUCTS_DEVICES_IN_CLEAR, PRODUCTS_PERIOD_IN_CLEAR_S),
+        false => (PRODUCTS_DEVICES, PRODUCTS_PERIOD_S),
+    };
     let is_exact = rhythm.deviation * rhythm.period_s <= PRODUCTS_STRAY_S;
     let devices = group.whole.subscribers.count();
     let is_station = is_http && devices < STATIONS_DEVICES && rhythm.period_s >= PRODUCTS_PERIOD_S;
     let is_sealed_station = devices < SEALED_STATIONS_DEVICES
         && rhythm.period_s >= SEALED_STATIONS_PERIOD_S
         && rhythm.deviation * rhythm.period_s <= SEALED_STATIONS_STRAY_S;
-    let is_hobbys =
-        is_sealed_station || is_exact && (devices < PRODUCTS_DEVICES && rhythm.period_s >= period_s || is_station);
+    let is_hobbys = is_sealed_station || is_exact && (devices < few && rhythm.period_s >= period_s || is_station);
     let is_seldom =
         rhythm.period_s >= MAKERS_PERIOD_S || is_http && is_exact && rhythm.period_s >= MAKERS_PERIOD_IN_CLEAR_S;
     (measures.named >= fleet::NAMED_MIN || would_name) && (is_hobbys || is_seldom && is_of_few(group, measures, MAKERS))
@@ -133,6 +147,42 @@ fn is_one_tunnel(measures: &Measures) -> bool {
     measures.rhythm.subscribers == 1
         && measures.same_size_share < TUNNELS_SAME_SIZE
         && measures.rhythm.deviation > TUNNELS_DEVIATION
+}
+
+/// Whether what looks like calls at a port that is made to be kept open are signs of life of connections that nobody saw begin: one
+/// that is silent for long is another flow each time.
+fn is_kept_alive(scene: &Scene<'_>, group: &Group<'_>) -> bool {
+    let is_kept = |service: Service| service.protocol == TCP && KEPT_OPEN.contains(&service.port);
+    let pairs = group.of.addresses.iter().flat_map(|address| scene.pairs_of(group.of.population, *address));
+    let (established, rows) = pairs.fold((0u64, 0u64), |(established, rows), (_, pair)| {
+        (established.saturating_add(pair.rows_established), rows.saturating_add(pair.totals.rows))
+    });
+    service_of(&group.whole).is_some_and(is_kept) && (established as f64) < BEGUN_MIN * rows as f64
+}
+
+/// What one device calls over datagrams: a party, its service, and how often.
+pub(super) type Meeting = (Address, Service, f64);
+
+/// The same of a group that is such a party.
+pub(super) fn meeting(group: &Group<'_>, measures: &Measures) -> Option<Meeting> {
+    let [address] = *group.of.addresses.as_slice() else { return None };
+    let service = service_of(&group.whole).filter(|service| service.protocol == UDP)?;
+    (measures.rhythm.followed == 1).then_some((address, service, measures.rhythm.period_s))
+}
+
+/// Whether it is one of several parties that are called at one port in one rhythm: the servers at which a camera says by which way it can
+/// be reached, all of them at a time. An implant that has several to call turns to one after the other.
+pub(super) fn is_one_of(meetings: &[Meeting], group: &Group<'_>, measures: &Measures) -> bool {
+    let Some((_, service, period_s)) = meeting(group, measures) else { return false };
+    let is_same = |other: f64| (other / period_s.max(1e-9) - 1.0).abs() <= MEETING_APART;
+    let alike = meetings.iter().filter(|(_, at, other)| *at == service && is_same(*other));
+    alike.map(|(address, ..)| *address).collect::<BTreeSet<_>>().len() >= MEETINGS_MIN
+}
+
+/// Whether one device fetches or brings something over SSH by the clock, now more and now less: a job that its owner set up.
+fn is_job(group: &Group<'_>, measures: &Measures) -> bool {
+    let is_ssh = group.whole.apps.by_count().first().is_some_and(|(app, _)| *app == AppProtocol::Ssh);
+    is_ssh && measures.rhythm.subscribers == 1 && measures.same_size_share < TUNNELS_SAME_SIZE
 }
 
 /// Whether what looks like calls are pieces of an association that datagrams keep open through a translator, cut where one of them
@@ -150,6 +200,7 @@ mod tests {
     use super::super::tests::measures;
     use super::*;
     use crate::detect::rhythm::Rhythm;
+    use crate::flow::row::ConnState;
     use crate::population::limits::SummaryLimits;
     use crate::population::places::Places;
     use crate::population::summary::tests::{populations, row, summary_of};
@@ -179,6 +230,8 @@ mod tests {
             ("four where names do not show", 4, 443, measures(4, 0.0, 0.001, 1.0, 0.01), true, true),
             ("four every other minute", 4, 443, every(120.0), false, false),
             ("four every other minute, in clear", 4, 80, every(120.0), false, true),
+            ("eleven every other minute, in clear", 11, 80, every(120.0), false, true),
+            ("twelve every other minute, in clear", 12, 80, every(120.0), false, false),
             ("thirty tills every quarter of an hour", 30, 443, every(900.0), false, true),
             ("the same without a name", 30, 443, Measures { named: 0.0, ..every(900.0) }, false, false),
             ("the same of a good part", 30, 443, Measures { coverage: Some(0.05), ..every(900.0) }, false, false),
@@ -276,6 +329,80 @@ mod tests {
             let (populations, places) = (populations(), Places::default());
             let scene = Scene::new(&summary, &populations, &places, None);
             assert_eq!(is_telemetry(&scene.alone(|_| true)[0], named, period_s), wanted, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_job_over_ssh_is_its_owners() {
+        let party = Address::v4([203, 0, 113, 7]);
+        // Devices, how alike the calls are, and whether it is SSH.
+        for (name, devices, same_size, is_ssh, wanted) in [
+            ("files to a partner", 1, 0.25, true, true),
+            ("always the same", 1, 0.9, true, false),
+            ("of several devices", 6, 0.25, true, false),
+            ("of another protocol", 1, 0.25, false, false),
+        ] {
+            let summary = summary_of(&[row(Address::v4([10, 0, 0, 1]), party, 1, 80, 45)], &SummaryLimits::default());
+            let (populations, places) = (populations(), Places::default());
+            let scene = Scene::new(&summary, &populations, &places, None);
+            let mut group = scene.alone(|_| true).remove(0);
+            let mut whole = (*group.whole).clone();
+            whole.apps.add(if is_ssh { AppProtocol::Ssh } else { AppProtocol::Tls });
+            group.whole = whole.into();
+            assert_eq!(is_job(&group, &measures(devices, 0.0, 0.0, same_size, 0.01)), wanted, "{name}");
+        }
+    }
+
+    #[test]
+    fn signs_of_life_of_connections_that_nobody_saw_begin_are_no_calls() {
+        let party = Address::v4([203, 0, 113, 7]);
+        // The port, and how many of twenty flows were seen to begin.
+        for (name, port, begun, wanted) in [
+            ("a push service met midway", 5223, 2, true),
+            ("calls at its port", 5223, 18, false),
+            ("pieces at another port", 4_444, 2, false),
+        ] {
+            let rows = (0..20u8).map(|n| {
+                let mut one = row(Address::v4([10, 0, 0, n]), party, n.into(), 80, 45);
+                one.key.ports[1] = port;
+                one.state = if n < begun { ConnState::SF } else { ConnState::OTH };
+                one
+            });
+            let summary = summary_of(&rows.collect::<Vec<_>>(), &SummaryLimits::default());
+            let (populations, places) = (populations(), Places::default());
+            let scene = Scene::new(&summary, &populations, &places, None);
+            assert_eq!(is_kept_alive(&scene, &scene.alone(|_| true)[0]), wanted, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_camera_that_says_where_it_is_calls_all_its_servers_at_a_time() {
+        let at = |last: u8| Address::v4([203, 0, 113, last]);
+        // Ports of the parties that one device calls, and their periods; whether the first is one of several alike.
+        for (name, parties, wanted) in [
+            ("three at one port", vec![(32_100, 60.0), (32_100, 60.5), (32_100, 59.0)], true),
+            ("two", vec![(32_100, 60.0), (32_100, 60.0)], false),
+            ("one of them at another pace", vec![(32_100, 60.0), (32_100, 60.0), (32_100, 90.0)], false),
+            ("each at a port of its own", vec![(4_000, 60.0), (5_000, 60.0), (6_000, 60.0)], false),
+        ] {
+            let rows = parties.iter().enumerate().map(|(n, (port, _))| {
+                let mut one = row(Address::v4([10, 0, 0, 1]), at(n as u8), n as u64, 80, 45);
+                (one.key.protocol, one.key.ports[1]) = (UDP, *port);
+                one
+            });
+            let summary = summary_of(&rows.collect::<Vec<_>>(), &SummaryLimits::default());
+            let (populations, places) = (populations(), Places::default());
+            let scene = Scene::new(&summary, &populations, &places, None);
+            let groups = scene.alone(|_| true);
+            let each: Vec<Measures> = (parties.iter())
+                .map(|(_, period_s)| {
+                    let one = measures(1, 0.0, 0.0, 1.0, 0.01);
+                    Measures { rhythm: Rhythm { period_s: *period_s, ..one.rhythm }, ..one }
+                })
+                .collect();
+            let meetings: Vec<Meeting> =
+                groups.iter().zip(&each).filter_map(|(group, measures)| meeting(group, measures)).collect();
+            assert_eq!(is_one_of(&meetings, &groups[0], &each[0]), wanted, "{name}");
         }
     }
 }

@@ -51,10 +51,49 @@ const PUBLIC_V6: [[u8; 4]; 5] = [
     [0x2a, 0x10, 0x50, 0xc0],
 ];
 
+/// Networks of those, by /48, in which nothing but resolvers is.
+const RESOLVERS_V6: [[u8; 6]; 6] = [
+    [0x20, 0x01, 0x48, 0x60, 0x48, 0x60],
+    [0x26, 0x06, 0x47, 0x00, 0x47, 0x00],
+    [0x26, 0x20, 0x00, 0xfe, 0x00, 0x00],
+    [0x26, 0x20, 0x01, 0x19, 0x00, 0x35],
+    [0x26, 0x20, 0x01, 0x19, 0x00, 0x53],
+    [0x2a, 0x10, 0x50, 0xc0, 0x00, 0x00],
+];
+
+/// Whether whatever goes there is a question to a resolver that everybody knows.
+pub(in crate::detect) fn is_known_resolver(address: Address) -> bool {
+    match address.is_v4() {
+        true => is_public(address),
+        false => RESOLVERS_V6.iter().any(|prefix| address.0.starts_with(prefix)),
+    }
+}
+
 /// Whether people are known to choose this resolver.
 pub(in crate::detect) fn is_public(address: Address) -> bool {
     match address.as_v4() {
         Some([a, b, c, _]) => PUBLIC_V4.contains(&[a, b, c]),
         None => PUBLIC_V6.iter().any(|prefix| address.0.starts_with(prefix)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_large_network_only_the_resolvers_are_known() {
+        // Whether people choose it, and whether nothing else is there.
+        for (text, chosen, alone) in [
+            ("9.9.9.9", true, true),
+            ("198.51.100.9", false, false),
+            ("2620:fe::fe", true, true),
+            ("2606:4700:4700::1111", true, true),
+            ("2606:4700:3033::ac43:1", true, false),
+            ("2001:db8::53", false, false),
+        ] {
+            let address = text.parse::<std::net::IpAddr>().expect("a literal").into();
+            assert_eq!((is_public(address), is_known_resolver(address)), (chosen, alone), "{text}");
+        }
     }
 }
