@@ -17,7 +17,7 @@
 
 use super::beaconing;
 use super::dns_hijack::DNS_OVER_TLS;
-use super::dns_hijack::public::is_public;
+use super::dns_hijack::public::is_known_resolver;
 use super::finding::{Finding, Severity, Technique};
 use super::levels;
 use super::scene::{Group, Scene, service_of};
@@ -73,6 +73,10 @@ const PROPORTION_SURE: f64 = 0.12;
 /// operation of 230 captures was told by less.
 const PROPORTION_LIKELY: f64 = 0.05;
 const SCORE_STRONG: f64 = 0.7;
+/// The same where uploads are so many that sizes alone tell, and the score that it takes then: of 270 captures nothing that is used or
+/// reported had both such a proportion and more than a dozen uploads.
+const PROPORTION_MEASURED_OUT: f64 = 0.35;
+const SCORE_MEASURED_OUT: f64 = 0.5;
 /// Growth below which it is no part of what had moved that was given, whatever ranks say: a counter of pages or an agent of the
 /// system's maker has more to say of busier minutes too, above all of many homes behind one address, and comes to 0.13 to 0.25.
 /// And growth above which it is none either.
@@ -261,7 +265,15 @@ impl Measures {
 
     /// Whether less proportion than is sure alone will do, where everything together comes to `score`.
     fn is_likely(&self, score: f64) -> bool {
-        score >= SCORE_STRONG && self.has_proportion(PROPORTION_LIKELY) && self.is_repeated()
+        let is_strong = score >= SCORE_STRONG && self.has_proportion(PROPORTION_LIKELY) && self.is_repeated();
+        is_strong || score >= SCORE_MEASURED_OUT && self.is_measured_out()
+    }
+
+    /// Whether sizes alone tell: many uploads of each, every one about a part of what had moved. When they leave tells less then: behind
+    /// one address others move something all the time.
+    fn is_measured_out(&self) -> bool {
+        let uploads = self.uploads_each * self.compared as f64;
+        self.has_proportion(PROPORTION_MEASURED_OUT) && uploads >= UPLOADS_FEW && self.uploads_each >= UPLOADS_EACH_MIN
     }
 
     /// Whether it gives as well, and is asked by so few, or so little, that it may be a service that everything else calls along.
@@ -449,11 +461,11 @@ fn sealed_share(whole: &CollectorSummary) -> f64 {
 }
 
 /// Whether it is asked for names, sealed (RFC 7858, RFC 8484): what is asked follows whatever is done, and more is asked where
-/// more is done. Whether it may be asked is another technique's. By IPv6 only networks are known in which others are, too.
+/// more is done. Whether it may be asked is another technique's.
 fn is_resolver(scene: &Scene<'_>, group: &Group<'_>) -> bool {
     let is_asked = |address: &Address| {
         let whole = scene.collector(group.of.population, *address);
-        address.is_v4() && is_public(*address) || whole.is_some_and(beaconing::is_asked_over_tls)
+        is_known_resolver(*address) || whole.is_some_and(beaconing::is_asked_over_tls)
     };
     service_of(&group.whole).is_some_and(|at| at.port == DNS_OVER_TLS) || group.of.addresses.iter().all(is_asked)
 }
