@@ -50,11 +50,13 @@ const USUAL_BYTES_UP_EARLY: f64 = (32 << 20) as f64;
 const USUAL_BYTES_UP_NAMED: f64 = (10 << 20) as f64;
 /// The same where nobody else of at least so many subscribers has to do with the service: albums are kept where others keep theirs.
 const USUAL_BYTES_UP_NAMED_ALONE: f64 = (7 << 20) as f64;
-const ALONE_ACTIVE_MIN: u64 = 200;
+const ALONE_ACTIVE_MIN: u64 = 100;
 /// What goes bit by bit, on many occasions, to a party with which nobody else has to do.
 const USUAL_BYTES_UP_OFTEN: f64 = 2.5 * 1_048_576.0;
-/// What goes to several that have nothing in common but the host.
+const OWN_ACTIVE_MIN: u64 = 60;
+/// What goes to several that have nothing in common but the host; and bit by bit.
 const USUAL_BYTES_UP_STREWN: f64 = (4 << 20) as f64;
+const USUAL_BYTES_UP_STREWN_OFTEN: f64 = (3 << 20) as f64;
 /// Occasions that are few: rows (a flow has one a window), minutes of an hour, half hours of a day. What is carried off bit by
 /// bit has more of each.
 const FEW_ROWS: u64 = 12;
@@ -304,6 +306,7 @@ impl Case {
             is_seldom: is_of_few_occasions(scene, group, subscriber),
             is_strewn: matches!(group.of.name, GroupName::Service(..)),
             is_alone: case.peers.callers == 0 && scene.active(population) >= ALONE_ACTIVE_MIN,
+            is_own: case.peers.callers == 0 && scene.active(population) >= OWN_ACTIVE_MIN,
         };
         case.usual = usual.max(habit.usual_at_least(scene.known_for()));
         case
@@ -363,6 +366,8 @@ struct Habit {
     is_strewn: bool,
     /// Nobody else of many has to do with the party.
     is_alone: bool,
+    /// Nobody else of some.
+    is_own: bool,
 }
 
 impl Habit {
@@ -370,10 +375,11 @@ impl Habit {
     fn usual_at_least(self, seen_for: DurationNs) -> f64 {
         match self {
             _ if seen_for < PEERS_KNOWN_AFTER => USUAL_BYTES_UP_EARLY,
+            Self { is_strewn: true, is_seldom: false, is_own: true, .. } => USUAL_BYTES_UP_STREWN_OFTEN,
             Self { is_strewn: true, .. } => USUAL_BYTES_UP_STREWN,
             Self { is_named: true, is_seldom: true, is_alone: true, .. } => USUAL_BYTES_UP_NAMED_ALONE,
             Self { is_named: true, is_seldom: true, .. } => USUAL_BYTES_UP_NAMED,
-            Self { is_seldom: false, is_alone: true, .. } => USUAL_BYTES_UP_OFTEN,
+            Self { is_seldom: false, is_own: true, .. } => USUAL_BYTES_UP_OFTEN,
             _ => USUAL_BYTES_UP,
         }
     }

@@ -77,8 +77,9 @@ fn less_is_much_once_peers_can_be_known() {
     let usual = |habit: Habit, seconds| habit.usual_at_least(DurationNs::from_secs(seconds));
     let [stranger, album] = [Habit::default(), Habit { is_named: true, is_seldom: true, ..Habit::default() }];
     let ascending = [
-        ("bit by bit, to a party of nobody else", Habit { is_alone: true, ..stranger }),
-        ("several that have nothing in common", Habit { is_strewn: true, ..stranger }),
+        ("bit by bit, to a party of nobody else", Habit { is_own: true, ..stranger }),
+        ("bit by bit, to several", Habit { is_own: true, is_strewn: true, ..stranger }),
+        ("several that have nothing in common", Habit { is_seldom: true, is_strewn: true, ..stranger }),
         ("a stranger", stranger),
         ("a service of nobody else", Habit { is_alone: true, ..album }),
         ("an album", album),
