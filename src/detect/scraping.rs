@@ -23,6 +23,8 @@ use crate::population::sketch::Merge;
 use crate::population::texts::TextId;
 use crate::units::{Address, DurationNs, TimestampNs};
 
+/// Connections up to which what is asked over them is one session.
+const ONE_SESSION_FLOWS: u64 = 2;
 /// IP protocol numbers.
 const TCP: u8 = 6;
 const UDP: u8 = 17;
@@ -444,6 +446,13 @@ fn steadiness(whole: &Served, class: SpanClass) -> f64 {
     }
 }
 
+/// Whether all was asked over a connection or two at the port of HTTPS that show no TLS: met midway, or a way in for somebody who works
+/// elsewhere, whose keep-alives are as like as records.
+fn is_one_session(pull: &Pull<'_>) -> bool {
+    let (.., port) = pull.service;
+    port == 443 && pull.whole.totals.flows <= ONE_SESSION_FLOWS && pull.whole.ja4.total() == 0
+}
+
 fn judge(scene: &Scene<'_>, stretch: Stretch, pull: &Pull<'_>, all: &[(Address, &Served)]) -> Option<Finding> {
     let measures = Measures::of(stretch, pull, all);
     if measures.is_monitor
@@ -462,6 +471,7 @@ fn judge(scene: &Scene<'_>, stretch: Stretch, pull: &Pull<'_>, all: &[(Address, 
         scene.doubt(Technique::RecordScraping, (pull.service.0, &pull.key), pull.whole.totals.packets_both(), score);
     }
     let severity = severity?;
+    let severity = if is_one_session(pull) { severity.min(Severity::Low) } else { severity };
     Some(Finding { severity, score, p_value, evidence, ..described(scene, pull, &measures) })
 }
 

@@ -377,3 +377,26 @@ fn a_monitor_that_asks_from_several_posts_in_turn_is_one_still() {
         assert_eq!(is_monitor(&served, dispersion(&served)), wanted, "{name}: {}", dispersion(&served));
     }
 }
+
+#[test]
+fn one_opaque_session_is_somebody_who_works_elsewhere() {
+    let one = Address::v4([203, 0, 113, 7]);
+    let like = |n: u64| 10 * (2_000 + noise(5, n) % 400);
+    // Connections over which as much is asked, and the port.
+    for (name, flows, port, wanted) in [
+        ("one at the port of HTTPS, without TLS", 1u64, 443, Some(Severity::Low)),
+        ("many such", 60, 443, Some(Severity::High)),
+        ("one at another port", 1, 5_432, Some(Severity::High)),
+    ] {
+        let pulls = (0..60u64).map(|n| {
+            let mut row = call(one, n * 4, 10, like(n), 4);
+            row.row_number = if n < flows { 0 } else { n as u32 };
+            let at = usize::from(row.key.addresses[1] == server());
+            row.key.ports[at] = port;
+            row
+        });
+        let found = found(people().into_iter().chain(pulls).collect());
+        let severity = found.iter().find(|f| f.collector.addresses == [one]).map(|f| f.severity);
+        assert_eq!(severity.map(|severity| severity.min(Severity::High)), wanted, "{name}: {found:?}");
+    }
+}
