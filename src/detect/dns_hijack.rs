@@ -48,6 +48,8 @@ const USUAL_SHARE: f64 = 0.3;
 pub(super) const DNS_OVER_TLS: u16 = 853;
 /// Askers of the most asked resolver from which on it stands for the usual one where no policy says.
 const USUAL_ASKERS_MIN: u64 = 5;
+/// Domains that lead to one of several addresses, or to one that other strangers give as well, and networks in which others place them, from which on that is a lie.
+const LED_TO_SHARED_MIN: usize = 4;
 /// Askers, and their share of the active, from which on no more are needed to believe that they turned to it, or to care that
 /// it is not theirs.
 const SURE_OF_CHANGE: [f64; 2] = [4.0, 0.03];
@@ -67,8 +69,8 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
 /// What each resolver said of each name.
 struct Answers<'a> {
     names: Vec<(&'a str, &'a Answered)>,
-    /// Who places a name at an address, whichever name: one resolver, or none alone where several do.
-    placed: BTreeMap<Address, Option<Party>>,
+    /// Who places a name at an address, whichever name.
+    placed: BTreeMap<Address, Vec<Party>>,
     /// The names that each resolver gave addresses for, by their place above.
     by_resolver: BTreeMap<Party, Vec<usize>>,
 }
@@ -78,10 +80,12 @@ impl<'a> Answers<'a> {
         let here = scene.summary.answered.sorted().into_iter().filter(|(key, _)| key.population == population);
         let names = here.filter_map(|(key, answered)| Some((scene.summary.texts.of(key.name)?, answered)));
         let names: Vec<(&str, &Answered)> = names.collect();
-        let mut placed: BTreeMap<Address, Option<Party>> = BTreeMap::new();
+        let mut placed: BTreeMap<Address, Vec<Party>> = BTreeMap::new();
         for given in names.iter().flat_map(|(_, answered)| answered.given.iter()) {
-            let by = placed.entry(Party::shown(&given.address)).or_insert(Some(given.resolver));
-            *by = by.filter(|by| *by == given.resolver);
+            let by = placed.entry(Party::shown(&given.address)).or_default();
+            if !by.contains(&given.resolver) {
+                by.push(given.resolver);
+            }
         }
         let mut by_resolver: BTreeMap<Party, Vec<usize>> = BTreeMap::new();
         for (at, (_, answered)) in names.iter().enumerate() {
@@ -96,26 +100,50 @@ impl<'a> Answers<'a> {
     }
 
     /// Domains about which a resolver lies, by the address that it gives for them: bare, in a network in which nobody else
-    /// places the name. Where others place different names it stands for a CDN, which answers by where one asks from.
-    fn lies(&self, resolver: Address) -> BTreeMap<Address, BTreeSet<&'a str>> {
+    /// places the name. Where others place different names it stands for a CDN, which answers by where one asks from. An address
+    /// among several, or one that only other strangers give as well, is what a party leads to whatever it is asked for: that has
+    /// many homes then, in networks that have nothing in common, and no CDN has them all.
+    fn lies(&self, resolver: Address, strangers: &BTreeSet<Address>) -> BTreeMap<Address, BTreeSet<&'a str>> {
         let is_it = |party: &Party| party.outside() == Some(resolver);
-        let by_others = |address: &Address| self.placed.get(address).is_some_and(|by| by.is_none_or(|by| !is_it(&by)));
+        let is_stranger = |party: &Party| party.outside().is_some_and(|party| strangers.contains(&party));
+        let placed_by = |address: &Address, is_witness: &dyn Fn(&Party) -> bool| {
+            self.placed.get(address).is_some_and(|by| by.iter().any(is_witness))
+        };
         let mut lies: BTreeMap<Address, BTreeSet<&str>> = BTreeMap::new();
+        let mut shared: BTreeMap<Address, (BTreeSet<&str>, BTreeSet<Address>)> = BTreeMap::new();
         let mine = self.by_resolver.get(&Party::Outside(resolver)).into_iter().flatten();
         for (name, answered) in mine.map(|at| &self.names[*at]) {
-            for given in answered.given.iter().filter(|given| is_it(&given.resolver) && given.bearing == Bearing::Bare)
+            let Zone::Domain(domain, _) = Zone::of(name) else { continue };
+            for given in
+                answered.given.iter().filter(|given| is_it(&given.resolver) && given.bearing != Bearing::Dressed)
             {
                 let address = Party::shown(&given.address);
                 // Of the same kind: who was only asked for an IPv6 address contradicts nobody who was asked for an IPv4 one.
-                let others = answered.given.iter().filter(|given| !is_it(&given.resolver));
-                let elsewhere =
-                    others.map(|given| Party::shown(&given.address)).filter(|a| a.is_v4() == address.is_v4());
-                let networks: BTreeSet<Address> = elsewhere.map(wide_network_of).collect();
-                let is_placed =
-                    networks.is_empty() || networks.contains(&wide_network_of(address)) || by_others(&address);
-                if !is_placed && let Zone::Domain(domain, _) = Zone::of(name) {
+                let homes = |is_witness: &dyn Fn(&Party) -> bool| -> BTreeSet<Address> {
+                    let others = answered.given.iter().filter(|given| is_witness(&given.resolver));
+                    let elsewhere = others.map(|given| Party::shown(&given.address));
+                    elsewhere.filter(|a| a.is_v4() == address.is_v4()).map(wide_network_of).collect()
+                };
+                let is_led_away =
+                    |homes: &BTreeSet<Address>| !homes.is_empty() && !homes.contains(&wide_network_of(address));
+                let (anybody, known) = (|by: &Party| !is_it(by), |by: &Party| !is_it(by) && !is_stranger(by));
+                if given.bearing == Bearing::Bare && is_led_away(&homes(&anybody)) && !placed_by(&address, &anybody) {
                     lies.entry(address).or_default().insert(domain);
+                } else if is_led_away(&homes(&known)) && !placed_by(&address, &known) {
+                    let one = shared.entry(address).or_default();
+                    one.0.insert(domain);
+                    one.1.extend(homes(&known));
                 }
+            }
+        }
+        shared.retain(|_, (domains, homes)| domains.len().min(homes.len()) >= LED_TO_SHARED_MIN);
+        // Each address of a pair is given for the same.
+        let mut told: BTreeSet<&str> = lies.values().flatten().copied().collect();
+        for (address, (domains, _)) in shared {
+            let more: BTreeSet<&str> = domains.difference(&told).copied().collect();
+            told.extend(&more);
+            if !more.is_empty() {
+                lies.entry(address).or_default().extend(more);
             }
         }
         lies
@@ -183,7 +211,9 @@ fn turned(scene: &Scene<'_>, population: PopulationIndex, answers: &Answers<'_>,
     // What somebody else says in its name, in a race that the packets prove, is no lie of its own.
     let raced = raced(scene.summary.forgeries.records());
     let is_raced = |address| raced.get(&Party::Outside(address)).is_some_and(|races| *races >= RACES_MIN);
-    let lies = |address| if is_raced(address) { BTreeMap::new() } else { answers.lies(address) };
+    let unknown = all.iter().map(|resolver| resolver.address);
+    let unknown: BTreeSet<Address> = unknown.filter(|one| !usual.contains(one) && !public::is_public(*one)).collect();
+    let lies = |address| if is_raced(address) { BTreeMap::new() } else { answers.lies(address, &unknown) };
     let parties = strange.map(|r| Party53::of(&known, r, lies(r.address)));
     for party in together(&known, parties.filter(|party| party.askers > 0).collect()) {
         let (score, proof, evidence) = weighed(&known, &party, is_listed, median);
@@ -289,7 +319,11 @@ fn told(scene: &Scene<'_>, population: PopulationIndex, party: &Party53<'_>) -> 
             CollectorIdentity {
                 collector_key: format!("resolver:{}", addresses.first().copied().unwrap_or_default()),
                 prefix: addresses.first().filter(|_| addresses.len() == 1).map(|address| words::prefix(*address)),
-                addresses,
+                // Whoever stands where it leads is its party too.
+                addresses: {
+                    let all: BTreeSet<Address> = addresses.iter().copied().chain(party.led_to()).collect();
+                    all.into_iter().collect()
+                },
                 names,
                 ..Default::default()
             },

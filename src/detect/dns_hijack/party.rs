@@ -170,6 +170,11 @@ impl<'a> Party53<'a> {
         self.lies.values().map(BTreeSet::len).filter(|domains| *domains >= 2).sum()
     }
 
+    /// Where it leads unrelated domains.
+    pub(super) fn led_to(&self) -> impl Iterator<Item = Address> {
+        self.lies.iter().filter(|(_, domains)| domains.len() >= 2).map(|(address, _)| *address)
+    }
+
     /// How many ask both, and of whom fewer ask: how many those are.
     fn shared_with(&self, other: &Self) -> (usize, usize) {
         let (few, many) = if self.all.len() <= other.all.len() { (self, other) } else { (other, self) };

@@ -17,6 +17,9 @@ const SECOND: [u8; 4] = [198, 51, 100, 66];
 /// Stands for an IPv6 address.
 const SIX: [u8; 4] = [6; 4];
 
+/// Stands for two addresses in two networks.
+const PAIR: [u8; 4] = [7; 4];
+
 /// A subscriber asks a resolver for a name at a second and is given an address.
 type Asked = (u8, [u8; 4], u64, &'static str, [u8; 4]);
 
@@ -67,7 +70,11 @@ fn summed(asked: &[Asked], served: &[(u8, u64, [u8; 4])], [from, to]: [u64; 2]) 
             qtype: 1,
             rcode: Some(0),
             id: n as u16,
-            answers: vec![if answer == SIX { Address([0x20; 16]) } else { Address::v4(answer) }],
+            answers: match answer {
+                SIX => vec![Address([0x20; 16])],
+                PAIR => vec![Address::v4([203, 0, 113, 99]), Address::v4([198, 51, 100, 99])],
+                one => vec![Address::v4(one)],
+            },
             ttl_s: 60,
             message_bytes: 90,
             aliases: 0,
@@ -380,4 +387,33 @@ fn strangers_that_the_same_ask_are_one() {
     };
     assert_eq!(told(0), (vec![2], Some(16)));
     assert!(told(8).0.iter().all(|addresses| *addresses == 1));
+}
+
+#[test]
+fn who_leads_all_names_to_a_pair_or_with_others_to_one_place_lies() {
+    const NAMES: [&str; 4] = ["www.a.example", "www.b.example", "www.c.example", "www.d.example"];
+    const LURE: [u8; 4] = [203, 0, 113, 99];
+    // How many of the names lead where, who leads there, and whether the usual resolver places each in a network of its own.
+    type Case<'a> = (&'a str, usize, [u8; 4], &'a [[u8; 4]], bool, bool);
+    let table: [Case<'_>; 5] = [
+        ("four homes, one pair", 4, PAIR, &[STRANGER], true, true),
+        ("three homes", 3, PAIR, &[STRANGER], true, false),
+        ("a CDN with four customers", 4, PAIR, &[STRANGER], false, false),
+        ("two strangers, one place", 4, LURE, &[STRANGER, SECOND], true, true),
+        ("two strangers, a CDN", 4, LURE, &[STRANGER, SECOND], false, false),
+    ];
+    for (case, led, lure, strangers, at_home, wanted) in table {
+        let asked = NAMES.iter().enumerate().flat_map(|(n, &name)| {
+            let home = if at_home { [20 + n as u8, 1, 1, 1] } else { [20, 1, 1, n as u8] };
+            let strange = if n < led { lure } else { home };
+            (0..3u8).flat_map(move |client| {
+                let at = 10 * u64::from(client) + n as u64;
+                let theirs = [(client, THEIRS, 5 + at, name, home)];
+                strangers.iter().map(move |one| (client, *one, at, name, strange)).chain(theirs)
+            })
+        });
+        let found = found(&asked.collect::<Vec<_>>());
+        let stranger = found.iter().find(|one| one.collector.addresses.contains(&Address::v4(STRANGER)));
+        assert_eq!(stranger.is_some_and(|one| one.severity >= Severity::High), wanted, "{case}: {found:?}");
+    }
 }
