@@ -65,6 +65,8 @@ const KNOWN_HELLOS: &[(&str, &str)] = &[
 
 /// Networks from which on unrelated names under one key are no host's customers, whose certificates may be old.
 const NETWORKS_OF_HOST: f64 = 4.0;
+/// Subjects from which on that is so wherever they are: a network of IPv4 and one of IPv6 for each place are soon four.
+const SUBJECTS_OF_HOST: f64 = 3.5;
 /// Share of an issuer's names that must be contested where only two others contest them; and the most that is said of fewer.
 const CONTESTED_BY_TWO_MIN: f64 = 0.75;
 const OF_TWO_HOSTS: f64 = 0.55;
@@ -143,7 +145,8 @@ fn minted(
         Reason::number("young_certificates", young, "ratio", ramp(young, -0.5, 0.5), 0.05),
     ]);
     // A host has one key for its customers in the two or three networks that it has, and has made their certificates long ago.
-    let is_hosts = !is_door && networks < NETWORKS_OF_HOST && young < DOOR_YOUNG_MIN;
+    let is_few = networks < NETWORKS_OF_HOST || subjects < SUBJECTS_OF_HOST;
+    let is_hosts = !is_door && is_few && young < DOOR_YOUNG_MIN;
     let severity = severity_of(score, 0.01).map(|found| if is_hosts { found.min(Severity::Low) } else { found })?;
     let what = format!(
         "The same key stands in certificates of {} different subjects: whoever holds it makes certificates as they are needed. ",

@@ -43,6 +43,12 @@ const TOLD_UPLOAD_SHARE: f64 = 0.7;
 /// Share of a finding's addresses that another must hold to speak of the same party.
 const SAME_SHARE: f64 = 0.7;
 
+/// Evidence that only a resolver that was turned to has.
+const TURNED: &str = "subscribers_turned";
+
+/// Addresses up to which who opens connections stands where names are led, rather than in everybody's path.
+const DOORS_MAX: usize = 8;
+
 /// What makes two reports the same finding: technique, collector, population.
 type Identity = (Technique, String, String);
 
@@ -334,6 +340,26 @@ fn outdoes(by: &Finding, finding: &Finding) -> bool {
         (Technique::UnattributedCluster, _) => by.severity >= Severity::Low,
         _ => false,
     };
+    // Names that are led to a place which opens what comes there are one party's doing: told by the resolver that leads them, where it is
+    // a stranger and as many ask it as were seen there; else by who opens.
+    let shares = || finding.collector.addresses.iter().any(|one| by.collector.addresses.binary_search(one).is_ok());
+    let is_led = by.severity >= Severity::Medium
+        && by.population.name == finding.population.name
+        && match (finding.technique, by.technique) {
+            (Technique::TlsInterception, Technique::DnsHijack) => {
+                tells(by, TURNED)
+                    && by.population.subscribers >= finding.population.subscribers
+                    && finding.collector.addresses.len() > DOORS_MAX
+                    && shares()
+            }
+            (Technique::DnsHijack, Technique::TlsInterception) => {
+                !tells(finding, TURNED) && by.collector.addresses.len() <= DOORS_MAX && shares()
+            }
+            _ => false,
+        };
+    if is_led {
+        return true;
+    }
     // What is copied may be another population's than the one that the sender stands in; what goes to the same party besides is not.
     let is_copied = matches!((finding.technique, by.technique), (BulkExfiltration, TrafficMirroring | TapCorrelation))
         && finding.bytes_up <= by.bytes_up.saturating_add(by.bytes_up / 4);

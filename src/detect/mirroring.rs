@@ -84,7 +84,8 @@ fn ground(
     carrier: &CarrierSummary,
     sender: usize,
 ) -> Option<(Ground, Option<f64>)> {
-    if carrier.packets[sender] == 0 {
+    // What an address sends itself goes to nobody.
+    if carrier.packets[sender] == 0 || key.outer[0] == key.outer[1] {
         return None;
     }
     let native = (carrier.tuples.contained_in(&scene.summary.native.tuples))

@@ -39,6 +39,44 @@ fn a_copy_of_another_population_is_no_exfiltration() {
 }
 
 #[test]
+fn names_that_are_led_to_who_opens_them_are_one_partys_doing() {
+    use Technique::{DnsHijack, TlsInterception};
+    let (many, door): (Vec<u8>, Vec<u8>) = ((1..12).collect(), vec![7]);
+    // Whether the resolver was turned to, how many ask it, where it leads; who opens, towards how many; what is told of both.
+    type Case<'a> = (&'a str, bool, u64, &'a [u8], &'a [u8], u64, Vec<Technique>);
+    let table: [Case<'_>; 6] = [
+        ("a strange resolver, issuers of many places", true, 50, &[53, 7], &many, 20, vec![DnsHijack]),
+        ("the same, towards more than ask it", true, 10, &[53, 7], &many, 20, vec![TlsInterception, DnsHijack]),
+        ("elsewhere", true, 50, &[53, 77], &many, 20, vec![TlsInterception, DnsHijack]),
+        ("a strange resolver, and a door", true, 50, &[53, 7], &door, 20, vec![TlsInterception, DnsHijack]),
+        ("in the usual resolver's name, to a door", false, 50, &[53, 7], &door, 20, vec![TlsInterception]),
+        ("in its name, to issuers of many places", false, 50, &[53, 7], &many, 20, vec![TlsInterception, DnsHijack]),
+    ];
+    for (name, is_turned_to, askers, led, opened, victims, wanted) in table {
+        let mut led = finding(
+            DnsHijack,
+            "r",
+            &{
+                let mut all = led.to_vec();
+                all.sort_unstable();
+                all
+            },
+            Severity::High,
+            askers,
+        );
+        if is_turned_to {
+            led.evidence.push(words::evidence(TURNED, EvidenceValue::Number(1.0), "subscribers", 0.2));
+        }
+        let opens = finding(TlsInterception, "i", opened, Severity::High, victims);
+        let mut ledger = Ledger::default();
+        ledger.absorb(vec![led, opens], &look(0, 5, Vec::new()));
+        let mut told: Vec<Technique> = ledger.close().0.iter().map(|one| one.technique).collect();
+        told.sort_unstable();
+        assert_eq!(told, wanted, "{name}");
+    }
+}
+
+#[test]
 fn one_finding_comes_out_at_the_level_that_explains_most() {
     use Severity::{High, Low, Medium};
     use Technique::{
