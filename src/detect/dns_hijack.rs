@@ -48,7 +48,8 @@ const USUAL_SHARE: f64 = 0.3;
 pub(super) const DNS_OVER_TLS: u16 = 853;
 /// Askers of the most asked resolver from which on it stands for the usual one where no policy says.
 const USUAL_ASKERS_MIN: u64 = 5;
-/// Domains that lead to one of several addresses, or to one that other strangers give as well, and networks in which others place them, from which on that is a lie.
+/// Domains that lead to one of several addresses, or to one that other strangers give as well, and networks in which others place
+/// them, from which on that is a lie.
 const LED_TO_SHARED_MIN: usize = 4;
 /// Askers, and their share of the active, from which on no more are needed to believe that they turned to it, or to care that
 /// it is not theirs.

@@ -1,7 +1,7 @@
 //! Makers: what operating systems and browsers are documented to report to.
 //! In: a group. Out: whether nearly all that is asked for there are such names, and devices looked them up here.
 //! A duty officer knows these by name and shrugs, so they are told at `low`: the register says who may, and this list only that it is no
-//! stranger. Whoever takes such a name without being it must answer for it in the population's own DNS, which `dns-hijack` watches.
+//! stranger. Whoever takes such a name must have it looked up and be what is answered; that can be staged, and is told at `low` then.
 //! Source: the makers' own pages on what is sent where and how to turn it off (Microsoft: diagnostic data endpoints of Windows and
 //! Office; Apple: hosts used on enterprise networks; Google: Chrome enterprise; Mozilla: telemetry; Canonical: ubuntu-report), 2026.
 
