@@ -112,6 +112,7 @@ impl<'a> Answers<'a> {
         };
         let mut lies: BTreeMap<Address, BTreeSet<&str>> = BTreeMap::new();
         let mut shared: BTreeMap<Address, (BTreeSet<&str>, BTreeSet<Address>)> = BTreeMap::new();
+        let mut at_home: BTreeSet<Address> = BTreeSet::new();
         let mine = self.by_resolver.get(&Party::Outside(resolver)).into_iter().flatten();
         for (name, answered) in mine.map(|at| &self.names[*at]) {
             let Zone::Domain(domain, _) = Zone::of(name) else { continue };
@@ -128,6 +129,9 @@ impl<'a> Answers<'a> {
                 let is_led_away =
                     |homes: &BTreeSet<Address>| !homes.is_empty() && !homes.contains(&wide_network_of(address));
                 let (anybody, known) = (|by: &Party| !is_it(by), |by: &Party| !is_it(by) && !is_stranger(by));
+                if homes(&known).contains(&wide_network_of(address)) {
+                    at_home.insert(address);
+                }
                 if given.bearing == Bearing::Bare && is_led_away(&homes(&anybody)) && !placed_by(&address, &anybody) {
                     lies.entry(address).or_default().insert(domain);
                 } else if is_led_away(&homes(&known)) && !placed_by(&address, &known) {
@@ -137,7 +141,10 @@ impl<'a> Answers<'a> {
                 }
             }
         }
-        shared.retain(|_, (domains, homes)| domains.len().min(homes.len()) >= LED_TO_SHARED_MIN);
+        // Where any of the names is at home nearby it is its operator, whose many places all have many names.
+        shared.retain(|address, (domains, homes)| {
+            domains.len().min(homes.len()) >= LED_TO_SHARED_MIN && !at_home.contains(address)
+        });
         // Each address of a pair is given for the same.
         let mut told: BTreeSet<&str> = lies.values().flatten().copied().collect();
         for (address, (domains, _)) in shared {

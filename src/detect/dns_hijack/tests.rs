@@ -393,6 +393,7 @@ fn strangers_that_the_same_ask_are_one() {
 fn who_leads_all_names_to_a_pair_or_with_others_to_one_place_lies() {
     const NAMES: [&str; 4] = ["www.a.example", "www.b.example", "www.c.example", "www.d.example"];
     const LURE: [u8; 4] = [203, 0, 113, 99];
+    const NEAR: &str = "www.e.example";
     // How many of the names lead where, who leads there, and whether the usual resolver places each in a network of its own.
     type Case<'a> = (&'a str, usize, [u8; 4], &'a [[u8; 4]], bool, bool);
     let table: [Case<'_>; 5] = [
@@ -415,5 +416,17 @@ fn who_leads_all_names_to_a_pair_or_with_others_to_one_place_lies() {
         let found = found(&asked.collect::<Vec<_>>());
         let stranger = found.iter().find(|one| one.collector.addresses.contains(&Address::v4(STRANGER)));
         assert_eq!(stranger.is_some_and(|one| one.severity >= Severity::High), wanted, "{case}: {found:?}");
+    }
+    // An operator of many places, near one of which the usual resolver places a fifth name.
+    for is_near in [false, true] {
+        let asked = NAMES.iter().enumerate().flat_map(|(n, &name)| {
+            let strange = [STRANGER, SECOND].map(|one| (1, one, n as u64, name, LURE));
+            strange.into_iter().chain([(1, THEIRS, 9, name, [20 + n as u8, 1, 1, 1])])
+        });
+        let home = if is_near { [203, 0, 7, 7] } else { [30, 1, 1, 1] };
+        let fifth = [(2, STRANGER, 20, NEAR, LURE), (2, SECOND, 20, NEAR, LURE), (2, THEIRS, 21, NEAR, home)];
+        let found = found(&asked.chain(fifth).collect::<Vec<_>>());
+        let is_led = |one: &Finding| one.collector.addresses.contains(&Address::v4(LURE));
+        assert_eq!(found.iter().any(is_led), !is_near, "{is_near}: {found:?}");
     }
 }
