@@ -2,8 +2,10 @@
 //! In: the addresses of a scene and what was measured of each. Out: groups of those that are sent the same: records as long, at
 //! the same port, with as much back, and, where it can be told, as often. One program on many devices reports to all of them,
 //! however they are called; makers of different things agree in one of these by chance, and in all of them hardly.
-//! Bounds: one sort of the addresses that could be part of one, and a look at each one's neighbours by size.
+//! Bounds: of the addresses that could be part of one, [`MEMBERS_MAX`] a service; one sort of these, and a look at each one's
+//! neighbours by size.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{MEMBER_UPLOAD_SHARE_MIN, Measures, SUBSCRIBERS_MIN, median};
@@ -27,6 +29,9 @@ const SHARE_APART: f64 = 0.05;
 const PERIOD_FACTOR: f64 = 1.3;
 /// The same of the records of an address that fewer were led to by one of the names.
 const REST_FACTOR: f64 = 1.25;
+/// Most addresses of one service, those that most use, and how many of those that were found alike another is held against.
+const MEMBERS_MAX: usize = 4_096;
+const NEIGHBOURS_ASKED: usize = 16;
 /// Networks (/24 or /48) that it takes; and parties: a name, or a network where there is none, is one. What has one name is judged
 /// by that.
 const NETWORKS_MIN: usize = 3;
@@ -74,25 +79,33 @@ pub(super) fn groups<'a>(scene: &Scene<'a>, groups: &[Group<'a>], measures: &[Me
         kinds.entry((member.population, member.service, member.app)).or_default().push(member);
     }
     let mut found = Vec::new();
+    let named = OnceCell::new();
     for mut kind in kinds.into_values().filter(|kind| kind.len() >= NETWORKS_MIN) {
+        kind.sort_by_key(|member| (std::cmp::Reverse(member.measures.subscribers), member.address));
+        kind.truncate(MEMBERS_MAX);
         kind.sort_by(|a, b| {
             a.measures.record_bytes.total_cmp(&b.measures.record_bytes).then(a.address.cmp(&b.address))
         });
-        while let Some(first) = kind.first() {
+        let mut is_taken = vec![false; kind.len()];
+        for first in 0..kind.len() {
+            if is_taken[first] {
+                continue;
+            }
             // Neighbours of neighbours: a crowd's median strays from one address to the next, and its records are one crowd's.
-            let mut like = vec![0];
-            for at in 1..kind.len() {
-                if kind[at].measures.record_bytes
-                    > RECORD_FACTOR * kind[*like.last().unwrap_or(&0)].measures.record_bytes
-                {
+            let mut like = vec![first];
+            for at in first + 1..kind.len() {
+                let last = like.last().map_or(0.0, |last| kind[*last].measures.record_bytes);
+                if kind[at].measures.record_bytes > RECORD_FACTOR * last {
                     break;
                 }
-                if kind[at].is_like(first) || like.iter().rev().any(|one| kind[at].is_like(&kind[*one])) {
+                let is_like = |one: &usize| kind[at].is_like(&kind[*one]);
+                if !is_taken[at] && (is_like(&first) || like.iter().rev().take(NEIGHBOURS_ASKED).any(is_like)) {
                     like.push(at);
                 }
             }
-            let taken: Vec<Member<'_, '_>> = like.into_iter().rev().map(|at| kind.remove(at)).collect();
-            found.extend(together(scene, taken));
+            like.iter().for_each(|at| is_taken[*at] = true);
+            let members: Vec<&Member<'_, 'a>> = like.into_iter().map(|at| &kind[at]).collect();
+            found.extend(together(scene, &members, &named));
         }
     }
     found
@@ -107,10 +120,10 @@ fn is_member(measures: &Measures) -> bool {
 }
 
 /// The group of these, where they are in enough networks and of enough subscribers.
-fn together<'a>(scene: &Scene<'a>, members: Vec<Member<'_, 'a>>) -> Option<Group<'a>> {
+fn together<'a>(scene: &Scene<'a>, members: &[&Member<'_, 'a>], named: &OnceCell<Named<'a>>) -> Option<Group<'a>> {
     // Of one network those of one name are together elsewhere.
     let networks: BTreeSet<Address> = members.iter().map(|member| network_of(member.address)).collect();
-    let parties: BTreeSet<_> = members.iter().map(Member::party).collect();
+    let parties: BTreeSet<_> = members.iter().map(|member| member.party()).collect();
     if networks.len() < NETWORKS_MIN || parties.len() < PARTIES_MIN {
         return None;
     }
@@ -118,19 +131,21 @@ fn together<'a>(scene: &Scene<'a>, members: Vec<Member<'_, 'a>>) -> Option<Group
     // Of the same names, what fewer were led to.
     let domains: BTreeSet<&str> = members.iter().filter_map(|member| member.domain).collect();
     let records = median(members.iter().map(|member| member.measures.record_bytes).collect());
+    let own: BTreeSet<Address> = members.iter().map(|member| member.address).collect();
     let is_rest = |address: Address, one: &CollectorSummary| {
+        let is_near = |size: f64| size <= REST_FACTOR * records && records <= REST_FACTOR * size;
         service_of(one) == service
-            && scene.domain_of(one).is_some_and(|domain| domains.contains(domain))
-            && members.iter().all(|member| member.address != address)
-            && one
-                .upload_sizes
-                .quantile(0.5)
-                .is_some_and(|size| size <= REST_FACTOR * records && records <= REST_FACTOR * size)
+            && !own.contains(&address)
+            && one.upload_sizes.quantile(0.5).is_some_and(is_near)
             && !scene.is_registered(Technique::PopulationFanIn, population, address)
     };
-    let ours = scene.collectors().iter().filter(|(key, _)| key.population == population && !domains.is_empty());
-    let rest = ours.filter(|(key, one)| is_rest(key.address, one)).map(|(key, one)| (key.address, *one));
-    let all: Vec<_> = members.iter().map(|member| (member.address, member.one)).chain(rest).collect();
+    let of_names = domains.iter().filter_map(|domain| {
+        let named = named.get_or_init(|| by_name(scene));
+        named.get(&(population, *domain))
+    });
+    let rest = of_names.flatten().copied().filter(|(address, one)| is_rest(*address, one));
+    let all: Vec<(Address, &CollectorSummary)> =
+        members.iter().map(|member| (member.address, member.one)).chain(rest).collect();
     let mut addresses: Vec<Address> = all.iter().map(|(address, _)| *address).collect();
     addresses.sort_unstable();
     let mut whole = CollectorSummary::default();
@@ -138,6 +153,20 @@ fn together<'a>(scene: &Scene<'a>, members: Vec<Member<'_, 'a>>) -> Option<Group
     let of = CollectorGroup { population, name: GroupName::Alike(addresses[0]), addresses };
     let key = of.label(scene.summary);
     (whole.subscribers.count() >= SUBSCRIBERS_MIN).then(|| Group { key, level: Level::Alike, of, whole: whole.into() })
+}
+
+/// Addresses by population and domain.
+type Named<'a> = BTreeMap<(PopulationIndex, &'a str), Vec<(Address, &'a CollectorSummary)>>;
+
+/// All that have a domain.
+fn by_name<'a>(scene: &Scene<'a>) -> Named<'a> {
+    let mut named: Named<'a> = BTreeMap::new();
+    for (key, one) in scene.collectors() {
+        if let Some(domain) = scene.domain_of(one) {
+            named.entry((key.population, domain)).or_default().push((key.address, one));
+        }
+    }
+    named
 }
 
 #[cfg(test)]
