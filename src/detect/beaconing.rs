@@ -19,7 +19,7 @@ use std::collections::BTreeSet;
 
 use fleet::Lives;
 pub(super) use harmless::is_at_telemetry;
-use harmless::{Harmless, Meeting};
+use harmless::{Harmless, Meetings};
 use plumbing::{CALL_BYTES_MAX, is_echo, is_part_of_plumbing, is_plumbing, is_plumbing_of_networks, is_watch};
 pub(super) use plumbing::{is_asked_over_tls, is_clock, is_kept_open, is_opaque_echo, is_registrar};
 
@@ -226,8 +226,7 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
         let mut all = group.of.addresses.iter().map(|address| (group.of.population, *address));
         group.level != Level::Name && is_named(scene, group) && all.all(|one| products.contains(&one))
     };
-    let meetings: Vec<Meeting> =
-        judged.iter().filter_map(|(group, measures, _)| harmless::meeting(group, measures)).collect();
+    let meetings = Meetings::of(judged.iter().map(|(group, measures, _)| (group, measures)));
     for (group, measures, score) in judged {
         let p_value = p_value(&scores, score, scene.collectors().len());
         // What comes to a port that nobody asked from, as reflectors' floods do, is not called.
@@ -237,8 +236,7 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
         let most = if by_chance_a_day > CHANCE_A_DAY_MAX { Severity::Low } else { Severity::High };
         let severity = severity_of(score, p_value).filter(|_| is_call).map(|severity| severity.min(most));
         let is_loud = severity >= Some(Severity::Medium);
-        let is_harmless =
-            || harmless.is(&group, &measures) || is_part(&group) || harmless::is_one_of(&meetings, &group, &measures);
+        let is_harmless = || harmless.is(&group, &measures) || is_part(&group) || meetings.are_many(&group, &measures);
         let severity = if is_loud && is_harmless() { Some(Severity::Low) } else { severity };
         let is_loud = severity >= Some(Severity::Medium) && measures.named >= fleet::NAMED_MIN;
         let share = || lives.get_or_init(|| Lives::of(scene)).otherwise_share(scene, &group);

@@ -5,7 +5,7 @@
 //! An implant that takes the ways of such a product is told at `low` too: behaviour alone does not tell it.
 
 use std::cell::OnceCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::fleet;
 use super::{Measures, is_named};
@@ -13,6 +13,7 @@ use crate::detect::names::Names;
 use crate::detect::rhythm::LASTING_MIN;
 use crate::detect::scene::{Group, Scene, service_of};
 use crate::packet::facts::AppProtocol;
+use crate::population::PopulationIndex;
 use crate::population::collector::{CollectorSummary, Service};
 use crate::units::Address;
 
@@ -160,23 +161,42 @@ fn is_kept_alive(scene: &Scene<'_>, group: &Group<'_>) -> bool {
     service_of(&group.whole).is_some_and(is_kept) && (established as f64) < BEGUN_MIN * rows as f64
 }
 
-/// What one device calls over datagrams: a party, its service, and how often.
-pub(super) type Meeting = (Address, Service, f64);
+/// What single devices call over datagrams, each at a service: how often, and whom, by pace.
+pub(super) struct Meetings(BTreeMap<(PopulationIndex, Address, Service), Vec<(f64, Address)>>);
 
-/// The same of a group that is such a party.
-pub(super) fn meeting(group: &Group<'_>, measures: &Measures) -> Option<Meeting> {
-    let [address] = *group.of.addresses.as_slice() else { return None };
-    let service = service_of(&group.whole).filter(|service| service.protocol == UDP)?;
-    (measures.rhythm.followed == 1).then_some((address, service, measures.rhythm.period_s))
+impl Meetings {
+    pub(super) fn of<'g, 'a: 'g>(judged: impl Iterator<Item = (&'g Group<'a>, &'g Measures)>) -> Self {
+        let mut all: BTreeMap<_, Vec<(f64, Address)>> = BTreeMap::new();
+        for (group, measures) in judged {
+            if let Some((device, party)) = meeting(group) {
+                all.entry(device).or_default().push((measures.rhythm.period_s, party));
+            }
+        }
+        all.values_mut().for_each(|parties| parties.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1))));
+        Self(all)
+    }
+
+    /// Whether a group is one of several parties that its device calls at one port in one rhythm: the servers at which a camera says by
+    /// which way it can be reached, all of them at a time. An implant that has several to call turns to one after the other.
+    pub(super) fn are_many(&self, group: &Group<'_>, measures: &Measures) -> bool {
+        let parties = meeting(group).and_then(|(device, _)| self.0.get(&device));
+        let Some(parties) = parties else { return false };
+        let (low, high) = [1.0 - MEETING_APART, 1.0 + MEETING_APART].map(|part| part * measures.rhythm.period_s).into();
+        let from = parties.partition_point(|(period_s, _)| *period_s < low);
+        let alike = parties[from..].iter().take_while(|(period_s, _)| *period_s <= high).map(|(_, party)| *party);
+        // An address may be there as a whole and as a service.
+        alike.take(2 * MEETINGS_MIN).collect::<BTreeSet<Address>>().len() >= MEETINGS_MIN
+    }
 }
 
-/// Whether it is one of several parties that are called at one port in one rhythm: the servers at which a camera says by which way it can
-/// be reached, all of them at a time. An implant that has several to call turns to one after the other.
-pub(super) fn is_one_of(meetings: &[Meeting], group: &Group<'_>, measures: &Measures) -> bool {
-    let Some((_, service, period_s)) = meeting(group, measures) else { return false };
-    let is_same = |other: f64| (other / period_s.max(1e-9) - 1.0).abs() <= MEETING_APART;
-    let alike = meetings.iter().filter(|(_, at, other)| *at == service && is_same(*other));
-    alike.map(|(address, ..)| *address).collect::<BTreeSet<_>>().len() >= MEETINGS_MIN
+/// The device that alone calls a party over datagrams, at which service, and the party.
+fn meeting(group: &Group<'_>) -> Option<((PopulationIndex, Address, Service), Address)> {
+    let [party] = *group.of.addresses.as_slice() else { return None };
+    let service = service_of(&group.whole).filter(|service| service.protocol == UDP)?;
+    let sample = group.whole.sample();
+    let mut devices = sample.iter().map(|one| one.subscriber);
+    let device = devices.next()?;
+    devices.next().is_none().then_some(((group.of.population, device, service), party))
 }
 
 /// Whether one device fetches or brings something over SSH by the clock, now more and now less: a job that its owner set up.
@@ -378,15 +398,16 @@ mod tests {
     #[test]
     fn a_camera_that_says_where_it_is_calls_all_its_servers_at_a_time() {
         let at = |last: u8| Address::v4([203, 0, 113, last]);
-        // Ports of the parties that one device calls, and their periods; whether the first is one of several alike.
+        // Ports of the parties, periods, and devices that call them; whether the first is one of several alike.
         for (name, parties, wanted) in [
-            ("three at one port", vec![(32_100, 60.0), (32_100, 60.5), (32_100, 59.0)], true),
-            ("two", vec![(32_100, 60.0), (32_100, 60.0)], false),
-            ("one of them at another pace", vec![(32_100, 60.0), (32_100, 60.0), (32_100, 90.0)], false),
-            ("each at a port of its own", vec![(4_000, 60.0), (5_000, 60.0), (6_000, 60.0)], false),
+            ("three at one port", vec![(32_100, 60.0, 1), (32_100, 60.5, 1), (32_100, 59.0, 1)], true),
+            ("two", vec![(32_100, 60.0, 1), (32_100, 60.0, 1)], false),
+            ("one of them at another pace", vec![(32_100, 60.0, 1), (32_100, 60.0, 1), (32_100, 90.0, 1)], false),
+            ("each at a port of its own", vec![(4_000, 60.0, 1), (5_000, 60.0, 1), (6_000, 60.0, 1)], false),
+            ("three devices, each its own", vec![(32_100, 60.0, 1), (32_100, 60.0, 2), (32_100, 60.0, 3)], false),
         ] {
-            let rows = parties.iter().enumerate().map(|(n, (port, _))| {
-                let mut one = row(Address::v4([10, 0, 0, 1]), at(n as u8), n as u64, 80, 45);
+            let rows = parties.iter().enumerate().map(|(n, (port, _, device))| {
+                let mut one = row(Address::v4([10, 0, 0, *device]), at(n as u8), n as u64, 80, 45);
                 (one.key.protocol, one.key.ports[1]) = (UDP, *port);
                 one
             });
@@ -395,14 +416,13 @@ mod tests {
             let scene = Scene::new(&summary, &populations, &places, None);
             let groups = scene.alone(|_| true);
             let each: Vec<Measures> = (parties.iter())
-                .map(|(_, period_s)| {
+                .map(|(_, period_s, _)| {
                     let one = measures(1, 0.0, 0.0, 1.0, 0.01);
                     Measures { rhythm: Rhythm { period_s: *period_s, ..one.rhythm }, ..one }
                 })
                 .collect();
-            let meetings: Vec<Meeting> =
-                groups.iter().zip(&each).filter_map(|(group, measures)| meeting(group, measures)).collect();
-            assert_eq!(is_one_of(&meetings, &groups[0], &each[0]), wanted, "{name}");
+            let meetings = Meetings::of(groups.iter().zip(&each));
+            assert_eq!(meetings.are_many(&groups[0], &each[0]), wanted, "{name}");
         }
     }
 }
