@@ -11,7 +11,7 @@
 //! alone: a CDN answers by where one asks from. Without `resolvers` in the policy the one that most ask is the usual one.
 //! The trivial baseline that it must beat: subscribers of any resolver that is not listed.
 
-mod contradicted;
+pub(super) mod contradicted;
 mod error_pages;
 mod known;
 mod onset;
@@ -104,15 +104,15 @@ impl<'a> Answers<'a> {
     /// places the name. Where others place different names it stands for a CDN, which answers by where one asks from. An address
     /// among several, or one that only other strangers give as well, is what a party leads to whatever it is asked for: that has
     /// many homes then, in networks that have nothing in common, and no CDN has them all.
-    fn lies(&self, resolver: Address, strangers: &BTreeSet<Address>) -> BTreeMap<Address, BTreeSet<&'a str>> {
+    fn lies(&self, resolver: Address, strangers: &BTreeSet<Address>) -> BTreeMap<Party, BTreeSet<&'a str>> {
         let is_it = |party: &Party| party.outside() == Some(resolver);
         let is_stranger = |party: &Party| party.outside().is_some_and(|party| strangers.contains(&party));
         let placed_by = |address: &Address, is_witness: &dyn Fn(&Party) -> bool| {
             self.placed.get(address).is_some_and(|by| by.iter().any(is_witness))
         };
-        let mut lies: BTreeMap<Address, BTreeSet<&str>> = BTreeMap::new();
-        let mut shared: BTreeMap<Address, (BTreeSet<&str>, BTreeSet<Address>)> = BTreeMap::new();
-        let mut at_home: BTreeSet<Address> = BTreeSet::new();
+        let mut lies: BTreeMap<Party, BTreeSet<&str>> = BTreeMap::new();
+        let mut shared: BTreeMap<Party, (BTreeSet<&str>, BTreeSet<Address>)> = BTreeMap::new();
+        let mut at_home: BTreeSet<Party> = BTreeSet::new();
         let mine = self.by_resolver.get(&Party::Outside(resolver)).into_iter().flatten();
         for (name, answered) in mine.map(|at| &self.names[*at]) {
             let Zone::Domain(domain, _) = Zone::of(name) else { continue };
@@ -130,12 +130,12 @@ impl<'a> Answers<'a> {
                     |homes: &BTreeSet<Address>| !homes.is_empty() && !homes.contains(&wide_network_of(address));
                 let (anybody, known) = (|by: &Party| !is_it(by), |by: &Party| !is_it(by) && !is_stranger(by));
                 if homes(&known).contains(&wide_network_of(address)) {
-                    at_home.insert(address);
+                    at_home.insert(given.address);
                 }
                 if given.bearing == Bearing::Bare && is_led_away(&homes(&anybody)) && !placed_by(&address, &anybody) {
-                    lies.entry(address).or_default().insert(domain);
+                    lies.entry(given.address).or_default().insert(domain);
                 } else if is_led_away(&homes(&known)) && !placed_by(&address, &known) {
-                    let one = shared.entry(address).or_default();
+                    let one = shared.entry(given.address).or_default();
                     one.0.insert(domain);
                     one.1.extend(homes(&known));
                 }
@@ -293,7 +293,8 @@ fn told(scene: &Scene<'_>, population: PopulationIndex, party: &Party53<'_>) -> 
         );
     }
     let lie = party.lies.iter().filter(|(_, domains)| domains.len() >= 2).max_by_key(|(_, domains)| domains.len());
-    let lie = lie.map_or(String::new(), |(address, domains)| {
+    let lie = lie.map_or(String::new(), |(party_led_to, domains)| {
+        let address = Party::shown(party_led_to);
         let shown: Vec<&str> = domains.iter().take(3).copied().collect();
         format!(
             " Unrelated domains, {} in all (such as {}), are led to {address}, where no other resolver places them: proof \

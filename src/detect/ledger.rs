@@ -10,6 +10,7 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::dns_hijack::contradicted;
 use super::finding::{EvidenceValue, Finding, Severity, Technique};
 use super::looks::{Doubt, DoubtGround, Look};
 use super::{united, words};
@@ -43,8 +44,9 @@ const TOLD_UPLOAD_SHARE: f64 = 0.7;
 /// Share of a finding's addresses that another must hold to speak of the same party.
 const SAME_SHARE: f64 = 0.7;
 
-/// Evidence that only a resolver that was turned to has.
+/// Evidence that only a resolver that was turned to has; and domains that it must be proved to lead elsewhere.
 const TURNED: &str = "subscribers_turned";
+const LED_MIN: f64 = 2.0;
 
 /// Addresses up to which who opens connections stands where names are led, rather than in everybody's path.
 const DOORS_MAX: usize = 8;
@@ -347,13 +349,15 @@ fn outdoes(by: &Finding, finding: &Finding) -> bool {
         && by.population.name == finding.population.name
         && match (finding.technique, by.technique) {
             (Technique::TlsInterception, Technique::DnsHijack) => {
-                tells(by, TURNED)
+                number(by, "domains_led_elsewhere") >= Some(LED_MIN)
+                    && tells(by, TURNED)
                     && by.population.subscribers >= finding.population.subscribers
                     && finding.collector.addresses.len() > DOORS_MAX
                     && shares()
             }
             (Technique::DnsHijack, Technique::TlsInterception) => {
-                !tells(finding, TURNED) && by.collector.addresses.len() <= DOORS_MAX && shares()
+                let is_door = |one: &Address| finding.collector.collector_key == contradicted::key_of(*one);
+                by.collector.addresses.len() <= DOORS_MAX && by.collector.addresses.iter().any(is_door)
             }
             _ => false,
         };
@@ -376,8 +380,15 @@ fn tells(finding: &Finding, feature: &str) -> bool {
 
 /// Whether a fan-in brings so much back that each record is as much a question: with both as strong, it is a beacon.
 fn is_told(fan_in: &Finding) -> bool {
-    let share = fan_in.evidence.iter().find(|one| one.feature == "upload_share");
-    matches!(share.map(|one| &one.value), Some(EvidenceValue::Number(share)) if *share < TOLD_UPLOAD_SHARE)
+    number(fan_in, "upload_share").is_some_and(|share| share < TOLD_UPLOAD_SHARE)
+}
+
+/// What a finding measured.
+fn number(finding: &Finding, feature: &str) -> Option<f64> {
+    finding.evidence.iter().filter(|one| one.feature == feature).find_map(|one| match one.value {
+        EvidenceValue::Number(value) => Some(value),
+        EvidenceValue::Text(_) => None,
+    })
 }
 
 /// Whether `other` already says what `finding` says: same technique and population, and the addresses of one hold most of

@@ -125,6 +125,11 @@ fn shared<'a>(answers: &Answers<'a>) -> BTreeMap<Address, Shared<'a>> {
     shared
 }
 
+/// By what a place to which names are led is found again.
+pub(in crate::detect) fn key_of(address: Address) -> String {
+    format!("led to:{address}")
+}
+
 fn told(
     scene: &Scene<'_>,
     population: PopulationIndex,
@@ -164,7 +169,7 @@ fn told(
             scene,
             population,
             CollectorIdentity {
-                collector_key: format!("led to:{address}"),
+                collector_key: key_of(address),
                 // One inside goes by its pseudonym, which is no address of a collector.
                 addresses: shared.resolvers.iter().filter_map(Party::outside).chain([address]).collect(),
                 names: Vec::new(),

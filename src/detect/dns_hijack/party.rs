@@ -9,6 +9,7 @@ use super::onset::{Onset, Turned, is_late};
 use super::public::is_public;
 use super::{Resolver, is_sealed};
 use crate::detect::weigh::{log_ramp, ramp};
+use crate::population::identity::Party;
 use crate::population::sketch::Merge;
 use crate::units::{Address, DurationNs, TimestampNs};
 
@@ -65,7 +66,7 @@ pub(super) struct Party53<'a> {
     pub only_it: u64,
     pub onset: Option<Onset>,
     /// Domains by the address that it alone leads them to.
-    pub lies: BTreeMap<Address, BTreeSet<&'a str>>,
+    pub lies: BTreeMap<Party, BTreeSet<&'a str>>,
     pub is_public: bool,
     /// Whether all of it is asked over TLS alone, at the port of that.
     is_sealed: bool,
@@ -75,11 +76,7 @@ pub(super) struct Party53<'a> {
 
 impl<'a> Party53<'a> {
     /// One resolver alone.
-    pub(super) fn of(
-        known: &Known<'_>,
-        resolver: &'a Resolver<'a>,
-        lies: BTreeMap<Address, BTreeSet<&'a str>>,
-    ) -> Self {
+    pub(super) fn of(known: &Known<'_>, resolver: &'a Resolver<'a>, lies: BTreeMap<Party, BTreeSet<&'a str>>) -> Self {
         let began = known.began(resolver.address).filter(|began| is_late(known, *began));
         let mut party = Self {
             resolvers: vec![resolver],
@@ -170,9 +167,9 @@ impl<'a> Party53<'a> {
         self.lies.values().map(BTreeSet::len).filter(|domains| *domains >= 2).sum()
     }
 
-    /// Where it leads unrelated domains.
+    /// Where outside it leads unrelated domains: one inside goes by its pseudonym, which is no address of a collector.
     pub(super) fn led_to(&self) -> impl Iterator<Item = Address> {
-        self.lies.iter().filter(|(_, domains)| domains.len() >= 2).map(|(address, _)| *address)
+        self.lies.iter().filter(|(_, domains)| domains.len() >= 2).filter_map(|(party, _)| party.outside())
     }
 
     /// How many ask both, and of whom fewer ask: how many those are.

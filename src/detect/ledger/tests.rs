@@ -42,34 +42,32 @@ fn a_copy_of_another_population_is_no_exfiltration() {
 fn names_that_are_led_to_who_opens_them_are_one_partys_doing() {
     use Technique::{DnsHijack, TlsInterception};
     let (many, door): (Vec<u8>, Vec<u8>) = ((1..12).collect(), vec![7]);
-    // Whether the resolver was turned to, how many ask it, where it leads; who opens, towards how many; what is told of both.
-    type Case<'a> = (&'a str, bool, u64, &'a [u8], &'a [u8], u64, Vec<Technique>);
-    let table: [Case<'_>; 6] = [
-        ("a strange resolver, issuers of many places", true, 50, &[53, 7], &many, 20, vec![DnsHijack]),
-        ("the same, towards more than ask it", true, 10, &[53, 7], &many, 20, vec![TlsInterception, DnsHijack]),
-        ("elsewhere", true, 50, &[53, 77], &many, 20, vec![TlsInterception, DnsHijack]),
-        ("a strange resolver, and a door", true, 50, &[53, 7], &door, 20, vec![TlsInterception, DnsHijack]),
-        ("in the usual resolver's name, to a door", false, 50, &[53, 7], &door, 20, vec![TlsInterception]),
-        ("in its name, to issuers of many places", false, 50, &[53, 7], &many, 20, vec![TlsInterception, DnsHijack]),
+    // Domains that a resolver that was turned to leads elsewhere (none: in the usual one's name), how many ask it, where it leads; who
+    // opens, towards how many; what is told of both. The resolver is 53.
+    type Case<'a> = (&'a str, Option<f64>, u64, u8, &'a [u8], u64, Vec<Technique>);
+    let (all, both) = ([&many[..], &[53]].concat(), vec![TlsInterception, DnsHijack]);
+    let table: [Case<'_>; 8] = [
+        ("a strange resolver, issuers of many places", Some(9.0), 50, 7, &many, 20, vec![DnsHijack]),
+        ("the same, towards more than ask it", Some(9.0), 10, 7, &many, 20, both.clone()),
+        ("elsewhere", Some(9.0), 50, 77, &many, 20, both.clone()),
+        ("the resolver among many, and no lie proved", Some(0.0), 50, 77, &all, 20, both.clone()),
+        ("a strange resolver, and a door", Some(9.0), 50, 7, &door, 20, both.clone()),
+        ("in the usual resolver's name, to a door", None, 50, 7, &door, 20, vec![TlsInterception]),
+        ("in its name, to issuers of many places", None, 50, 7, &many, 20, both.clone()),
+        ("in its name elsewhere, and it is opened itself", None, 50, 77, &[53], 20, both),
     ];
-    for (name, is_turned_to, askers, led, opened, victims, wanted) in table {
-        let mut led = finding(
-            DnsHijack,
-            "r",
-            &{
-                let mut all = led.to_vec();
-                all.sort_unstable();
-                all
-            },
-            Severity::High,
-            askers,
-        );
-        if is_turned_to {
-            led.evidence.push(words::evidence(TURNED, EvidenceValue::Number(1.0), "subscribers", 0.2));
+    for (name, lied, askers, led, opened, victims, wanted) in table {
+        let mut hijack = finding(DnsHijack, "r", &[led.min(53), led.max(53)], Severity::High, askers);
+        match lied {
+            Some(domains) => {
+                let number = |feature, value| words::evidence(feature, EvidenceValue::Number(value), "", 0.2);
+                hijack.evidence.extend([number(TURNED, 1.0), number("domains_led_elsewhere", domains)]);
+            }
+            None => hijack.collector.collector_key = contradicted::key_of(Address::v4([203, 0, 113, led])),
         }
         let opens = finding(TlsInterception, "i", opened, Severity::High, victims);
         let mut ledger = Ledger::default();
-        ledger.absorb(vec![led, opens], &look(0, 5, Vec::new()));
+        ledger.absorb(vec![hijack, opens], &look(0, 5, Vec::new()));
         let mut told: Vec<Technique> = ledger.close().0.iter().map(|one| one.technique).collect();
         told.sort_unstable();
         assert_eq!(told, wanted, "{name}");
