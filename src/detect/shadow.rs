@@ -17,7 +17,7 @@
 
 use super::beaconing;
 use super::dns_hijack::DNS_OVER_TLS;
-use super::dns_hijack::public::is_known_resolver;
+use super::dns_hijack::public::{is_known_resolver, is_public};
 use super::finding::{Finding, Severity, Technique};
 use super::levels;
 use super::scene::{Group, Scene, service_of};
@@ -465,7 +465,9 @@ fn sealed_share(whole: &CollectorSummary) -> f64 {
 fn is_resolver(scene: &Scene<'_>, group: &Group<'_>) -> bool {
     let is_asked = |address: &Address| {
         let whole = scene.collector(group.of.population, *address);
-        is_known_resolver(*address) || whole.is_some_and(beaconing::is_asked_over_tls)
+        is_known_resolver(*address)
+            || address.is_v4() && is_public(*address)
+            || whole.is_some_and(beaconing::is_asked_over_tls)
     };
     service_of(&group.whole).is_some_and(|at| at.port == DNS_OVER_TLS) || group.of.addresses.iter().all(is_asked)
 }

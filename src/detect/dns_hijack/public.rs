@@ -51,6 +51,8 @@ const PUBLIC_V6: [[u8; 4]; 5] = [
     [0x2a, 0x10, 0x50, 0xc0],
 ];
 
+/// Networks of a CDN, in which its customers are, too.
+const SHARED_V4: [[u8; 3]; 2] = [[104, 16, 248], [104, 16, 249]];
 /// Networks of those, by /48, in which nothing but resolvers is.
 const RESOLVERS_V6: [[u8; 6]; 6] = [
     [0x20, 0x01, 0x48, 0x60, 0x48, 0x60],
@@ -64,7 +66,10 @@ const RESOLVERS_V6: [[u8; 6]; 6] = [
 /// Whether whatever goes there is a question to a resolver that everybody knows.
 pub(in crate::detect) fn is_known_resolver(address: Address) -> bool {
     match address.is_v4() {
-        true => is_public(address),
+        true => {
+            is_public(address)
+                && !SHARED_V4.iter().any(|network| address.as_v4().is_some_and(|ip| ip[..3] == network[..]))
+        }
         false => RESOLVERS_V6.iter().any(|prefix| address.0.starts_with(prefix)),
     }
 }
@@ -86,6 +91,7 @@ mod tests {
         // Whether people choose it, and whether nothing else is there.
         for (text, chosen, alone) in [
             ("9.9.9.9", true, true),
+            ("104.16.249.249", true, false),
             ("198.51.100.9", false, false),
             ("2620:fe::fe", true, true),
             ("2606:4700:4700::1111", true, true),
