@@ -18,8 +18,8 @@ use std::cell::OnceCell;
 use std::collections::BTreeSet;
 
 use fleet::Lives;
-pub(super) use harmless::is_at_telemetry;
 use harmless::{Harmless, Meetings};
+pub(super) use harmless::{is_at_telemetry, is_telephony};
 use plumbing::{CALL_BYTES_MAX, is_echo, is_part_of_plumbing, is_plumbing, is_plumbing_of_networks, is_watch};
 pub(super) use plumbing::{is_asked_over_tls, is_clock, is_kept_open, is_opaque_echo, is_registrar};
 
@@ -69,7 +69,7 @@ const SELDOM_CHECKS_S: f64 = 840.0;
 /// Devices and gaps from which on a clock is seen to be made to stray, and how far, of its period at the median; and the share of
 /// the span that it must run.
 const JITTERED: (usize, usize) = (5, 40);
-const JITTERED_TURNS: [(f64, f64); 2] = [(0.05, 0.08), (0.32, 0.25)];
+const JITTERED_TURNS: [(f64, f64); 2] = [(0.09, 0.13), (0.32, 0.25)];
 const JITTERED_PERSISTENCE: f64 = 0.6;
 /// Most that chance may say a day, over all parties and looks, for one to be loud: calls without a clock look regular now and
 /// then, and a population has many pairs.

@@ -41,11 +41,17 @@ const STATIONS_DEVICES: u64 = 17;
 const SEALED_STATIONS_DEVICES: u64 = 12;
 const SEALED_STATIONS_PERIOD_S: f64 = 480.0;
 const SEALED_STATIONS_STRAY_S: f64 = 15.0;
+/// Devices below which, and period from which on, that is so whatever strays, where no large part of the calls is of one size.
+const CHECKS: [(u64, f64); 2] = [(5, PRODUCTS_PERIOD_S), (16, SEALED_STATIONS_PERIOD_S)];
+const CHECKS_SAME_SIZE: f64 = 0.6;
 /// The same of more devices, a small part of the active: so seldom that a printer or a till says how it is, whatever strays, or, in
 /// clear HTTP, a little less seldom and exactly.
-const MAKERS: (u64, f64) = (36, 0.04);
+const MAKERS: (u64, f64) = (36, 0.06);
 const MAKERS_PERIOD_S: f64 = 840.0;
 const MAKERS_PERIOD_IN_CLEAR_S: f64 = 400.0;
+/// Time, and calls of each device in it, from which on what is as steady is told whoever it may be: once a day somebody can look a name up.
+const WATCHED_S: f64 = 8.0 * 3_600.0;
+const WATCHED_GAPS: f64 = 24.0;
 /// Periods of such pieces, and rows to each, from which on they are not calls: a flow of datagrams is given up after a minute's
 /// silence.
 const KEPT_PERIOD_S: std::ops::RangeInclusive<f64> = 55.0..=130.0;
@@ -55,6 +61,11 @@ const TUNNELS_SAME_SIZE: f64 = 0.4;
 const TUNNELS_DEVIATION: f64 = 0.05;
 /// Ports of protocols that are made to be kept open and to say little (IANA): MQTT, XMPP, push of mobile systems' makers, CoAP, SIP.
 pub(super) const KEPT_OPEN: [u16; 13] = [1883, 8883, 5222, 5223, 5228, 5229, 5230, 5269, 2195, 2197, 5683, 5684, 5060];
+/// Those of SIP.
+const TELEPHONY: [u16; 2] = [5060, 5061];
+/// Devices from which on datagrams by the clock are a group's, and the same where somebody looked the party up.
+const DATAGRAMS_MIN: u64 = 5;
+const DATAGRAMS_NAMED_MIN: u64 = 16;
 /// Those of them at which things report over datagrams, call by call (CoAP, RFC 7252).
 const TELEMETRY: [u16; 2] = [5683, 5684];
 /// Period from which on such a report costs its maker little: what comes every minute from a fleet is paid for by somebody.
@@ -83,6 +94,8 @@ impl<'a, 'b> Harmless<'a, 'b> {
             || is_one_tunnel(measures)
             || is_job(group, measures)
             || is_kept_alive(self.scene, group)
+            || is_telephony(&group.whole)
+            || is_of_a_household(group, is_named)
             || is_of_sessions(group, measures)
             || is_named && is_association(group, measures)
             || !is_named && hides_names
@@ -114,10 +127,7 @@ fn is_of_few(group: &Group<'_>, measures: &Measures, (devices, coverage): (u64, 
 /// Whether things report over datagrams: at the port of CoAP, or, less often than every minute, to a party that is a maker's, in a
 /// protocol that is not the web's.
 fn is_telemetry(group: &Group<'_>, is_makers: bool, period_s: f64) -> bool {
-    let is_web = group.whole.apps.by_count().first().is_some_and(|(app, _)| *app == AppProtocol::Quic);
-    let is_plain = |service: Service| service.protocol == UDP && service.port != 443 && !is_web;
-    let is_seldom = period_s >= REPORTS_PERIOD_S;
-    is_at_telemetry(&group.whole) || is_makers && is_seldom && service_of(&group.whole).is_some_and(is_plain)
+    is_at_telemetry(&group.whole) || is_makers && period_s >= REPORTS_PERIOD_S && is_plain_datagrams(group)
 }
 
 /// Whether a few devices call a party that they name, or would where names show, as seldom and as exactly as a product's clock does it.
@@ -137,9 +147,15 @@ fn is_product(group: &Group<'_>, measures: &Measures, would_name: bool) -> bool 
         && rhythm.period_s >= SEALED_STATIONS_PERIOD_S
         && rhythm.deviation * rhythm.period_s <= SEALED_STATIONS_STRAY_S;
     let is_hobbys = is_sealed_station || is_exact && (devices < few && rhythm.period_s >= period_s || is_station);
+    // A day of what strays is worth a look, whoever it is.
+    let is_watched = rhythm.lasts_s >= WATCHED_S && rhythm.gaps as f64 >= WATCHED_GAPS * rhythm.subscribers as f64;
     let is_seldom =
         rhythm.period_s >= MAKERS_PERIOD_S || is_http && is_exact && rhythm.period_s >= MAKERS_PERIOD_IN_CLEAR_S;
-    (measures.named >= fleet::NAMED_MIN || would_name) && (is_hobbys || is_seldom && is_of_few(group, measures, MAKERS))
+    // What says how it is has now more and now less to say; who asks for orders mostly the same.
+    let is_seldom_of = |(few, period_s): (u64, f64)| devices < few && rhythm.period_s >= period_s;
+    let is_unlike = CHECKS.into_iter().any(is_seldom_of) && measures.same_size_share < CHECKS_SAME_SIZE;
+    (measures.named >= fleet::NAMED_MIN || would_name)
+        && (is_hobbys || !is_watched && (is_unlike || is_seldom && is_of_few(group, measures, MAKERS)))
 }
 
 /// Whether one device alone sends now more and now less, and not quite by the clock: a tunnel between two sites is renewed every
@@ -148,6 +164,25 @@ fn is_one_tunnel(measures: &Measures) -> bool {
     measures.rhythm.subscribers == 1
         && measures.same_size_share < TUNNELS_SAME_SIZE
         && measures.rhythm.deviation > TUNNELS_DEVIATION
+}
+
+/// Whether telephones say that they are there, at the port of SIP: registrations and what keeps a translator's mapping come by the clock
+/// (RFC 3261 10.2, RFC 5626 4.4).
+pub(in crate::detect) fn is_telephony(whole: &CollectorSummary) -> bool {
+    service_of(whole).is_some_and(|service| TELEPHONY.contains(&service.port))
+}
+
+/// Whether datagrams outside the web come from no more devices than a household or two have: a camera, a game or a tunnel keeps the way
+/// back to itself open so, by a clock as exact as any; of a party that somebody looked up from a few more.
+fn is_of_a_household(group: &Group<'_>, is_named: bool) -> bool {
+    let devices = group.whole.subscribers.count();
+    is_plain_datagrams(group) && devices < if is_named { DATAGRAMS_NAMED_MIN } else { DATAGRAMS_MIN }
+}
+
+/// Whether a party is dealt with over datagrams in a protocol that is not the web's.
+fn is_plain_datagrams(group: &Group<'_>) -> bool {
+    let is_web = group.whole.apps.by_count().first().is_some_and(|(app, _)| *app == AppProtocol::Quic);
+    service_of(&group.whole).is_some_and(|service| service.protocol == UDP && service.port != 443) && !is_web
 }
 
 /// Whether what looks like calls at a port that is made to be kept open are signs of life of connections that nobody saw begin: one
@@ -242,6 +277,14 @@ mod tests {
         };
         let exact = measures(4, 1.0, 0.001, 1.0, 0.01);
         let every = |period_s: f64| Measures { rhythm: Rhythm { period_s, ..exact.rhythm }, ..exact };
+        let strays = |lasts_s: f64| {
+            let one = measures(4, 1.0, 0.05, 0.9, 0.03);
+            Measures { rhythm: Rhythm { period_s: 1_200.0, lasts_s, ..one.rhythm }, ..one }
+        };
+        let of_all_sizes = |period_s: f64| {
+            let strays = measures(4, 1.0, 0.05, 0.4, 0.03);
+            Measures { rhythm: Rhythm { period_s, ..strays.rhythm }, ..strays }
+        };
         let table = [
             ("four stations", 4, 443, exact, false, true),
             ("a fleet", 30, 443, exact, false, false),
@@ -254,8 +297,15 @@ mod tests {
             ("twelve every other minute, in clear", 12, 80, every(120.0), false, false),
             ("thirty tills every quarter of an hour", 30, 443, every(900.0), false, true),
             ("the same without a name", 30, 443, Measures { named: 0.0, ..every(900.0) }, false, false),
-            ("the same of a good part", 30, 443, Measures { coverage: Some(0.05), ..every(900.0) }, false, false),
+            ("the same of a good part", 30, 443, Measures { coverage: Some(0.07), ..every(900.0) }, false, false),
             ("forty", 40, 443, every(900.0), false, false),
+            ("four every twenty minutes", 4, 443, strays(3_600.0), false, true),
+            ("four every twenty minutes, for a day", 4, 443, strays(86_400.0), false, false),
+            ("four every five minutes, of all sizes", 4, 443, of_all_sizes(300.0), false, true),
+            ("five every five minutes, of all sizes", 5, 443, of_all_sizes(300.0), false, false),
+            ("four every three minutes, of all sizes", 4, 443, of_all_sizes(180.0), false, false),
+            ("fifteen every ten minutes, of all sizes", 15, 443, of_all_sizes(600.0), false, true),
+            ("sixteen every ten minutes, of all sizes", 16, 443, of_all_sizes(600.0), false, false),
             ("eleven every ten minutes", 11, 443, every(600.0), false, true),
             ("eleven every ten minutes that stray", 11, 443, measures(4, 1.0, 0.05, 1.0, 0.01), false, false),
             ("twelve every ten minutes", 12, 443, every(600.0), false, false),
@@ -294,6 +344,34 @@ mod tests {
             let scene = Scene::new(&summary, &populations, &places, None);
             let told = is_association(&scene.alone(|_| true)[0], &minutely(period_s, exact));
             assert_eq!(told, wanted, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_households_datagrams_and_telephones_are_no_implants() {
+        // Devices, IP protocol, port, whether somebody looked the party up; whether it is a household's, and a telephone's.
+        let table = [
+            (4, 17, 32_100, false, true, false),
+            (5, 17, 32_100, false, false, false),
+            (15, 17, 32_100, true, true, false),
+            (16, 17, 32_100, true, false, false),
+            (4, 17, 443, true, false, false),
+            (4, 6, 32_100, true, false, false),
+            (40, 17, 5_060, false, false, true),
+            (40, 6, 5_061, true, false, true),
+        ];
+        for (devices, protocol, port, is_named, household, telephone) in table {
+            let rows = (0..devices).map(|n| {
+                let mut one = row(Address::v4([10, 0, 0, n]), Address::v4([203, 0, 113, 7]), n.into(), 80, 45);
+                (one.key.protocol, one.key.ports[1]) = (protocol, port);
+                one
+            });
+            let summary = summary_of(&rows.collect::<Vec<_>>(), &SummaryLimits::default());
+            let (populations, places) = (populations(), Places::default());
+            let scene = Scene::new(&summary, &populations, &places, None);
+            let group = &scene.alone(|_| true)[0];
+            let told = (is_of_a_household(group, is_named), is_telephony(&group.whole));
+            assert_eq!(told, (household, telephone), "{devices} at {port}/{protocol}, named {is_named}");
         }
     }
 

@@ -14,11 +14,14 @@ use crate::detect::scene::{Group, Scene, service_of};
 use crate::detect::steady;
 use crate::detect::weigh::{Reason, log_ramp, ramp, severity_of, weigh};
 use crate::detect::words;
+use crate::population::collector::CollectorSummary;
 use crate::population::pair::PairSummary;
 use crate::units::Address;
 
 /// What TCP is among IP protocols.
 const TCP: u8 = 6;
+/// Bytes of the shortest record of TLS that carries something: header, one byte, and what proves it (RFC 8446 5.2).
+const RECORD_OF_TLS_MIN: f64 = 22.0;
 /// Fewest devices: the k of privacy, and more than a household's.
 const DEVICES_MIN: u64 = 5;
 /// Connections a device up to which it holds on to one.
@@ -48,6 +51,12 @@ fn is_seen_to_begin(scene: &Scene<'_>, group: &Group<'_>) -> bool {
     begun as f64 >= BEGUN_MIN * all as f64
 }
 
+/// Whether what is said in a stretch of time is shorter than the shortest record of TLS: then no name was said in a beginning that
+/// nobody saw, and who keeps connections of systems' and makers' services open is not so brief.
+fn is_too_short_for_tls(whole: &CollectorSummary, row_bytes: f64) -> bool {
+    row_bytes < RECORD_OF_TLS_MIN && service_of(whole).is_some_and(|service| service.protocol == TCP)
+}
+
 /// See the file's header.
 pub(super) fn detect(
     scene: &Scene<'_>,
@@ -65,7 +74,7 @@ pub(super) fn detect(
             && rows >= ROWS.0 * devices
             && most <= ROW_BYTES_MAX * rows
             && whole.apps.total() as f64 <= KNOWN_MAX * rows
-            && is_seen_to_begin(scene, group)
+            && (is_seen_to_begin(scene, group) || is_too_short_for_tls(whole, most / rows))
             && whole.rows_answered as f64 >= ANSWERED_MIN * rows
             && whole.flows_by_collector * 2 < whole.totals.flows.max(1)
             && !is_plumbing(whole)
@@ -191,7 +200,8 @@ mod tests {
         type Change<'a> = &'a dyn Fn(&mut FlowRow);
         type Bytes<'a> = &'a dyn Fn(u8, u64) -> u64;
         let midway = |one: &mut FlowRow| one.state = ConnState::OTH;
-        let table: [(&str, u8, Bytes<'_>, Change<'_>, Option<Severity>); 10] = [
+        let brief = |_: u8, _: u64| 4;
+        let table: [(&str, u8, Bytes<'_>, Change<'_>, Option<Severity>); 11] = [
             ("twelve devices", 12, &same, &nothing, Some(Severity::Medium)),
             ("two fifths of a small population", 40, &same, &nothing, Some(Severity::Medium)),
             ("most of it", 120, &same, &nothing, None),
@@ -200,6 +210,7 @@ mod tests {
             ("push, which says its name", 12, &same, &named, None),
             ("a protocol that is known", 12, &same, &known, None),
             ("connections that began before the capture", 12, &same, &midway, None),
+            ("the same, in less than TLS could say it", 12, &brief, &midway, Some(Severity::Medium)),
             ("a broker of messages", 12, &same, &mqtt, None),
             ("call after call, which has gaps to keep time by", 12, &same, &anew, None),
         ];

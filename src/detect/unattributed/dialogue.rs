@@ -10,7 +10,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::detect::beaconing::{is_clock, is_opaque_echo, is_registrar};
+use crate::detect::beaconing::{is_clock, is_opaque_echo, is_registrar, is_telephony};
 use crate::detect::finding::{Finding, Severity, Technique};
 use crate::detect::scene::{Group, Scene, service_of};
 use crate::detect::weigh::{Reason, log_ramp, ramp, weigh};
@@ -205,7 +205,7 @@ fn is_said_in_echoes(one: &CollectorSummary) -> bool {
 pub(super) fn is_stranger(scene: &Scene<'_>, key: &CollectorKey, one: &CollectorSummary) -> bool {
     let rows = one.totals.rows.max(1) as f64;
     let is_of = |service: Service| service.port == 53;
-    let is_known = service_of(one).is_some_and(is_of) || is_clock(one) || is_registrar(one);
+    let is_known = service_of(one).is_some_and(is_of) || is_clock(one) || is_registrar(one) || is_telephony(one);
     // A server of the house's own network has a protocol of its own, and no name that a resolver outside knows.
     let is_private = key.address.as_v4().is_some_and(|octets| std::net::Ipv4Addr::from(octets).is_private());
     one.rows_named == 0
