@@ -80,7 +80,7 @@ pub(super) fn crowds(scene: &Scene<'_>, found: &mut Vec<Finding>) {
         if (2..=IN_TURN_MAX).contains(&members.len()) {
             let each: u64 = members.iter().map(|(_, one)| one.subscribers.count()).sum();
             let subscribers = subscribers_of(scene, population, &members);
-            if each as f64 >= IN_TURN_SHARED * subscribers as f64 {
+            if each as f64 >= IN_TURN_SHARED * subscribers as f64 || is_one_party_twice(&members) {
                 all.push(Crowd { population, members, service, subscribers });
                 continue;
             }
@@ -135,6 +135,13 @@ fn is_caller(scene: &Scene<'_>, key: &CollectorKey, one: &CollectorSummary) -> b
         && one.totals.flows >= CALLER_FLOWS_MIN * subscribers
         && (!is_plumbing || is_opaque_echo(one))
         && is_stranger(scene, key, one)
+}
+
+/// Whether all that is at a service of its own is one address of each version of IP: devices take the one that their line has, and no
+/// turns.
+fn is_one_party_twice(members: &[(&CollectorKey, &CollectorSummary)]) -> bool {
+    let [(a, _), (b, _)] = members else { return false };
+    a.address.is_v4() != b.address.is_v4()
 }
 
 /// How many subscribers deal with any of several parties.
@@ -281,5 +288,17 @@ mod tests {
             assert_eq!(found.iter().map(|one| one.severity).max(), wanted, "{name}: {found:#?}");
             assert!(found.iter().all(|one| one.collector.addresses.len() == usize::from(parties)), "{name}");
         }
+    }
+
+    #[test]
+    fn one_address_of_each_version_at_a_service_of_its_own_is_one_party() {
+        let one = CollectorSummary::default();
+        let of = |n: u8| CollectorKey { population: PopulationIndex(0), address: Address::v4([203, 0, 113, n]) };
+        let v6 = CollectorKey { address: Address([0x20; 16]), ..of(1) };
+        let members =
+            |keys: &[CollectorKey]| is_one_party_twice(&keys.iter().map(|key| (key, &one)).collect::<Vec<_>>());
+        assert!(members(&[of(1), v6]));
+        assert!(!members(&[of(1), of(2)]));
+        assert!(!members(&[of(1), of(2), v6]));
     }
 }
