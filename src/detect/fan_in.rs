@@ -102,6 +102,12 @@ const REPEATED_MIN: f64 = 4.5;
 const REPEATED_AN_HOUR_MIN: f64 = 12.0;
 /// Spans over which a few are enough: what leaves by the clock thrice a day is told by that.
 const SHORT: DurationNs = DurationNs::from_secs(5_400);
+/// Share of the data up below which, and share of the active below which, what is sent by the clock is as much asked as told.
+const TOLD_BACK_SHARE: f64 = 0.69;
+const TOLD_BACK_COVERAGE: f64 = 0.25;
+/// Bytes of a record below which, and share of the active below which, it says no more than that somebody is there.
+const BRIEF_BYTES: f64 = 310.0;
+const BRIEF_COVERAGE: f64 = 0.15;
 /// The most that less than that is worth.
 const SELDOM: f64 = 0.55;
 /// Subscribers, and share of the active ones, below which a party that they name is the maker of one product: a dozen printers,
@@ -224,6 +230,13 @@ impl Measures {
     /// Whether its clock runs only while somebody uses something, here and there, as a player's does that tells how it plays.
     fn is_of_sessions(&self) -> bool {
         self.lasting.is_some_and(|lasting| lasting < LASTING_MIN)
+    }
+
+    /// Whether it gets so much back that each record is as much a question, of no large part of the active: signs of life of a maker's
+    /// things, or orders to an implant; or says so little, of even fewer, that it is no more than that.
+    fn is_sign_of_life(&self) -> bool {
+        self.upload_share < TOLD_BACK_SHARE && self.coverage < TOLD_BACK_COVERAGE
+            || self.record_bytes < BRIEF_BYTES && self.coverage < BRIEF_COVERAGE
     }
 
     /// How strongly its times speak of a machine: a clock, or as much in every stretch of time.
@@ -490,6 +503,7 @@ fn judge(scene: &Scene<'_>, group: &Group<'_>, measures: &Measures, bulk: &Bulk)
     }
     if !measures.is_collected(scene.summary.span().length())
         || measures.is_of_sessions()
+        || measures.is_sign_of_life()
         || is_product(scene, group, measures)
         || score > SELDOM && makers::is_makers_own(scene, group)
     {

@@ -219,3 +219,19 @@ fn what_a_player_tells_while_somebody_watches_is_of_sessions() {
     assert!(!told(58, 2).is_of_sessions(), "an agent that runs on");
     assert!(told(8, 160).is_of_sessions(), "a player, an evening of homes one after the other");
 }
+
+#[test]
+fn a_question_each_time_or_a_word_of_few_is_a_sign_of_life() {
+    let whole = CollectorSummary::following(Sample::default());
+    let table = [
+        ("records", 0.9, 0.1, 1_000.0, false),
+        ("as much asked as told", 0.65, 0.1, 1_000.0, true),
+        ("the same of a good part", 0.65, 0.3, 1_000.0, false),
+        ("a word of few", 0.9, 0.1, 200.0, true),
+        ("a word of many", 0.9, 0.2, 200.0, false),
+    ];
+    for (name, upload_share, coverage, record_bytes, wanted) in table {
+        let measures = Measures { upload_share, coverage, record_bytes, ..Measures::of(&whole, 1) };
+        assert_eq!(measures.is_sign_of_life(), wanted, "{name}");
+    }
+}
