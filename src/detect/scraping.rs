@@ -56,6 +56,10 @@ const ALIKE_WITHOUT_EXCESS: (f64, f64) = (0.25, 0.12);
 /// Answers a minute, of the time that it was there, between which a pace stops being one that a site's robots keep: they leave ten
 /// seconds between pages, and even a busy one five. Who reads pages of all sizes no faster walks the site and pulls no records.
 const POLITE_A_MINUTE: (f64, f64) = (6.0, 12.0);
+/// What fewer answers than many may differ by, and fewer than a couple of hundred, to be records: somebody who works with a service
+/// for an hour, a partner's programme or a monitor with its dozen pages gets as many that differ by more. A fleet is no session.
+const FEW_ALIKE: [(f64, f64); 2] = [(200.0, 0.12), (EXCHANGES_MANY, 0.2)];
+const FLEET_LARGE: usize = 20;
 /// Dispersion of the answers between which opinion turns.
 const ALIKE_TURNS: (f64, f64) = (0.45, 0.12);
 /// Where mail servers hand mail to each other (RFC 5321).
@@ -356,6 +360,12 @@ impl Measures {
         by_number.max(by_likeness)
     }
 
+    /// Whether so few answers that differ so much may be what one person, partner or monitor takes.
+    fn is_somebodys(&self) -> bool {
+        let most = FEW_ALIKE.iter().find(|(answers, _)| self.exchanges < *answers);
+        self.members < FLEET_LARGE && most.is_some_and(|(_, dispersion)| self.dispersion > *dispersion)
+    }
+
     fn rows_min(&self) -> u64 {
         if self.pace == Pace::Fast { FAST_ROWS_MIN } else { ROWS_MIN }
     }
@@ -471,7 +481,10 @@ fn judge(scene: &Scene<'_>, stretch: Stretch, pull: &Pull<'_>, all: &[(Address, 
         scene.doubt(Technique::RecordScraping, (pull.service.0, &pull.key), pull.whole.totals.packets_both(), score);
     }
     let severity = severity?;
-    let severity = if is_one_session(pull) { severity.min(Severity::Low) } else { severity };
+    let severity = match is_one_session(pull) || measures.is_somebodys() {
+        true => severity.min(Severity::Low),
+        false => severity,
+    };
     Some(Finding { severity, score, p_value, evidence, ..described(scene, pull, &measures) })
 }
 

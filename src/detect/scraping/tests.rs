@@ -400,3 +400,37 @@ fn one_opaque_session_is_somebody_who_works_elsewhere() {
         assert_eq!(severity.map(|severity| severity.min(Severity::High)), wanted, "{name}: {found:?}");
     }
 }
+
+#[test]
+fn a_few_answers_that_differ_are_somebodys_work() {
+    let of = |exchanges: f64, dispersion: f64, members: usize| Measures {
+        exchanges,
+        pace: Pace::Untold,
+        rows: 10.0,
+        usual: None,
+        usual_alike: None,
+        answer_bytes: 900.0,
+        dispersion,
+        steadiness: 0.8,
+        a_minute: 3.0,
+        answer_share: 0.8,
+        of_service: 0.5,
+        askers: 12,
+        members,
+        each: 10.0,
+        is_client: members > 1,
+        is_common_client: false,
+        is_monitor: false,
+    };
+    let table = [
+        ("a hundred that differ", of(100.0, 0.15, 1), true),
+        ("a hundred alike", of(100.0, 0.1, 1), false),
+        ("three hundred of a dozen pages", of(300.0, 0.28, 3), true),
+        ("three hundred that differ a little", of(300.0, 0.15, 1), false),
+        ("very many", of(700.0, 0.3, 1), false),
+        ("a fleet, a few each", of(100.0, 0.15, 40), false),
+    ];
+    for (name, measures, wanted) in table {
+        assert_eq!(measures.is_somebodys(), wanted, "{name}");
+    }
+}
