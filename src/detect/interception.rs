@@ -24,10 +24,12 @@ use crate::population::sketch::Merge;
 use crate::population::texts::TextId;
 use crate::units::Address;
 
+mod doors;
 mod hellos;
 mod identities;
 mod rivals;
 
+use doors::{Door, Homes};
 use identities::{Identity, active, identities, issuer_name};
 use rivals::{Lowered, Rivalry, Rivals};
 
@@ -92,8 +94,12 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
     for (population, issuers) in issuers {
         let sealed = sealed.get(&population).copied();
         let rivals = Rivals::of(scene, issuers, sealed);
-        for at in (0..rivals.issuers.len()).filter(|at| rivals.issuers[*at].is_shown) {
-            findings.extend(contested(scene, population, &rivals, at, sealed));
+        let shown = || (0..rivals.issuers.len()).filter(|at| rivals.issuers[*at].is_shown);
+        let against: Vec<(usize, BTreeSet<u64>)> = shown().map(|at| (at, rivals.names_against(at, sealed))).collect();
+        let homes = Homes::of(scene, population, &against.iter().flat_map(|(_, names)| names).copied().collect());
+        for (at, names) in against {
+            let door = Door::of(scene, (population, &homes), &rivals.issuers[at].server, &names);
+            findings.extend(contested(scene, population, &rivals, (at, door), sealed));
         }
     }
     hellos::detect(scene, findings);
@@ -182,7 +188,7 @@ fn contested(
     scene: &Scene<'_>,
     population: PopulationIndex,
     rivals: &Rivals<'_, '_>,
-    at: usize,
+    (at, door): (usize, Option<Door>),
     sealed: Option<&ServerSummary>,
 ) -> Option<Finding> {
     let (id, server) = (rivals.issuers[at].key.id, &*rivals.issuers[at].server);
@@ -193,7 +199,13 @@ fn contested(
         false => server.networks.estimate(),
     };
     let lowered = rivals.lowered(at, sealed);
-    let is_door = networks < 2.0 && rivalry.is_some_and(|rivalry| rivalry.is_of_one_door(lowered));
+    if door.as_ref().is_some_and(Door::is_of_many) {
+        return None;
+    }
+    let networks = if door.is_some() { 1.0 } else { networks };
+    let is_door = networks < 2.0
+        && (rivalry.is_some_and(|rivalry| rivalry.is_of_one_door(lowered))
+            || door.as_ref().is_some_and(Door::is_led_to));
     // What one device sees under two issuers is a site with two certificates: others must see the other one.
     if domains < DOMAINS_MIN || networks < 2.0 && !is_door || active(scene, population) < SUBSCRIBERS_MIN {
         return None;
@@ -223,7 +235,9 @@ fn contested(
     let issuer = issuer_name(scene, id).unwrap_or("an issuer whose name did not fit");
     let what = format!("The issuer calls itself {issuer}. {}", best.what);
     let finding = described(scene, population, server, &format!("issuer:{id:016x}"), "One issuer", &what);
-    Some(Finding { severity, score: best.score, p_value: 0.02, evidence: best.evidence, ..finding })
+    let addresses = door.map_or_else(|| finding.collector.addresses.clone(), |door| door.addresses);
+    let collector = CollectorIdentity { addresses, ..finding.collector.clone() };
+    Some(Finding { severity, score: best.score, p_value: 0.02, evidence: best.evidence, collector, ..finding })
 }
 
 /// What so many kinds of rivals are worth: one is what an honest issuer has, whose domains the interceptor answers for.
@@ -333,6 +347,10 @@ fn described(
     let shown = names.iter().take(4).cloned().collect::<Vec<_>>().join(", ");
     let domains = server.domains.estimate().round() as u64;
     let networks = server.networks.estimate().round() as u64;
+    let where_they_are = match networks {
+        1 => "one network".to_owned(),
+        _ => format!("{networks} unrelated networks"),
+    };
     let place = addresses.first().map(|address| scene.places.of(*address)).unwrap_or_default();
     let collector = CollectorIdentity {
         collector_key: key.to_owned(),
@@ -349,11 +367,12 @@ fn described(
         app_proto: Some("tls"),
         flows: server.rows,
         headline: format!(
-            "{who} answers for {domains} unrelated domains in {networks} networks towards {}",
+            "{who} answers for {domains} unrelated domains in {} towards {}",
+            words::counted(networks, "network"),
             words::counted(subscribers, "subscriber"),
         ),
         explanation: format!(
-            "{} of {} reached what calls itself {shown} and more, {domains} domains in {networks} unrelated networks, and \
+            "{} of {} reached what calls itself {shown} and more, {domains} domains in {where_they_are}, and \
              found one and the same behind all of them. {what}Somebody in the path opens these connections and reads them. \
              Look at the certificate on a victim's device, find whose root it chains to and who put it there (an employer's \
              proxy, a security product, malware), and at which hop it begins.",

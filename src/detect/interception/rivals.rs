@@ -26,7 +26,7 @@ const DOOR_NAMES_MIN: f64 = 6.0;
 
 /// The organisation that an issuer's name says it is: one shows a site's two certificates (RSA and ECDSA) under two names of
 /// its own, and is no rival of itself.
-fn organisation<'a>(scene: &Scene<'a>, issuer: u64) -> Option<&'a str> {
+pub(super) fn organisation<'a>(scene: &Scene<'a>, issuer: u64) -> Option<&'a str> {
     let name = issuer_name(scene, issuer)?;
     name.split(',').find_map(|part| part.strip_prefix("O=").or(part.strip_prefix("o=")))
 }
@@ -88,6 +88,16 @@ impl<'i, 'a> Rivals<'i, 'a> {
         let rivals: BTreeSet<usize> = others.copied().filter(|other| *other != own).collect();
         let contest = Containment { share: mine.len() as f64 / compared.max(1) as f64, compared };
         (compared > 0).then_some(Rivalry { contest, rivals: rivals.len() as u32 })
+    }
+
+    /// The names that speak against an issuer: those that others contradict, and those that it lowers.
+    pub(super) fn names_against(&self, at: usize, sealed: Option<&ServerSummary>) -> BTreeSet<u64> {
+        let mut names = self.accused.get(&self.owners[at]).cloned().unwrap_or_default();
+        if let Some(sealed) = sealed {
+            let own = self.issuers[at].server.names.hashes();
+            names.extend(own.iter().filter(|name| sealed.names.hashes().binary_search(name).is_ok()));
+        }
+        names
     }
 
     /// What an issuer lowers, where it lowers most of all that is lowered: where many do, it is TLS 1.3 that somebody else brings in.

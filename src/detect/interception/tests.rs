@@ -27,6 +27,8 @@ fn name_of(site: u8) -> String {
 type Reached = (u8, u8, u64, u64);
 /// An issuer that answers for all its sites at one address.
 const AT_ONE_DOOR: u64 = 77;
+/// Another that does so at the same.
+const AT_THE_SAME: u64 = 78;
 /// In place of an issuer: TLS 1.3, which shows none.
 const SEALED: u64 = 0;
 /// A hello that offers TLS 1.3, and one that does not.
@@ -49,7 +51,7 @@ fn summed(reached: &[Reached], subject_of: fn(u8) -> String, ja4: &str) -> Summa
     let mut rows = FlowColumns::default();
     for (n, &(client, site, issuer, key)) in reached.iter().enumerate() {
         let server = Address::v4(match site {
-            _ if issuer == AT_ONE_DOOR => [198, 60, 7, 9],
+            _ if matches!(issuer, AT_ONE_DOOR | AT_THE_SAME) => [198, 60, 7, 9],
             _ if HOSTED.contains(&site) => [198, 90, site, 9],
             _ => [198, 100 + site, 7, 9],
         });
@@ -232,7 +234,8 @@ fn names_may_be_led_to_an_interceptors_door() {
         let led = (40..46u8).flat_map(|c| (0..sites).map(move |s| (c, s, AT_ONE_DOOR, 7_000 + u64::from(s))));
         honest.chain(led).collect()
     };
-    let table: [(&str, Vec<Reached>, bool); 4] = [
+    let table: [(&str, Vec<Reached>, bool); 5] = [
+        ("many names that are sealed at home", led(12, |_| SEALED), true),
         ("many names of four owners", led(12, |site| 1 + u64::from(site % 4)), true),
         (
             "many names, most of them sealed",
@@ -246,7 +249,18 @@ fn names_may_be_led_to_an_interceptors_door() {
         let findings = found(&reached, own, OFFERS_13);
         let is_told = findings.iter().any(|one| one.severity >= Severity::Medium);
         assert_eq!(is_told, wanted, "{name}: {findings:#?}");
+        let at_door = findings.iter().filter(|one| one.severity >= Severity::Medium);
+        assert!(
+            at_door.flat_map(|one| &one.collector.addresses).all(|one| *one == Address::v4([198, 60, 7, 9])),
+            "{name}"
+        );
     }
+    // Certificates of two owners for the same names are got, not made.
+    let honest = (0..30u8).flat_map(|c| (0..20u8).map(move |s| (c, s, 1 + u64::from(s % 4), 1_000 + u64::from(s))));
+    let issuer = |c: u8| if c < 43 { AT_ONE_DOOR } else { AT_THE_SAME };
+    let led = (40..46u8).flat_map(|c| (0..12u8).map(move |s| (c, s, issuer(c), 7_000 + u64::from(s))));
+    let findings = found(&honest.chain(led).collect::<Vec<_>>(), own, OFFERS_13);
+    assert!(findings.iter().all(|one| one.severity < Severity::Medium), "{findings:#?}");
 }
 
 #[test]
