@@ -8,7 +8,8 @@
 //! resolver leads elsewhere, given for unrelated names. A stranger that was always there tells no lies and is asked by homes
 //! that ask the usual one as well is said at `low`, however many chose it.
 //! Well-known public resolvers are named and left alone unless they lie: people choose them. Answers with an alias are left
-//! alone: a CDN answers by where one asks from. Without `resolvers` in the policy the one that most ask is the usual one.
+//! alone: a CDN answers by where one asks from. Without `resolvers` in the policy those that most ask over each version of IP are the
+//! usual ones, but for one that came into use later than the others, or that leads unrelated names to one address.
 //! The trivial baseline that it must beat: subscribers of any resolver that is not listed.
 
 pub(super) mod contradicted;
@@ -21,7 +22,7 @@ mod wandering;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use contradicted::{RACES_MIN, contradicted, raced};
+use contradicted::{RACES_MIN, contradicted, is_liar, raced};
 use error_pages::rewritten;
 use known::Known;
 use party::{Party53, SURELY_CHANCE, together};
@@ -40,12 +41,17 @@ use crate::population::identity::Party;
 use crate::population::sketch::Merge;
 use crate::population::span::Seen;
 use crate::population::zones::Zone;
-use crate::units::Address;
+use crate::units::{Address, DurationNs};
 
 /// A resolver is usual beside the most asked one when it has this share of that one's askers: the second of a pair.
 const USUAL_SHARE: f64 = 0.3;
 /// Port of DNS over TLS and over QUIC (RFC 7858, RFC 9250): what is asked there is sealed, and who is asked is not.
 pub(super) const DNS_OVER_TLS: u16 = 853;
+/// How long after the first of the most asked ones another of them is first asked, where at least so many ask it.
+const BEGUN_WITHIN: DurationNs = DurationNs::from_secs(600);
+const LATE_ASKERS_MIN: u64 = 12;
+/// How many of those that most ask are held against others.
+const HEADS_MAX: usize = 8;
 /// Askers of the most asked resolver from which on it stands for the usual one where no policy says.
 const USUAL_ASKERS_MIN: u64 = 5;
 /// Domains that lead to one of several addresses, or to one that other strangers give as well, and networks in which others place
@@ -181,7 +187,12 @@ fn resolvers<'a>(scene: &Scene<'a>, population: PopulationIndex) -> Vec<Resolver
 }
 
 /// The resolvers that the population is meant to use, or does use.
-fn usual(scene: &Scene<'_>, population: PopulationIndex, all: &[Resolver<'_>]) -> (BTreeSet<Address>, bool) {
+fn usual(
+    scene: &Scene<'_>,
+    population: PopulationIndex,
+    all: &[Resolver<'_>],
+    answers: &Answers<'_>,
+) -> (BTreeSet<Address>, bool) {
     let listed: BTreeSet<Address> =
         (scene.populations.spec(population).into_iter()).flat_map(|spec| spec.resolver_addresses()).collect();
     if !listed.is_empty() {
@@ -193,19 +204,44 @@ fn usual(scene: &Scene<'_>, population: PopulationIndex, all: &[Resolver<'_>]) -
         let earlier = scene.before().filter_map(|one| one.collectors.of(&key)).map(|one| one.subscribers.count());
         earlier.max().unwrap_or(0).max(resolver.one.subscribers.count())
     };
-    let most = all.iter().map(askers).max().unwrap_or(0);
+    let first_seen = |resolver: &Resolver<'_>| {
+        let key = CollectorKey { population, address: resolver.address };
+        let earlier = scene.before().filter_map(|one| one.collectors.of(&key)).map(|one| one.seen.first);
+        earlier.min().unwrap_or(resolver.one.seen.first).min(resolver.one.seen.first)
+    };
+    let mut asked: Vec<&Resolver<'_>> = all.iter().filter(|r| askers(r) >= USUAL_ASKERS_MIN).collect();
+    asked.sort_by_key(|r| (std::cmp::Reverse(askers(r)), r.address));
+    asked.truncate(HEADS_MAX);
+    asked.retain(|r| !public::is_public(r.address) && is_liar(answers, r.address));
+    let is_honest = |r: &&Resolver<'_>| !asked.iter().any(|liar| liar.address == r.address);
+    let honest: Vec<&Resolver<'_>> = all.iter().filter(is_honest).collect();
+    let most = honest.iter().map(|r| askers(r)).max().unwrap_or(0);
     if most < USUAL_ASKERS_MIN {
         return (BTreeSet::new(), false);
     }
-    let heads = || all.iter().filter(|r| askers(r) as f64 >= USUAL_SHARE * most as f64).map(|r| r.address);
+    // Lines that have IPv6 alone are given resolvers of their own.
+    let most_of = |is_v4: bool| {
+        let of_version = honest.iter().filter(|r| r.address.is_v4() == is_v4 && !public::is_public(r.address));
+        of_version.map(|r| askers(r)).max().filter(|most| *most >= USUAL_ASKERS_MIN)
+    };
+    let most_of = [false, true].map(most_of);
+    let is_head = |r: &&&Resolver<'_>| {
+        let of_version = most_of[usize::from(r.address.is_v4())].unwrap_or(most);
+        !public::is_public(r.address) && askers(r) as f64 >= USUAL_SHARE * of_version as f64
+            || askers(r) as f64 >= USUAL_SHARE * most as f64
+    };
+    // All that a population has are asked from the beginning on; one to which many turn later is none of them.
+    let began = honest.iter().filter(is_head).map(|r| first_seen(r)).min().unwrap_or_default();
+    let is_late = |r: &Resolver<'_>| askers(r) >= LATE_ASKERS_MIN && first_seen(r).since(began) > BEGUN_WITHIN;
+    let heads = || honest.iter().filter(is_head).filter(|r| !is_late(r)).map(|r| r.address);
     let networks: BTreeSet<Address> = heads().map(network_of).collect();
-    (all.iter().map(|r| r.address).filter(|a| networks.contains(&network_of(*a))).collect(), false)
+    (honest.iter().map(|r| r.address).filter(|a| networks.contains(&network_of(*a))).collect(), false)
 }
 
 /// Resolvers that subscribers have turned to.
 fn turned(scene: &Scene<'_>, population: PopulationIndex, answers: &Answers<'_>, findings: &mut Vec<Finding>) {
     let all = resolvers(scene, population);
-    let (usual, is_listed) = usual(scene, population, &all);
+    let (usual, is_listed) = usual(scene, population, &all, answers);
     if usual.is_empty() {
         return;
     }

@@ -13,7 +13,7 @@ use crate::detect::scene::Scene;
 use crate::detect::words;
 use crate::flow::observation::ForgeryKind;
 use crate::population::PopulationIndex;
-use crate::population::answered::Bearing;
+use crate::population::answered::{Answered, Bearing};
 use crate::population::conflict::{network_of, wide_network_of};
 use crate::population::forgery::ForgeryRecord;
 use crate::population::identity::Party;
@@ -23,6 +23,8 @@ use crate::units::Address;
 /// Unrelated domains that are led to one address from which on that is told, and from which on it is no accident.
 const DOMAINS_MIN: usize = 4;
 const DOMAINS_SURE: usize = 8;
+/// The same of a resolver that most ask and nobody lists, by what others say.
+const DOMAINS_OF_LIAR: usize = 6;
 /// Networks, each home to few of them, in which these domains must lie: names of one owner lie in the owner's.
 const HOMES_MIN: usize = 3;
 /// Share of the domains from which on a network is no single one's home: a front door of all of them.
@@ -74,7 +76,7 @@ pub(super) fn contradicted<'a>(
     answers: &Answers<'a>,
     findings: &mut Vec<Finding>,
 ) {
-    for (address, shared) in shared(answers) {
+    for (address, shared) in shared(answers.names.iter().copied(), &|of, by| of == by) {
         let domains = shared.led_away();
         if !domains.is_empty() && !is_raced(scene.summary.forgeries.records(), &shared.resolvers) {
             findings.push(told(scene, population, address, &shared, &domains));
@@ -97,14 +99,32 @@ pub(super) fn raced(forgeries: &[ForgeryRecord]) -> BTreeMap<Party, usize> {
     raced
 }
 
-/// Addresses that are given without an alias for some domain, beside which the same resolver places the name elsewhere.
-fn shared<'a>(answers: &Answers<'a>) -> BTreeMap<Address, Shared<'a>> {
+/// Whether a resolver that nobody lists leads unrelated names to one address, while others place each of them at a home of its own: then it
+/// is no population's own, however many ask it. Devices that were all set to it have nobody else to ask.
+pub(super) fn is_liar(answers: &Answers<'_>, resolver: Address) -> bool {
+    let is_it = |party: &Party| party.outside() == Some(resolver);
+    let mine = answers.by_resolver.get(&Party::Outside(resolver)).into_iter().flatten();
+    let shared = shared(mine.map(|at| answers.names[*at]), &|of, by| is_it(of) && !is_it(by));
+    // A page of its own house says that a name is blocked, or a house's own server bears names that outsiders find elsewhere.
+    let is_own_page = |address: &Address| {
+        let is_private = address.as_v4().is_some_and(|octets| std::net::Ipv4Addr::from(octets).is_private());
+        is_private || wide_network_of(*address) == wide_network_of(resolver)
+    };
+    let mut led = shared.iter().filter(|(address, _)| !is_own_page(address));
+    led.any(|(_, shared)| shared.led_away().len() >= DOMAINS_OF_LIAR)
+}
+
+/// Addresses that are given without an alias for some domain, beside which a witness, given the resolver, places the name elsewhere.
+fn shared<'a>(
+    names: impl Iterator<Item = (&'a str, &'a Answered)>,
+    is_witness: &dyn Fn(&Party, &Party) -> bool,
+) -> BTreeMap<Address, Shared<'a>> {
     let mut shared: BTreeMap<Address, Shared<'a>> = BTreeMap::new();
-    for (name, answered) in &answers.names {
+    for (name, answered) in names {
         let Zone::Domain(domain, _) = Zone::of(name) else { continue };
         for given in answered.given.iter().filter(|given| given.bearing != Bearing::Dressed) {
             let Some(address) = given.address.outside().filter(|address| !address.is_special()) else { continue };
-            let others = answered.given.iter().filter(|other| other.resolver == given.resolver);
+            let others = answered.given.iter().filter(|other| is_witness(&given.resolver, &other.resolver));
             let others = others.map(|other| Party::shown(&other.address));
             let others: Vec<Address> =
                 others.filter(|other| *other != address && other.is_v4() == address.is_v4()).collect();

@@ -95,6 +95,11 @@ impl<'a> Known<'a> {
         Self { recursive: asked.into_keys().collect(), ..self }
     }
 
+    /// Whose a resolver's network is, where a file of places says so.
+    pub(super) fn asn_of(&self, resolver: Address) -> Option<u32> {
+        self.scene.places.of(resolver).asn
+    }
+
     /// Whether the span is a window.
     pub(super) fn is_window(&self) -> bool {
         self.scene.summary.class() == SpanClass::Window

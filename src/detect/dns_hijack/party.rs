@@ -38,6 +38,8 @@ const CHOSEN_ASKERS: (f64, f64) = (12.0, 30.0);
 /// The same of a crowd: of many people with resolvers of their own few have one and the same that is no public service.
 const CROWD_SHARE: (f64, f64) = (0.03, 0.06);
 const CROWD_ASKERS: (f64, f64) = (30.0, 60.0);
+/// The same share of a stranger that is asked over TLS.
+const SEALED_SHARE: (f64, f64) = (0.14, 0.19);
 /// Askers over TLS from which on that they began within the span says that somebody turned them.
 const SEALED_ASKERS_MIN: u64 = 12;
 /// Askers that two strangers must share, and their share of those of the one with fewer, to be one party's; and how many are held
@@ -45,6 +47,8 @@ const SEALED_ASKERS_MIN: u64 = 12;
 const SHARED_ASKERS_MIN: usize = 5;
 const SHARED_ASKERS: f64 = 0.5;
 const SHARING_MAX: usize = 32;
+/// Askers of each of a pair of which one is asked over IPv4 and one over IPv6.
+const TWIN_ASKERS_MIN: u64 = 10;
 /// Share of the population between which those who ask it alone stop being its owners, and their number: of a dozen devices two or
 /// three belong to somebody who set them up.
 const ALONE_SHARE: (f64, f64) = (0.05, 0.2);
@@ -139,10 +143,13 @@ impl<'a> Party53<'a> {
             * log_ramp(self.only_it as f64, ALONE_ASKERS.0, ALONE_ASKERS.1);
         // People do not choose alike: a fifth of them with one stranger whom no policy lists have not chosen it. Where it is asked over
         // TLS they may have: a browser's maker chooses for all who use it, and no network can tell them the name that clients hold
-        // against its certificate (RFC 8310).
-        let share = match is_listed && !self.is_sealed {
+        // against its certificate (RFC 8310). Makers choose one whom everybody knows, though, and not for a quarter of all.
+        let (share, askers) = (of_active(self.askers), self.askers as f64);
+        let share = match is_listed {
+            true if self.is_sealed => {
+                ramp(share, SEALED_SHARE.0, SEALED_SHARE.1) * log_ramp(askers, CROWD_ASKERS.0, CROWD_ASKERS.1)
+            }
             true => {
-                let (share, askers) = (of_active(self.askers), self.askers as f64);
                 let of_few =
                     ramp(share, CHOSEN_SHARE.0, CHOSEN_SHARE.1) * log_ramp(askers, CHOSEN_ASKERS.0, CHOSEN_ASKERS.1);
                 let of_many =
@@ -254,7 +261,35 @@ fn shared<'a>(known: &Known<'_>, mut strangers: Vec<Party53<'a>>) -> Vec<Party53
         }
     }
     joined.extend(rest);
-    joined
+    twins(known, joined)
+}
+
+/// Strangers of which one is asked over IPv4 and one over IPv6, joined: lines have either, and nobody asks both. They are of one
+/// operator, and asked over the same; where the operator is not known, there must be no other that either could belong to.
+fn twins<'a>(known: &Known<'_>, mut strangers: Vec<Party53<'a>>) -> Vec<Party53<'a>> {
+    let version = |party: &Party53<'_>| {
+        let mut v4 = party.resolvers.iter().map(|resolver| resolver.address.is_v4());
+        let first = v4.next()?;
+        (party.askers >= TWIN_ASKERS_MIN && v4.all(|one| one == first)).then_some(first)
+    };
+    let mut by_operator: BTreeMap<(Option<u32>, bool), [Vec<Address>; 2]> = BTreeMap::new();
+    for party in &strangers {
+        if let (Some(is_v4), Some(first)) = (version(party), party.resolvers.first()) {
+            by_operator.entry((known.asn_of(first.address), party.is_sealed)).or_default()[usize::from(is_v4)]
+                .push(first.address);
+        }
+    }
+    for of_operator in by_operator.into_values() {
+        let ([one], [other]) = (&of_operator[0][..], &of_operator[1][..]) else { continue };
+        let place = |strangers: &[Party53<'_>], address: &Address| {
+            strangers.iter().position(|party| party.resolvers.iter().any(|resolver| resolver.address == *address))
+        };
+        let Some(twin) = place(&strangers, other).map(|at| strangers.remove(at)) else { continue };
+        if let Some(at) = place(&strangers, one) {
+            strangers[at].join(known, twin);
+        }
+    }
+    strangers
 }
 
 #[cfg(test)]
@@ -285,6 +320,7 @@ mod tests {
             ("a public one", party(60, 900, true), true, false),
             ("three of twenty, who ask nobody else", Party53 { only_it: 3, ..party(3, 20, false) }, true, false),
             ("ten of fifty, who ask nobody else", Party53 { only_it: 10, ..party(10, 50, false) }, true, true),
+            ("a quarter, over TLS", Party53 { is_sealed: true, ..party(60, 240, false) }, true, true),
             ("one that is asked over TLS", Party53 { is_sealed: true, ..party(60, 900, false) }, true, false),
         ];
         for (name, party, is_listed, wanted) in table {

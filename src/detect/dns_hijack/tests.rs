@@ -325,8 +325,8 @@ fn a_few_who_begin_to_ask_over_tls_have_switched_it_on() {
 #[test]
 fn a_fifth_of_many_homes_have_not_chosen_alike() {
     for sealed in [false, true] {
-        // Asked over TLS, it may be what a program's maker chose for all who use it.
-        for (homes, strange, wanted) in [(200, 50, !sealed), (200, 16, false), (40, 9, false)] {
+        // Asked over TLS, it may be what a program's maker chose for all who use it, but not for a quarter of all.
+        for (homes, strange, wanted) in [(200, 50, true), (200, 26, false), (200, 16, false), (40, 9, false)] {
             let found = beside(homes, strange, sealed);
             assert_eq!(found >= Some(Severity::Medium), wanted, "{strange} of {homes}, sealed {sealed}: {found:?}");
         }
@@ -429,4 +429,72 @@ fn who_leads_all_names_to_a_pair_or_with_others_to_one_place_lies() {
         let is_led = |one: &Finding| one.collector.addresses.contains(&Address::v4(LURE));
         assert_eq!(found.iter().any(is_led), !is_near, "{is_near}: {found:?}");
     }
+}
+
+/// The same where no policy says whom to ask.
+fn found_unlisted(asked: &[Asked]) -> Vec<Finding> {
+    let mut summary = summed(asked, &[], [0, 3_600]);
+    summary.rollup(SpanClass::Hour);
+    let spec = PopulationSpec {
+        name: "residents".to_owned(),
+        prefixes: vec!["10.0.0.0/8".parse().expect("a prefix")],
+        jurisdiction: None,
+        resolvers: Vec::new(),
+    };
+    let (populations, places) = (Populations::new(vec![spec]).expect("sound"), Places::default());
+    let mut findings = Vec::new();
+    detect(&Scene::new(&summary, &populations, &places, None), &mut findings);
+    findings
+}
+
+#[test]
+fn whom_most_ask_is_theirs_unless_it_lies_or_came_late() {
+    let names = ["www.a.example", "www.b.example", "www.c.example", "www.d.example", "www.e.example", "www.f.example"];
+    let asked = |liar: bool| -> Vec<Asked> {
+        let of_one = |client: u8, n: u8, to| {
+            let home = if liar && to == STRANGER { [198, 60, 7, 9] } else { [20 + n, 20, n, 9] };
+            (client, to, u64::from(client) * 30 + u64::from(n), names[usize::from(n)], home)
+        };
+        let all = (0..40u8).flat_map(|client| (0..6u8).map(move |n| (client, n)));
+        all.map(|(client, n)| of_one(client, n, if client < 30 { STRANGER } else { THEIRS })).collect()
+    };
+    let told = |findings: &[Finding]| {
+        let mut loud = findings.iter().filter(|one| one.severity >= Severity::Medium);
+        loud.any(|one| one.collector.addresses.contains(&Address::v4(STRANGER)))
+    };
+    assert!(told(&found_unlisted(&asked(true))), "all names lead to one address");
+    assert!(!told(&found_unlisted(&asked(false))), "an honest one is theirs");
+    assert!(told(&found_unlisted(&turning(false))), "one to which all turn at once");
+}
+
+#[test]
+fn a_stranger_with_an_address_of_each_version_is_one() {
+    let told = |v4: u8, v6: u8| {
+        let theirs = (0..200u8).flat_map(|home| [10, 900, 1_800].map(|second| (home, THEIRS, second)));
+        let asked: Vec<Asked> =
+            theirs.map(|(home, to, second)| (home, to, second, "www.a.example", [198, 18, 5, 9])).collect();
+        let mut summary = summed(&asked, &[], [0, 3_600]);
+        let mut rows = FlowColumns::default();
+        let resolver = Address([0x20, 0x01, 0x0d, 0xb9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 7]);
+        let homes = (0..v4).map(|home| (home, Address::v4(STRANGER)));
+        for (home, to) in homes.chain((100..100 + v6).map(|home| (home, resolver))) {
+            for second in [20, 1_000, 1_900] {
+                let mut one = row(Address::v4([10, 0, 0, home]), to, second, 600, 4_000);
+                one.key.ports = one.key.ports.map(|port| if port == 443 { DNS_OVER_TLS } else { port });
+                let facts = AppFacts { protocol: Some(AppProtocol::Tls), ..AppFacts::default() };
+                one.facts = Some(std::sync::Arc::new(facts));
+                rows.push(one);
+            }
+        }
+        let (populations, places, limits) = (residents(), Places::default(), SummaryLimits::default());
+        let mut cx = AddContext { populations: &populations, identity: &mut TurnedOver(1), limits: &limits };
+        summary.add_rows(&rows, &[], &mut cx);
+        summary.rollup(SpanClass::Hour);
+        let mut findings = Vec::new();
+        detect(&Scene::new(&summary, &populations, &places, None), &mut findings);
+        let loud = findings.into_iter().filter(|one| one.severity >= Severity::Medium);
+        loud.map(|one| one.collector.addresses.len()).max()
+    };
+    assert_eq!(told(26, 26), Some(2), "a quarter of all, by two roads");
+    assert_eq!(told(26, 0), None, "an eighth");
 }
