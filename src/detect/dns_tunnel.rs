@@ -7,12 +7,14 @@
 //! many who each ask their share: then it takes more of each. Entropy is left out: words can
 //! carry data and CDN names look random.
 //! Look-ups of addresses and digests (RFC 5782, reputation) are told apart by form and by answers in 127.0.0.0/8; the answer
-//! alone, which a tunnel's owner is free to choose, excuses no names of labels longer than a digest's.
+//! alone, which a tunnel's owner is free to choose, excuses no names of labels longer than a digest's; nor do answers that are
+//! addresses which nobody can have (`nowhere`).
 //! Besides: what speaks on port 53 and is no DNS. The trivial baseline that it must beat: plain DNS bytes of a subscriber.
 
 mod legs;
+mod nowhere;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use legs::{Legs, Told};
 
@@ -227,10 +229,16 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
         let here = || measured.iter().filter(move |(key, ..)| key.population == population);
         let baseline = Baseline(here().map(|(.., measures)| *measures).collect());
         let relay = relay(scene, population, &baseline);
+        let free = match here().any(|(.., measures)| measures.is_digests && measures.names >= NAMES_MIN) {
+            true => nowhere::domains(scene, population),
+            false => BTreeSet::new(),
+        };
         let mut parts: BTreeMap<Address, Vec<Measured<'_>>> = BTreeMap::new();
         for one in here() {
             let (key, zone, measures) = one;
-            let measures = &Measures { is_relayed: relay == Some(measures.asker), ..*measures };
+            let is_free = || scene.summary.texts.of(key.zone).is_some_and(|domain| free.contains(domain));
+            let is_digests = measures.is_digests && !is_free();
+            let measures = &Measures { is_relayed: relay == Some(measures.asker), is_digests, ..*measures };
             let found = (measures.names >= NAMES_MIN)
                 .then(|| judge((scene, &legs), population, &[one], measures, class, &baseline))
                 .flatten();

@@ -142,6 +142,19 @@ fn tunnels_and_what_looks_like_them() {
             None,
         ),
         (
+            "shortened digests that lead to one place",
+            of(60, &|n| ask(1, format!("{}.q.hash.example", noise(n, 26, HEX)), there)),
+            None,
+        ),
+        (
+            "the same, and data back in the place of addresses",
+            of(60, &|n| {
+                let octet = |at: u64| (n * 4 + at).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes()[0];
+                ask(1, format!("{}.q.hash.example", noise(n, 26, HEX)), Some([octet(0), octet(1), octet(2), octet(3)]))
+            }),
+            Some(Severity::High),
+        ),
+        (
             "hexadecimal names out",
             of(600, &|n| ask(1, format!("{}.t.example", noise(n, 30, HEX)), there)),
             Some(Severity::High),
