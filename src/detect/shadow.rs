@@ -90,6 +90,10 @@ const MUCH_PRESENCE: f64 = 0.4;
 /// Share from which on sizes may scatter more, too: several programs of one home, of which one is followed.
 const MOST: f64 = 0.1;
 const MUCH_SCATTER_MAX: f64 = 1.25;
+/// The same of one that gives nothing back, and presence that is enough of it: nothing else that follows activity, a little in
+/// proportion, is given a tenth of all.
+const MOST_SCATTER_MAX: f64 = 1.6;
+const MOST_PRESENCE: f64 = 0.28;
 /// Uploads below which presence and uploads of each must be at least so much, or hardly less of each with so much presence and
 /// proportion: a page's counter follows few visits of few people by luck.
 const UPLOADS_FEW: f64 = 24.0;
@@ -249,7 +253,11 @@ impl Measures {
 
     /// Whether sizes grow with what had moved, beyond two standard errors by at least so much, and by hardly anything else.
     fn has_proportion(&self, least: f64) -> bool {
-        let scatter_max = if self.is_much() && self.volume_share >= MOST { MUCH_SCATTER_MAX } else { SCATTER_MAX };
+        let scatter_max = match self.volume_share >= MOST {
+            true if self.is_most() => MOST_SCATTER_MAX,
+            true if self.is_much() => MUCH_SCATTER_MAX,
+            _ => SCATTER_MAX,
+        };
         self.in_proportion >= least && self.grows() && self.scatter <= scatter_max
     }
 
@@ -261,6 +269,11 @@ impl Measures {
     /// Whether it is given more than adverts, counters and agents are.
     fn is_much(&self) -> bool {
         self.volume_share >= MUCH && self.presence >= MUCH_PRESENCE
+    }
+
+    /// Whether it is given a tenth of all and gives nothing back.
+    fn is_most(&self) -> bool {
+        self.volume_share >= MOST && self.upload_share >= FED_ONLY && self.presence >= MOST_PRESENCE
     }
 
     /// Whether less proportion than is sure alone will do, where everything together comes to `score`.

@@ -245,6 +245,7 @@ fn much_that_follows_needs_no_slope_and_little_that_follows_few_visits_is_luck()
         slot_s: 64,
     };
     let much = Measures { growth: 0.06, volume_share: 0.3, ..sure };
+    let told = Measures { in_proportion: 0.4, volume_share: 0.1, ..sure };
     let luck = Measures { compared: 6, uploads_each: 2.0, presence: 0.29, follows: 0.45, ..sure };
     let table = [
         ("a part of what moves", sure, true),
@@ -254,6 +255,10 @@ fn much_that_follows_needs_no_slope_and_little_that_follows_few_visits_is_luck()
         ("a quarter of all, whoever is active", Measures { presence: 0.3, ..much }, false),
         ("a quarter of all, however much moves", Measures { growth: 0.0, ..much }, false),
         ("much that scatters, beside devices that are not followed", Measures { scatter: 1.15, ..much }, true),
+        ("a tenth of all, of several programs", Measures { scatter: 1.5, presence: 0.3, ..told }, true),
+        ("the same, that answers", Measures { scatter: 1.5, upload_share: 0.9, ..told }, false),
+        ("the same, now and then", Measures { scatter: 1.5, presence: 0.25, ..told }, false),
+        ("the same, at random", Measures { scatter: 1.7, ..told }, false),
         ("one upload of each of a dozen", Measures { compared: 12, uploads_each: 1.0, ..sure }, false),
         ("twelve uploads after few visits", luck, false),
         ("twelve that come with nearly every visit", Measures { presence: 0.7, ..luck }, true),
