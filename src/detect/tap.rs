@@ -380,6 +380,12 @@ fn dense(series: &PaceSeries, first: u64, last: u64) -> Vec<[f64; 2]> {
     dense
 }
 
+/// Whether a stream goes to where calls are relayed (TURN, RFC 8656): what one of us says to another comes back to the other there, at
+/// the same moment and as much.
+fn is_relay(service: u32) -> bool {
+    matches!((service >> 16, service & 0xffff), (6 | 17, 3478 | 5349))
+}
+
 fn judge(
     scene: &Scene<'_>,
     length: Length,
@@ -401,7 +407,9 @@ fn judge(
     let (score, mut evidence) = weigh(reasons);
     let p_value = (tail(found.z) * found.tries).clamp(1e-9, 1.0);
     let length = length.of_slots(found.slots, scene.summary.span().length());
-    let most = if length.may_be_chance(found.agreement, p_value) { Severity::Low } else { Severity::High };
+    let at = candidate.stream.services.by_count().first().map(|(service, _)| *service);
+    let is_low = length.may_be_chance(found.agreement, p_value) || at.is_some_and(is_relay);
+    let most = if is_low { Severity::Low } else { Severity::High };
     let severity = severity_of(score, p_value)?.min(most);
     let slot_s = slot_length(scene.summary.class()).as_secs_f64();
     evidence.push(words::evidence("lag", EvidenceValue::Number(found.lag as f64 * slot_s), "seconds", 0.0));

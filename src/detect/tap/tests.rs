@@ -224,6 +224,22 @@ fn one_burst_in_two_minutes_is_no_copy() {
 }
 
 #[test]
+fn where_calls_are_relayed_is_known_by_its_port() {
+    for (protocol, port, wanted) in [(17, 3478, true), (6, 5349, true), (17, 4433, false), (50, 3478, false)] {
+        assert_eq!(is_relay(protocol << 16 | port), wanted, "{port}/{protocol}");
+    }
+    // A copy that goes there is a hint.
+    let all = |second: u64| (0..24).map(|home| rate(home, second)).sum::<f64>();
+    let copy = |port: u16| {
+        let mut rows = rows_of(Address::v4([10, 0, 9, 9]), Address::v4([203, 0, 113, 7]), 0.0, |s| all(s) * 0.6);
+        rows.iter_mut().for_each(|row| row.key.ports = row.key.ports.map(|one| if one == 443 { port } else { one }));
+        found(rows).into_iter().map(|one| one.severity).max()
+    };
+    assert!(copy(4433) >= Some(super::super::finding::Severity::Medium));
+    assert_eq!(copy(3478), Some(super::super::finding::Severity::Low));
+}
+
+#[test]
 fn the_tail_is_the_normal_one() {
     for (z, wanted) in [(0.0, 0.5), (1.0, 0.158_655), (3.0, 1.349_9e-3), (6.0, 9.866e-10)] {
         assert!((tail(z) / wanted - 1.0).abs() < 0.03, "{z}: {}", tail(z));
