@@ -49,7 +49,7 @@ const USUAL_BYTES_UP_EARLY: f64 = (32 << 20) as f64;
 /// tells such a film from a store of records that somebody carried off, and that is said.
 const USUAL_BYTES_UP_NAMED: f64 = (10 << 20) as f64;
 /// The same where nobody else of at least so many subscribers has to do with the service: albums are kept where others keep theirs.
-const USUAL_BYTES_UP_NAMED_ALONE: f64 = (7 << 20) as f64;
+const USUAL_BYTES_UP_NAMED_ALONE: f64 = (6 << 20) as f64;
 const ALONE_ACTIVE_MIN: u64 = 100;
 /// What goes bit by bit, on many occasions, to a party with which nobody else has to do.
 const USUAL_BYTES_UP_OFTEN: f64 = 2.5 * 1_048_576.0;
