@@ -40,6 +40,8 @@ const WIDER: f64 = 1.5;
 /// bytes, or with a page's head, and a program that asks for orders is given a third as much as it says or more, if only that there
 /// are none.
 const TOLD_UPLOAD_SHARE: f64 = 0.7;
+/// Bytes from which on what is sent is more than a record.
+const RECORD_MAX: f64 = 8_192.0;
 
 /// Share of a finding's addresses that another must hold to speak of the same party.
 const SAME_SHARE: f64 = 0.7;
@@ -361,7 +363,12 @@ fn outdoes(by: &Finding, finding: &Finding) -> bool {
             }
             _ => false,
         };
-    if is_led {
+    // What is no record but a picture, a backup, goes where it should not: that it is sent by many is a part of that.
+    let is_moved = matches!((finding.technique, by.technique), (PopulationFanIn, Technique::CrossBorderTransfer))
+        && by.severity >= Severity::Medium
+        && number(finding, "record_bytes") >= Some(RECORD_MAX)
+        && shares();
+    if is_led || is_moved {
         return true;
     }
     // What is copied may be another population's than the one that the sender stands in; what goes to the same party besides is not.
@@ -370,7 +377,9 @@ fn outdoes(by: &Finding, finding: &Finding) -> bool {
     says_more
         && (is_copied || by.population.name == finding.population.name)
         && !finding.collector.addresses.is_empty()
-        && finding.collector.addresses.iter().all(|a| by.collector.addresses.binary_search(a).is_ok())
+        && (finding.collector.addresses.iter().all(|a| by.collector.addresses.binary_search(a).is_ok())
+            // A pair of addresses that nothing else explains is explained by what one of them does.
+            || finding.technique == Technique::UnattributedCluster && by.severity >= Severity::Medium && shares())
 }
 
 /// Whether a finding weighs something.

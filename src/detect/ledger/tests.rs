@@ -297,3 +297,23 @@ fn a_claim_holds_until_a_look_that_saw_more_knows_better() {
         assert_eq!(told[0].explanation.contains("taken back"), !is_loud, "{name}: {}", told[0].explanation);
     }
 }
+
+#[test]
+fn what_is_no_record_goes_where_it_should_not_and_a_pair_is_explained_by_one_of_it() {
+    let moved = finding(Technique::CrossBorderTransfer, "a", &[1, 2], Severity::High, 30);
+    let sent = |bytes: f64| Finding {
+        evidence: vec![words::evidence("record_bytes", EvidenceValue::Number(bytes), "bytes", 0.1)],
+        ..finding(Technique::PopulationFanIn, "b", &[2, 3], Severity::High, 30)
+    };
+    assert!(outdoes(&moved, &sent(20_000.0)), "pictures");
+    assert!(!outdoes(&moved, &sent(900.0)), "records are told whereever they go");
+    assert!(!outdoes(&Finding { severity: Severity::Low, ..moved }, &sent(20_000.0)), "a hint says no more");
+    let pair = Finding {
+        evidence: vec![words::evidence("share_of_active", EvidenceValue::Number(0.1), "ratio", 0.6)],
+        ..finding(Technique::UnattributedCluster, "c", &[4, 5], Severity::Medium, 40)
+    };
+    let calls = |severity| finding(Technique::BeaconingImplant, "d", &[4], severity, 20);
+    assert!(outdoes(&calls(Severity::Medium), &pair));
+    assert!(!outdoes(&calls(Severity::Low), &pair));
+    assert!(!outdoes(&finding(Technique::BeaconingImplant, "e", &[6], Severity::High, 20), &pair), "another party");
+}
