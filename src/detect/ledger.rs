@@ -366,6 +366,7 @@ fn outdoes(by: &Finding, finding: &Finding) -> bool {
     // What is no record but a picture, a backup, goes where it should not: that it is sent by many is a part of that.
     let is_moved = matches!((finding.technique, by.technique), (PopulationFanIn, Technique::CrossBorderTransfer))
         && by.severity >= Severity::Medium
+        && by.population.name == finding.population.name
         && number(finding, "record_bytes") >= Some(RECORD_MAX)
         && shares();
     if is_led || is_moved {

@@ -261,19 +261,23 @@ mod tests {
     use crate::population::summary::tests::{populations, row, summary_of};
     use crate::units::Address;
 
+    /// What is told of so many devices that deal with one party by an IP protocol at a port.
+    fn of_devices<T>(devices: u8, (protocol, port): (u8, u16), told: impl FnOnce(&Group<'_>) -> T) -> T {
+        let rows = (0..devices).map(|n| {
+            let mut one = row(Address::v4([10, 0, 0, n]), Address::v4([203, 0, 113, 7]), n.into(), 80, 45);
+            (one.key.protocol, one.key.ports[1]) = (protocol, port);
+            one
+        });
+        let summary = summary_of(&rows.collect::<Vec<_>>(), &SummaryLimits::default());
+        let (populations, places) = (populations(), Places::default());
+        let scene = Scene::new(&summary, &populations, &places, None);
+        told(&scene.alone(|_| true)[0])
+    }
+
     #[test]
     fn a_products_clock_is_exact_and_seldom_and_says_its_name() {
-        let party = Address::v4([203, 0, 113, 7]);
         let is_product_of = |devices: u8, port: u16, measures: Measures, would_name: bool| {
-            let rows = (0..devices).map(|n| {
-                let mut one = row(Address::v4([10, 0, 0, n]), party, n.into(), 80, 45);
-                one.key.ports[1] = port;
-                one
-            });
-            let summary = summary_of(&rows.collect::<Vec<_>>(), &SummaryLimits::default());
-            let (populations, places) = (populations(), Places::default());
-            let scene = Scene::new(&summary, &populations, &places, None);
-            is_product(&scene.alone(|_| true)[0], &measures, would_name)
+            of_devices(devices, (TCP, port), |group| is_product(group, &measures, would_name))
         };
         let exact = measures(4, 1.0, 0.001, 1.0, 0.01);
         let every = |period_s: f64| Measures { rhythm: Rhythm { period_s, ..exact.rhythm }, ..exact };
@@ -361,16 +365,9 @@ mod tests {
             (40, 6, 5_061, true, false, true),
         ];
         for (devices, protocol, port, is_named, household, telephone) in table {
-            let rows = (0..devices).map(|n| {
-                let mut one = row(Address::v4([10, 0, 0, n]), Address::v4([203, 0, 113, 7]), n.into(), 80, 45);
-                (one.key.protocol, one.key.ports[1]) = (protocol, port);
-                one
+            let told = of_devices(devices, (protocol, port), |group| {
+                (is_of_a_household(group, is_named), is_telephony(&group.whole))
             });
-            let summary = summary_of(&rows.collect::<Vec<_>>(), &SummaryLimits::default());
-            let (populations, places) = (populations(), Places::default());
-            let scene = Scene::new(&summary, &populations, &places, None);
-            let group = &scene.alone(|_| true)[0];
-            let told = (is_of_a_household(group, is_named), is_telephony(&group.whole));
             assert_eq!(told, (household, telephone), "{devices} at {port}/{protocol}, named {is_named}");
         }
     }
@@ -418,15 +415,8 @@ mod tests {
             ("connections", 6, 5_684, false, 180.0, false),
         ];
         for (name, protocol, port, named, period_s, wanted) in table {
-            let rows = (0..9u8).map(|n| {
-                let mut one = row(Address::v4([10, 0, 0, n]), Address::v4([203, 0, 113, 7]), n.into(), 80, 45);
-                (one.key.protocol, one.key.ports[1]) = (protocol, port);
-                one
-            });
-            let summary = summary_of(&rows.collect::<Vec<_>>(), &SummaryLimits::default());
-            let (populations, places) = (populations(), Places::default());
-            let scene = Scene::new(&summary, &populations, &places, None);
-            assert_eq!(is_telemetry(&scene.alone(|_| true)[0], named, period_s), wanted, "{name}");
+            let told = of_devices(9, (protocol, port), |group| is_telemetry(group, named, period_s));
+            assert_eq!(told, wanted, "{name}");
         }
     }
 

@@ -306,7 +306,10 @@ fn what_is_no_record_goes_where_it_should_not_and_a_pair_is_explained_by_one_of_
         ..finding(Technique::PopulationFanIn, "b", &[2, 3], Severity::High, 30)
     };
     assert!(outdoes(&moved, &sent(20_000.0)), "pictures");
-    assert!(!outdoes(&moved, &sent(900.0)), "records are told whereever they go");
+    assert!(!outdoes(&moved, &sent(900.0)), "records are told wherever they go");
+    let mut elsewhere = sent(20_000.0);
+    elsewhere.population.name = "another".to_owned();
+    assert!(!outdoes(&moved, &elsewhere), "another population's");
     assert!(!outdoes(&Finding { severity: Severity::Low, ..moved }, &sent(20_000.0)), "a hint says no more");
     let pair = Finding {
         evidence: vec![words::evidence("share_of_active", EvidenceValue::Number(0.1), "ratio", 0.6)],
