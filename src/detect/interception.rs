@@ -5,7 +5,8 @@
 //! many certificates is a mint's); an issuer for names that other subscribers see under other issuers, of several of them
 //! (an honest issuer's only rival is the interceptor); names that it shows a certificate for to clients that offer TLS 1.3,
 //! where others who ask for the same name agree on TLS 1.3 (an honest server takes the best that both know); networks of
-//! different operators; certificates made hours ago. Of TLS 1.3, which seals the certificates: see `hellos`.
+//! different operators, or one place to which names are led (`doors`); certificates made hours ago. Of TLS 1.3, which seals the
+//! certificates: see `hellos`.
 //! Not seen: an interceptor in everybody's path that makes a key for each leaf, or that speaks TLS 1.3; what an endpoint's own
 //! product does unless its hello is known. Source of the hellos: Durumeric et al., "The Security Impact of HTTPS
 //! Interception", 2017; mitmengine.
@@ -202,12 +203,12 @@ fn contested(
     if door.as_ref().is_some_and(Door::is_of_many) {
         return None;
     }
-    let networks = if door.is_some() { 1.0 } else { networks };
-    let is_door = networks < 2.0
+    let is_at_one = door.is_some() || networks < 2.0;
+    let is_door = is_at_one
         && (rivalry.is_some_and(|rivalry| rivalry.is_of_one_door(lowered))
             || door.as_ref().is_some_and(Door::is_led_to));
     // What one device sees under two issuers is a site with two certificates: others must see the other one.
-    if domains < DOMAINS_MIN || networks < 2.0 && !is_door || active(scene, population) < SUBSCRIBERS_MIN {
+    if domains < DOMAINS_MIN || is_at_one && !is_door || active(scene, population) < SUBSCRIBERS_MIN {
         return None;
     }
     let baseline = baseline(scene, population, ServerMark::Issuer, |one| one.domains.estimate());
