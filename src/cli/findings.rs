@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use clap::{Subcommand, ValueEnum};
+use serde::{Deserialize, Serialize};
 
-use super::options::{ColorWhen, ConfigFile, Papers, SeverityWord, Shared, Sweep};
+use super::options::{ColorWhen, ConfigFile, Papers, SeverityWord, Shared, Sweep, options};
 use super::output::Output;
 use super::papers::Desk;
 use super::setting::Setting;
@@ -28,6 +29,36 @@ const RUNS_LOOKED_THROUGH: usize = 10_000;
 /// Longest words of a mark, in characters.
 const WORDS_CHARS_MAX: usize = 1000;
 
+options! {
+    /// Options of `findings` alone.
+    pub struct Findings {
+        /// Only findings of this sensor
+        #[arg(long, global = true, value_name = "NAME", help_heading = "Filter")]
+        sensor: String,
+        /// Only findings seen, or told of, since then: a date, a time, `yesterday`, or so long ago (36h)
+        #[arg(long, value_name = "TIME", help_heading = "Filter")]
+        since: String,
+        /// Only findings that began before then
+        #[arg(long, value_name = "TIME", help_heading = "Filter")]
+        until: String,
+        /// Only findings of at least this severity
+        #[arg(long, value_enum, value_name = "SEVERITY", help_heading = "Filter")]
+        severity: SeverityWord,
+        /// Only findings of these techniques
+        #[arg(long, value_name = "TECHNIQUE", value_delimiter = ',', help_heading = "Filter")]
+        technique: Vec<Technique>,
+        /// Only findings in these states
+        #[arg(long, value_enum, value_name = "STATE", value_delimiter = ',', help_heading = "Filter")]
+        state: Vec<StateWord>,
+        /// How findings are written [default: text]
+        #[arg(long, global = true, value_enum, value_name = "FORMAT", help_heading = "Output")]
+        format: ListFormat,
+        /// Write to this file instead of standard output
+        #[arg(long, short = 'o', global = true, value_name = "FILE", help_heading = "Output")]
+        output: PathBuf,
+    }
+}
+
 /// List what sweeps have found, show it with all evidence, acknowledge it or mark it false
 #[derive(clap::Args, Debug)]
 pub struct Args {
@@ -36,30 +67,8 @@ pub struct Args {
     /// The store [default: trawlwatch.db]
     #[arg(long, global = true, value_name = "FILE", help_heading = "Store")]
     store: Option<PathBuf>,
-    /// Only findings of this sensor
-    #[arg(long, global = true, value_name = "NAME", help_heading = "Filter")]
-    sensor: Option<String>,
-    /// Only findings seen, or told of, since then: a date, a time, `yesterday`, or so long ago (36h)
-    #[arg(long, value_name = "TIME", help_heading = "Filter")]
-    since: Option<String>,
-    /// Only findings that began before then
-    #[arg(long, value_name = "TIME", help_heading = "Filter")]
-    until: Option<String>,
-    /// Only findings of at least this severity
-    #[arg(long, value_enum, value_name = "SEVERITY", help_heading = "Filter")]
-    severity: Option<SeverityWord>,
-    /// Only findings of these techniques
-    #[arg(long, value_name = "TECHNIQUE", value_delimiter = ',', help_heading = "Filter")]
-    technique: Vec<Technique>,
-    /// Only findings in these states
-    #[arg(long, value_enum, value_name = "STATE", value_delimiter = ',', help_heading = "Filter")]
-    state: Vec<StateWord>,
-    /// How findings are written
-    #[arg(long, global = true, value_enum, value_name = "FORMAT", default_value = "text", help_heading = "Output")]
-    format: ListFormat,
-    /// Write to this file instead of standard output
-    #[arg(long, short = 'o', global = true, value_name = "FILE", help_heading = "Output")]
-    output: Option<PathBuf>,
+    #[command(flatten)]
+    findings: Findings,
     #[command(flatten)]
     shared: Shared,
     #[command(flatten)]
@@ -106,9 +115,11 @@ struct Said {
 }
 
 /// How a list is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum ListFormat {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ListFormat {
     /// A line a finding, for people; `show` says everything
+    #[default]
     Text,
     /// One JSON object a line, with what the store knows under `store`
     Json,
@@ -119,14 +130,22 @@ enum ListFormat {
 }
 
 /// A state as typed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum StateWord {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StateWord {
+    /// Nobody was told of it yet
     New,
+    /// Told of before, but worse, wider or larger since
     Grown,
+    /// Back after it had ended, or beyond what was said of it
     Reopened,
+    /// Told of, and still there
     Open,
+    /// Someone takes care of it
     Acknowledged,
+    /// Not seen any more for as long as the sweep waits
     Ended,
+    /// Marked false, or like one that was
     FalseAlarm,
 }
 
@@ -148,13 +167,22 @@ impl Args {
     /// Lays the configuration file and the defaults under what was typed.
     pub fn under(self, file: &ConfigFile) -> Self {
         let store = self.store.or(file.sweep.store.clone()).or(Some(PathBuf::from(STORE_DEFAULT)));
+        let defaults = Findings { format: Some(ListFormat::Text), ..Findings::default() };
         Self {
             store,
             shared: self.shared.or(file.shared.clone()).or(options::defaults()),
             papers: self.papers.or(file.papers.clone()),
             sweep: file.sweep.clone(),
-            ..self
+            findings: self.findings.or(file.findings.clone()).or(defaults),
+            command: self.command,
         }
+    }
+
+    /// What is in force, as a configuration file: store and bounds of silence are those of sweeps.
+    pub fn in_force(&self) -> anyhow::Result<String> {
+        let kept = Sweep { store: self.store.clone(), ..self.sweep.clone() };
+        let own = options::in_force_with_papers(&self.shared, &self.papers, "findings", &self.findings)?;
+        Ok(format!("{own}\n{}", options::in_force(&Shared::default(), "sweep", &kept)?))
     }
 }
 
@@ -189,20 +217,20 @@ fn list(args: &Args, store: &Store, talk: &Talk) -> anyhow::Result<Status> {
     let now = when::now();
     let time = |name: &str, text: &Option<String>| text.as_deref().map(|text| when::parse(name, text, now)).transpose();
     let filter = Filter {
-        since: time("--since", &args.since)?,
-        until: time("--until", &args.until)?,
-        severity: args.severity.map_or(Severity::Info, Severity::from),
-        techniques: args.technique.clone(),
-        sensor: args.sensor.clone(),
-        states: args.state.iter().map(|word| State::from(*word)).collect(),
+        since: time("--since", &args.findings.since)?,
+        until: time("--until", &args.findings.until)?,
+        severity: args.findings.severity.map_or(Severity::Info, Severity::from),
+        techniques: args.findings.technique.clone().unwrap_or_default(),
+        sensor: args.findings.sensor.clone(),
+        states: args.findings.state.iter().flatten().map(|word| State::from(*word)).collect(),
         most: FINDINGS_MAX,
     };
     let found = store.findings(&filter)?;
     let reveal = reveal(args, store, talk)?;
-    let mut out = Output::create(args.output.as_deref())?;
+    let mut out = Output::create(args.findings.output.as_deref())?;
     let layout = layout(args, &out, &reveal);
-    match args.format {
-        ListFormat::Text => table(&mut out, &found, !args.state.is_empty(), layout)?,
+    match args.findings.format.unwrap_or_default() {
+        ListFormat::Text => table(&mut out, &found, args.findings.state.is_some(), layout)?,
         ListFormat::Csv => csv(&mut out, &found)?,
         ListFormat::Json => found.iter().try_for_each(|kept| write_kept(&mut out, Format::Json, kept, layout))?,
         ListFormat::Eve => found.iter().try_for_each(|kept| write_kept(&mut out, Format::Eve, kept, layout))?,
@@ -339,11 +367,11 @@ fn harmless(text: &str) -> String {
 }
 
 fn show(args: &Args, store: &Store, id: &str, talk: &Talk) -> anyhow::Result<Status> {
-    let kept = store.finding(store.row_of(id, args.sensor.as_deref())?)?;
+    let kept = store.finding(store.row_of(id, args.findings.sensor.as_deref())?)?;
     let reveal = reveal(args, store, talk)?;
-    let mut out = Output::create(args.output.as_deref())?;
+    let mut out = Output::create(args.findings.output.as_deref())?;
     let layout = layout(args, &out, &reveal);
-    match args.format {
+    match args.findings.format.unwrap_or_default() {
         ListFormat::Json => write_kept(&mut out, Format::Json, &kept, layout)?,
         ListFormat::Eve => write_kept(&mut out, Format::Eve, &kept, layout)?,
         ListFormat::Csv => csv(&mut out, std::slice::from_ref(&kept))?,
@@ -383,7 +411,7 @@ fn mark(args: &Args, store: &mut Store, said: &Said, kind: MarkKind, talk: &Talk
             bail!("{option}: takes 1 to {WORDS_CHARS_MAX} characters");
         }
     }
-    let row = store.row_of(&said.id, args.sensor.as_deref())?;
+    let row = store.row_of(&said.id, args.findings.sensor.as_deref())?;
     let mark = Mark { kind, who, why: said.why.clone(), at: when::now() };
     store.mark(row, &mark, silence(&args.sweep)?)?;
     let kept = store.finding(row)?;
@@ -399,12 +427,12 @@ fn diff(args: &Args, store: &Store, from: Option<i64>, to: Option<i64>) -> anyho
     };
     let before = runs.iter().find(|run| run.id < to && run.ended.is_some()).map(|run| run.id);
     let from = from.or(before).unwrap_or(0);
-    let mut out = Output::create(args.output.as_deref())?;
+    let mut out = Output::create(args.findings.output.as_deref())?;
     let events = store.events(from, to)?;
     let layout = Layout { reveal: &Reveal::Nothing, columns: out.columns(), palette: Palette::Plain };
     for event in &events {
         let kept = store.finding(event.finding)?;
-        match args.format {
+        match args.findings.format.unwrap_or_default() {
             ListFormat::Json => write_kept(&mut out, Format::Json, &kept, layout)?,
             ListFormat::Eve => write_kept(&mut out, Format::Eve, &kept, layout)?,
             ListFormat::Csv => bail!("--format csv: `diff` writes text, json or eve"),
@@ -422,7 +450,7 @@ fn diff(args: &Args, store: &Store, from: Option<i64>, to: Option<i64>) -> anyho
             }
         }
     }
-    if events.is_empty() && args.format == ListFormat::Text {
+    if events.is_empty() && args.findings.format.unwrap_or_default() == ListFormat::Text {
         writeln!(out, "Nothing changed between run {from} and run {to}.")?;
     }
     out.finish()?;
@@ -430,7 +458,7 @@ fn diff(args: &Args, store: &Store, from: Option<i64>, to: Option<i64>) -> anyho
 }
 
 fn runs(args: &Args, store: &Store) -> anyhow::Result<Status> {
-    let mut out = Output::create(args.output.as_deref())?;
+    let mut out = Output::create(args.findings.output.as_deref())?;
     for run in store.runs(RUNS_LOOKED_THROUGH)? {
         let ended = run.ended.map_or_else(|| "cut short, or under way".to_owned(), figures::plain_time);
         writeln!(

@@ -154,8 +154,14 @@ fn run(cli: Cli, talk: &Talk) -> anyhow::Result<Status> {
             let args = args.under(&file);
             if only_print { print_config(&args.in_force()?) } else { sweep::run(args, talk) }
         }
-        Verb::Findings(args) => findings::run(args.under(&file), talk),
-        Verb::Store(args) => store::run(args.under(&file), talk),
+        Verb::Findings(args) => {
+            let args = args.under(&file);
+            if only_print { print_config(&args.in_force()?) } else { findings::run(args, talk) }
+        }
+        Verb::Store(args) => {
+            let args = args.under(&file);
+            if only_print { print_config(&args.in_force()?) } else { store::run(args, talk) }
+        }
         Verb::Watch(args) => {
             let args = args.under(&file);
             if only_print { print_config(&args.in_force()?) } else { watch::run(args, talk) }
@@ -172,7 +178,10 @@ fn run(cli: Cli, talk: &Talk) -> anyhow::Result<Status> {
             let args = args.under(&file);
             if only_print { print_config(&args.in_force()?) } else { evaluate::run(args, talk) }
         }
-        Verb::Synth(args) => synth::run(&args, talk),
+        Verb::Synth(args) => {
+            let args = args.under(&file);
+            if only_print { print_config(&args.in_force()?) } else { synth::run(&args, talk) }
+        }
     }
 }
 

@@ -425,6 +425,10 @@ pub struct ConfigFile {
     pub evaluate: Evaluate,
     /// `[watch]`.
     pub watch: super::watch::options::Watch,
+    /// `[findings]`.
+    pub findings: super::findings::Findings,
+    /// `[synth]`.
+    pub synth: super::synth::Synth,
 }
 
 /// Why a configuration file was refused.
@@ -471,6 +475,7 @@ impl ConfigFile {
         let (papers, sweep) = (verb("reports"), verb("sweep"));
         let (replay, flows, train) = (verb("replay"), verb("flows"), verb("train"));
         let (evaluate, watch) = (verb("evaluate"), verb("watch"));
+        let (findings, synth) = (verb("findings"), verb("synth"));
         Ok(Self {
             shared: group(toml::Value::Table(table), None, text)?,
             papers: group(papers, Some("reports"), text)?,
@@ -480,6 +485,8 @@ impl ConfigFile {
             train: group(train, Some("train"), text)?,
             watch: group(watch, Some("watch"), text)?,
             evaluate: group(evaluate, Some("evaluate"), text)?,
+            findings: group(findings, Some("findings"), text)?,
+            synth: group(synth, Some("synth"), text)?,
         })
     }
 }

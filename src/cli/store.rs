@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 use clap::Subcommand;
 
-use super::options::{ConfigFile, Sweep};
+use super::options::{ConfigFile, Shared, Sweep};
 use super::output::Output;
 use super::sweep::{STORE_DEFAULT, key_beside, retention};
 use super::talk::Talk;
-use super::{Status, when};
+use super::{Status, options, when};
 use crate::population::{SummaryLimits, identity};
 use crate::privacy::{Key, Pseudonymiser};
 use crate::report::figures::{self, full_time};
@@ -68,11 +68,31 @@ enum Command {
     },
 }
 
+impl Command {
+    /// How long things are kept, as far as it was typed.
+    fn retention(&self) -> Sweep {
+        let Self::Vacuum { keep_windows, keep_hours, keep_days, size_max } = self else { return Sweep::default() };
+        Sweep {
+            keep_windows: keep_windows.clone(),
+            keep_hours: keep_hours.clone(),
+            keep_days: keep_days.clone(),
+            size_max: size_max.clone(),
+            ..Sweep::default()
+        }
+    }
+}
+
 impl Args {
     /// Lays the configuration file under what was typed.
     pub fn under(self, file: &ConfigFile) -> Self {
         let store = self.store.or(file.sweep.store.clone()).or(Some(PathBuf::from(STORE_DEFAULT)));
         Self { store, sweep: file.sweep.clone(), ..self }
+    }
+
+    /// What is in force, as a configuration file: what a store keeps is an option of sweeps.
+    pub fn in_force(&self) -> anyhow::Result<String> {
+        let sweep = Sweep { store: self.store.clone(), ..self.command.retention().or(self.sweep.clone()) };
+        options::in_force(&Shared::default(), "sweep", &sweep)
     }
 }
 
@@ -105,8 +125,8 @@ pub fn run(args: Args, talk: &Talk) -> anyhow::Result<Status> {
             out.finish()?;
             Ok(Status::Quiet)
         }
-        Command::Vacuum { keep_windows, keep_hours, keep_days, size_max } => {
-            let typed = Sweep { keep_windows, keep_hours, keep_days, size_max, ..Sweep::default() };
+        command @ Command::Vacuum { .. } => {
+            let typed = command.retention();
             let before = store.bytes()?;
             let done = store.retain(&retention(&typed.or(args.sweep))?, &SummaryLimits::default())?;
             store.vacuum()?;

@@ -6,11 +6,71 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
-use super::Status;
+use serde::{Deserialize, Serialize};
+
+use super::options::{ConfigFile, Shared, options};
 use super::talk::Talk;
+use super::{Status, options};
 use crate::policy::size;
 use crate::synth::suite::{SUITES, Suite};
 use crate::synth::{self, FAULTS, Overwrite, PROGRAMS, Role, Scenario, ScenarioWords, SynthReport, WORLDS};
+
+options! {
+    /// Options of `synth`, as they are typed or written in `[synth]`.
+    pub struct Synth {
+        /// World to write [default: town]
+        #[arg(long, value_name = "NAME")]
+        world: String,
+        /// How many subscribers [default: 200]
+        #[arg(long, value_name = "N")]
+        subscribers: u32,
+        /// How long the capture lasts, in hours [default: 1]
+        #[arg(long, value_name = "H")]
+        hours: f64,
+        /// When it begins [default: 2026-03-01T18:00:00Z]
+        #[arg(long, value_name = "TIME")]
+        start: String,
+        /// How busy people are, against usual: scales how often they do things [default: 1]
+        #[arg(long, value_name = "FACTOR")]
+        activity: f64,
+        /// How heavy films, pictures, backups and updates are, against usual [default: 1]
+        #[arg(long, value_name = "FACTOR")]
+        volume: f64,
+        /// Add an operation; may be given several times
+        #[arg(long, value_name = "KIND[:KNOB=VALUE,...]")]
+        operation: Vec<String>,
+        /// Add harmless traffic that resembles an operation; may be given several times
+        #[arg(long, value_name = "KIND[:KNOB=VALUE,...]")]
+        negative: Vec<String>,
+        /// Let the capture point damage what it sees; may be given several times
+        #[arg(long, value_name = "KIND=VALUE", allow_hyphen_values = true)]
+        fault: Vec<String>,
+        /// Seed of everything [default: 1]
+        #[arg(long, value_name = "S")]
+        seed: u64,
+        /// Capture to write; .pcap or .pcap.zst
+        #[arg(long, short, value_name = "NAME.pcap[.zst]")]
+        output: PathBuf,
+        /// Write a standing suite of captures into DIR instead
+        #[arg(long, value_name = "NAME", conflicts_with_all = ["output", "operation", "negative"])]
+        suite: String,
+        /// Write only those captures of the suite whose names match this glob, or hold it
+        #[arg(long, value_name = "PATTERN")]
+        only: String,
+        /// Write only those captures of the suite whose seeds, shifted ones where --shift-seeds is given, lie in this range
+        #[arg(long, value_name = "A-B")]
+        seeds: String,
+        /// Add this to every seed of the suite: captures of the same kinds that nobody has seen; a multiple of ten keeps the worlds
+        #[arg(long, value_name = "N")]
+        shift_seeds: u64,
+        /// Say the SHA-256 of large captures too (over 64 MiB): reading one again takes as long as writing it
+        #[arg(long, num_args = 0, default_missing_value = "true")]
+        digest: bool,
+        /// Write over files that exist, and beyond what the disk seems to have room for
+        #[arg(long, num_args = 0, default_missing_value = "true")]
+        force: bool,
+    }
+}
 
 /// Write labelled captures of a population, from a seed
 ///
@@ -21,60 +81,43 @@ pub struct Args {
     /// Say which worlds, operations, negatives and suites there are, with their knobs
     #[arg(long)]
     list: bool,
-    /// World to write
-    #[arg(long, default_value = "town", value_name = "NAME")]
-    world: String,
-    /// How many subscribers
-    #[arg(long, default_value_t = 200, value_name = "N")]
-    subscribers: u32,
-    /// How long the capture lasts, in hours
-    #[arg(long, default_value_t = 1.0, value_name = "H")]
-    hours: f64,
-    /// When it begins
-    #[arg(long, default_value = "2026-03-01T18:00:00Z", value_name = "TIME")]
-    start: String,
-    /// How busy people are, against usual: scales how often they do things
-    #[arg(long, default_value_t = 1.0, value_name = "FACTOR")]
-    activity: f64,
-    /// How heavy films, pictures, backups and updates are, against usual
-    #[arg(long, default_value_t = 1.0, value_name = "FACTOR")]
-    volume: f64,
-    /// Add an operation; may be given several times
-    #[arg(long, value_name = "KIND[:KNOB=VALUE,...]")]
-    operation: Vec<String>,
-    /// Add harmless traffic that resembles an operation; may be given several times
-    #[arg(long, value_name = "KIND[:KNOB=VALUE,...]")]
-    negative: Vec<String>,
-    /// Let the capture point damage what it sees; may be given several times
-    #[arg(long, value_name = "KIND=VALUE", allow_hyphen_values = true)]
-    fault: Vec<String>,
-    /// Seed of everything
-    #[arg(long, default_value_t = 1, value_name = "S")]
-    seed: u64,
-    /// Capture to write; .pcap or .pcap.zst
-    #[arg(long, short, value_name = "NAME.pcap[.zst]")]
-    output: Option<PathBuf>,
-    /// Write a standing suite of captures into DIR instead
-    #[arg(long, value_name = "NAME", requires = "dir", conflicts_with_all = ["output", "operation", "negative"])]
-    suite: Option<String>,
-    /// Write only those captures of the suite whose names match this glob, or hold it
-    #[arg(long, value_name = "PATTERN", requires = "suite")]
-    only: Option<String>,
-    /// Write only those captures of the suite whose seeds, shifted ones where --shift-seeds is given, lie in this range
-    #[arg(long, value_name = "A-B", requires = "suite")]
-    seeds: Option<String>,
-    /// Add this to every seed of the suite: captures of the same kinds that nobody has seen; a multiple of ten keeps the worlds
-    #[arg(long, value_name = "N", requires = "suite", default_value_t = 0)]
-    shift_seeds: u64,
     /// Folder of the suite
-    #[arg(value_name = "DIR", requires = "suite")]
+    #[arg(value_name = "DIR")]
     dir: Option<PathBuf>,
-    /// Say the SHA-256 of large captures too (over 64 MiB): reading one again takes as long as writing it
-    #[arg(long)]
-    digest: bool,
-    /// Write over files that exist, and beyond what the disk seems to have room for
-    #[arg(long)]
-    force: bool,
+    #[command(flatten)]
+    synth: Synth,
+}
+
+impl Args {
+    /// Lays the configuration file and the defaults under what was typed. Who types what to write wants nothing else that a file names.
+    pub fn under(self, file: &ConfigFile) -> Self {
+        let mut below = file.synth.clone();
+        if self.synth.output.is_some() || self.synth.operation.is_some() || self.synth.negative.is_some() {
+            below = Synth { suite: None, only: None, seeds: None, shift_seeds: None, ..below };
+        }
+        if self.synth.suite.is_some() {
+            below = Synth { output: None, operation: None, negative: None, ..below };
+        }
+        let defaults = Synth {
+            world: Some("town".to_owned()),
+            subscribers: Some(200),
+            hours: Some(1.0),
+            start: Some("2026-03-01T18:00:00Z".to_owned()),
+            activity: Some(1.0),
+            volume: Some(1.0),
+            seed: Some(1),
+            ..Synth::default()
+        };
+        // A suite says itself what its captures are.
+        let synth = self.synth.or(below);
+        let synth = if synth.suite.is_some() { synth } else { synth.or(defaults) };
+        Self { synth, ..self }
+    }
+
+    /// What is in force, as a configuration file.
+    pub fn in_force(&self) -> anyhow::Result<String> {
+        options::in_force(&Shared::default(), "synth", &self.synth)
+    }
 }
 
 /// Captures up to this size are read again for their digest whether or not somebody asks: some hundredths of a second.
@@ -92,33 +135,52 @@ pub fn run(args: &Args, talk: &Talk) -> anyhow::Result<Status> {
         list(&mut out)?;
         return Ok(Status::Quiet);
     }
-    let overwrite = if args.force { Overwrite::Allowed } else { Overwrite::Never };
-    if let (Some(suite), Some(dir)) = (&args.suite, &args.dir) {
-        write_suite(suite, dir, &Chosen::try_from(args)?, overwrite, talk, &mut out)?;
-        return Ok(Status::Quiet);
+    let synth = &args.synth;
+    let overwrite = if synth.force.unwrap_or(false) { Overwrite::Allowed } else { Overwrite::Never };
+    match (&synth.suite, &args.dir) {
+        (Some(suite), Some(dir)) => {
+            write_suite(suite, dir, &Chosen::try_from(synth)?, overwrite, talk, &mut out)?;
+            return Ok(Status::Quiet);
+        }
+        (Some(suite), None) => bail!("--suite {suite}: needs the folder to write into: synth --suite {suite} DIR"),
+        (None, Some(dir)) => bail!("{}: a folder is for a suite, which --suite NAME names", dir.display()),
+        (None, None) => {}
     }
-    let Some(output) = &args.output else {
+    let of_a_suite = [
+        ("--only", synth.only.is_some()),
+        ("--seeds", synth.seeds.is_some()),
+        ("--shift-seeds", synth.shift_seeds.is_some()),
+    ];
+    if let Some((name, _)) = of_a_suite.iter().find(|(_, is_set)| *is_set) {
+        bail!("{name}: chooses captures of a suite, which --suite NAME DIR names");
+    }
+    let Some(output) = &synth.output else {
         bail!("--output NAME.pcap[.zst] is missing; --list says what can be written")
     };
     if output.as_os_str() == "-" {
         bail!("--output -: a capture is written with its labels beside it, so it needs a file's name");
     }
-    let words = ScenarioWords {
-        world: args.world.clone(),
-        subscribers: args.subscribers,
-        hours: args.hours,
-        start: args.start.clone(),
-        activity: args.activity,
-        volume: args.volume,
-        operations: args.operation.clone(),
-        negatives: args.negative.clone(),
-        faults: args.fault.clone(),
-        seed: args.seed,
-    };
-    let scenario = Scenario::try_from(words)?;
+    let scenario = Scenario::try_from(ScenarioWords::from(synth))?;
     look_ahead(&scenario, output, overwrite, talk)?;
-    say(&scenario.write(output, overwrite)?, args.digest, talk, &mut out)?;
+    say(&scenario.write(output, overwrite)?, synth.digest.unwrap_or(false), talk, &mut out)?;
     Ok(Status::Quiet)
+}
+
+impl From<&Synth> for ScenarioWords {
+    fn from(synth: &Synth) -> Self {
+        Self {
+            world: synth.world.clone().unwrap_or_default(),
+            subscribers: synth.subscribers.unwrap_or_default(),
+            hours: synth.hours.unwrap_or_default(),
+            start: synth.start.clone().unwrap_or_default(),
+            activity: synth.activity.unwrap_or_default(),
+            volume: synth.volume.unwrap_or_default(),
+            operations: synth.operation.clone().unwrap_or_default(),
+            negatives: synth.negative.clone().unwrap_or_default(),
+            faults: synth.fault.clone().unwrap_or_default(),
+            seed: synth.seed.unwrap_or_default(),
+        }
+    }
 }
 
 /// Says how large a capture will be where it is large, and refuses what the disk has no room for.
@@ -158,10 +220,10 @@ struct Chosen {
     shift: u64,
 }
 
-impl TryFrom<&Args> for Chosen {
+impl TryFrom<&Synth> for Chosen {
     type Error = anyhow::Error;
 
-    fn try_from(args: &Args) -> anyhow::Result<Self> {
+    fn try_from(args: &Synth) -> anyhow::Result<Self> {
         let glob = |text: &String| {
             let glob = globset::Glob::new(text).with_context(|| format!("--only {text}: not a pattern"))?;
             anyhow::Ok((text.clone(), glob.compile_matcher()))
@@ -175,7 +237,7 @@ impl TryFrom<&Args> for Chosen {
         Ok(Self {
             only: args.only.as_ref().map(glob).transpose()?,
             seeds: args.seeds.as_ref().map(range).transpose()?,
-            shift: args.shift_seeds,
+            shift: args.shift_seeds.unwrap_or(0),
         })
     }
 }

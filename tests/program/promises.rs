@@ -260,6 +260,57 @@ fn exit_statuses() {
 }
 
 #[test]
+fn every_verb_prints_the_configuration_in_force_and_reads_it() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = |name: &str| folder.path().join(name);
+    let table: [(&str, &[&str], &str); 9] = [
+        ("replay", &["--format", "json"], "format = \"json\""),
+        ("sweep", &["--store", "night.db"], "store = \"night.db\""),
+        ("watch", &["--interface", "lo"], "interface = [\"lo\"]"),
+        ("flows", &["--format", "csv"], "format = \"csv\""),
+        ("train", &["--window", "30s"], "window = \"30s\""),
+        ("evaluate", &["--jobs", "1"], "jobs = 1"),
+        ("findings", &["--severity", "high"], "severity = \"high\""),
+        ("store", &["vacuum", "--keep-days", "9d"], "keep-days = \"9d\""),
+        ("synth", &["--subscribers", "30", "--operation", "dns-tunnel"], "subscribers = 30"),
+    ];
+    for (verb, typed, wanted) in table {
+        let file = path(&format!("{verb}.toml"));
+        let first = trawlwatch(&[&[verb, "--print-config"], typed].concat(), LIMIT);
+        assert!(first.status == Some(0) && first.stdout.contains(wanted), "{verb}: {} {}", first.stdout, first.stderr);
+        std::fs::write(&file, &first.stdout).expect("written");
+        let verbs: &[&str] = if verb == "store" { &["store", "vacuum"] } else { &[verb] };
+        let again = trawlwatch(&[verbs, &["--print-config", "--config", text(&file)]].concat(), LIMIT);
+        assert_eq!((again.status, &again.stdout), (Some(0), &first.stdout), "{verb}: {}", again.stderr);
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).expect("ours").count(), table.len(), "printing writes nothing else");
+}
+
+#[test]
+fn what_synth_writes_can_stand_in_a_file() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = |name: &str| folder.path().join(name).to_str().expect("UTF-8").to_owned();
+    let config = "[synth]\nsubscribers = 10\nhours = 0.1\nactivity = 0.1\nvolume = 0.01\n";
+    std::fs::write(path("small.toml"), config).expect("written");
+    let written = |name: &str, options: &[&str]| {
+        let ran = trawlwatch(&[&["synth", "-o", &path(name)], options].concat(), LIMIT);
+        assert_eq!(ran.status, Some(0), "{}", ran.stderr);
+        std::fs::read(path(name)).expect("a capture")
+    };
+    let typed = ["--subscribers", "10", "--hours", "0.1", "--activity", "0.1", "--volume", "0.01"];
+    let (read, typed) = (written("a.pcap", &["--config", &path("small.toml")]), written("b.pcap", &typed));
+    assert!(read == typed && read.len() > 24, "{} and {} bytes", read.len(), typed.len());
+    for (args, said) in [
+        (&["--suite", "smoke"][..], "synth --suite smoke DIR"),
+        (&["some-folder"], "--suite"),
+        (&["--only", "x", "-o", &path("c.pcap")], "--only"),
+    ] {
+        let ran = trawlwatch(&[&["synth"], args].concat(), LIMIT);
+        assert!(ran.status == Some(2) && ran.stderr.contains(said), "{args:?}: {}", ran.stderr);
+    }
+}
+
+#[test]
 fn a_reader_that_goes_away_is_no_error() {
     let demo = shipped("demo.pcap.zst");
     let mut child = Command::new(env!("CARGO_BIN_EXE_trawlwatch"))
