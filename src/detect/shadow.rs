@@ -94,6 +94,8 @@ const MUCH_SCATTER_MAX: f64 = 1.25;
 /// proportion, is given a tenth of all.
 const MOST_SCATTER_MAX: f64 = 1.6;
 const MOST_PRESENCE: f64 = 0.28;
+/// Slots up to which it tells: over a quarter of an hour people save, too, when they are there, and more of what they do more of.
+const MOST_SLOT_S: u64 = 256;
 /// Uploads below which presence and uploads of each must be at least so much, or hardly less of each with so much presence and
 /// proportion: a page's counter follows few visits of few people by luck.
 const UPLOADS_FEW: f64 = 24.0;
@@ -273,7 +275,8 @@ impl Measures {
 
     /// Whether it is given a tenth of all and gives nothing back.
     fn is_most(&self) -> bool {
-        self.volume_share >= MOST && self.upload_share >= FED_ONLY && self.presence >= MOST_PRESENCE
+        let is_fed = self.volume_share >= MOST && self.upload_share >= FED_ONLY;
+        is_fed && self.presence >= MOST_PRESENCE && self.slot_s <= MOST_SLOT_S
     }
 
     /// Whether less proportion than is sure alone will do, where everything together comes to `score`.

@@ -256,6 +256,7 @@ fn much_that_follows_needs_no_slope_and_little_that_follows_few_visits_is_luck()
         ("a quarter of all, however much moves", Measures { growth: 0.0, ..much }, false),
         ("much that scatters, beside devices that are not followed", Measures { scatter: 1.15, ..much }, true),
         ("a tenth of all, of several programs", Measures { scatter: 1.5, presence: 0.3, ..told }, true),
+        ("the same, over a quarter of an hour", Measures { scatter: 1.5, slot_s: 1024, ..told }, false),
         ("the same, that answers", Measures { scatter: 1.5, upload_share: 0.9, ..told }, false),
         ("the same, now and then", Measures { scatter: 1.5, presence: 0.25, ..told }, false),
         ("the same, at random", Measures { scatter: 1.7, ..told }, false),
