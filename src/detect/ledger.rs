@@ -43,6 +43,11 @@ const TOLD_UPLOAD_SHARE: f64 = 0.7;
 /// Bytes from which on what is sent is more than a record.
 const RECORD_MAX: f64 = 8_192.0;
 
+/// Addresses of a fan-in from which on it is a fleet, and how many times the subscribers of a few devices must feed it for these to be
+/// some of them.
+const FLEET_MIN: usize = 8;
+const FLEET_WIDER: u64 = 4;
+
 /// Share of a finding's addresses that another must hold to speak of the same party.
 const SAME_SHARE: f64 = 0.7;
 
@@ -375,10 +380,16 @@ fn outdoes(by: &Finding, finding: &Finding) -> bool {
     // What is copied may be another population's than the one that the sender stands in; what goes to the same party besides is not.
     let is_copied = matches!((finding.technique, by.technique), (BulkExfiltration, TrafficMirroring | TapCorrelation))
         && finding.bytes_up <= by.bytes_up.saturating_add(by.bytes_up / 4);
+    // A few devices keep time with some doors of a fleet that many feed.
+    let is_of_a_fleet = matches!((finding.technique, by.technique), (BeaconingImplant, PopulationFanIn))
+        && by.population.subscribers >= FLEET_WIDER * finding.population.subscribers
+        && by.collector.addresses.len() >= FLEET_MIN;
+    let held = finding.collector.addresses.iter().filter(|a| by.collector.addresses.binary_search(a).is_ok()).count();
     says_more
         && (is_copied || by.population.name == finding.population.name)
         && !finding.collector.addresses.is_empty()
-        && (finding.collector.addresses.iter().all(|a| by.collector.addresses.binary_search(a).is_ok())
+        && (held == finding.collector.addresses.len()
+            || is_of_a_fleet && 2 * held > finding.collector.addresses.len()
             // A pair of addresses that nothing else explains is explained by what one of them does.
             || finding.technique == Technique::UnattributedCluster && by.severity >= Severity::Medium && shares())
 }

@@ -39,6 +39,29 @@ fn a_copy_of_another_population_is_no_exfiltration() {
 }
 
 #[test]
+fn a_few_who_keep_time_with_doors_of_a_fleet_are_some_of_those_who_feed_it() {
+    use Technique::{BeaconingImplant, PopulationFanIn};
+    // The fleet, how many feed it, the beacon's addresses, how many call them, and whether the beacon is told.
+    let fleet: Vec<u8> = (1..10).collect();
+    let table: [(&[u8], u64, &[u8], u64, bool); 5] = [
+        (&fleet, 26, &[3, 7, 200], 3, false),
+        (&fleet, 26, &[3, 200, 201], 3, true),
+        (&fleet, 26, &[3, 7, 200], 9, true),
+        (&fleet[..3], 26, &[2, 3, 200], 3, true),
+        (&fleet, 26, &[3, 7], 9, false),
+    ];
+    for (doors, fed, called, callers, wanted) in table {
+        let mut ledger = Ledger::default();
+        let fan_in = finding(PopulationFanIn, "a", doors, Severity::High, fed);
+        let beacon = finding(BeaconingImplant, "b", called, Severity::High, callers);
+        ledger.absorb(vec![fan_in, beacon], &look(0, 5, Vec::new()));
+        let (kept, _) = ledger.close();
+        let is_told = kept.iter().any(|one| one.technique == BeaconingImplant);
+        assert_eq!(is_told, wanted, "{fed} feed {doors:?}, {callers} call {called:?}");
+    }
+}
+
+#[test]
 fn names_that_are_led_to_who_opens_them_are_one_partys_doing() {
     use Technique::{DnsHijack, TlsInterception};
     let (many, door): (Vec<u8>, Vec<u8>) = ((1..12).collect(), vec![7]);
