@@ -96,6 +96,8 @@ fn opinion(entry: &Entry, finding: &Finding) -> Opinion {
         return Opinion::OtherPopulation;
     }
     match &entry.techniques {
+        // Whom the register knows is no stranger of whom nothing explains what he does.
+        Some(_) if finding.technique == Technique::UnattributedCluster => {}
         Some(techniques) if !techniques.contains(&finding.technique) => return Opinion::OtherTechnique,
         None if finding.technique == Technique::PacketInjection => return Opinion::UnnamedInjection,
         _ => {}

@@ -301,6 +301,7 @@ fn each_verdict() {
             Finding { technique: Technique::ShadowUpload, ..finding() },
             Some("it is for the technique population-fan-in, not for shadow-upload"),
         ),
+        ("no technique at all", Finding { technique: Technique::UnattributedCluster, ..finding() }, Some("")),
     ];
     for (name, finding, wanted) in table {
         assert_eq!(verdict_of(&policy, finding).as_deref(), wanted, "{name}");

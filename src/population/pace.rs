@@ -266,6 +266,10 @@ impl Paces {
             return;
         }
         let from_party = Party::of(ends[from.index()], populations, identity);
+        // What two strangers say inside somebody's tunnel (a home cell, a broker of IPv6) is no device's here.
+        if rows.carrier[i].is_some() && matches!(from_party, Party::Outside(_)) {
+            return;
+        }
         let stream = self.streams.entry(StreamKey { to, from: from_party }, OPEN_MAX);
         each_slot(rows, i, range, from, |slot, bytes| stream.series.put(slot, bytes));
         stream.bytes = join(stream.bytes, [sent, back]);
@@ -366,6 +370,8 @@ fn spread(
 mod tests {
     use super::*;
     use crate::flow::pace::Pace;
+    use crate::flow::row::CarrierRow;
+    use crate::packet::columns::TunnelKind;
     use crate::population::limits::SummaryLimits;
     use crate::population::summary::tests::{row, summary_of};
 
@@ -395,6 +401,31 @@ mod tests {
         let (key, stream) = summary.paces.streams.sorted()[0];
         assert_eq!((key.to, stream.bytes, stream.series.total()), (far, [40_160, 260], [40_160, 260]));
         assert_eq!(summary.paces.busy.len(), 1);
+    }
+
+    #[test]
+    fn what_strangers_say_inside_a_tunnel_is_no_stream_of_a_device_here() {
+        let (phone, shop) = (Address::v4([100, 127, 0, 9]), Address::v4([203, 0, 113, 7]));
+        let home = Address::v4([10, 0, 0, 1]);
+        let outer = [home, Address::v4([198, 51, 100, 9])];
+        let carrier =
+            |kind| CarrierRow { kind, outer, port: 0, id: 0, depth: 1, packets: [[9, 0], [0, 9]], bytes: [[0; 2]; 2] };
+        // From, to, the tunnel, streams.
+        let table = [
+            (shop, Address::v4([198, 51, 100, 7]), Some(TunnelKind::GtpU), 0),
+            (shop, Address::v4([198, 51, 100, 7]), None, 1),
+            (home, shop, Some(TunnelKind::GtpU), 1),
+            (phone, shop, Some(TunnelKind::IpInIp), 0),
+        ];
+        for (from, to, tunnel, wanted) in table {
+            let mut heavy = row(from, to, 10, 40_000, 0);
+            let mut pace = Pace::new(second(12));
+            pace.add(Side::Orig, second(12), 40_000);
+            heavy.pace = Some(Box::new(pace));
+            heavy.carrier = tunnel.map(carrier);
+            let summary = summary_of(&[heavy], &SummaryLimits::default());
+            assert_eq!(summary.paces.streams.len(), wanted, "{from} to {to}, {tunnel:?}");
+        }
     }
 
     #[test]
