@@ -451,7 +451,7 @@ fn steadiness(whole: &Served, class: SpanClass) -> f64 {
         // Within a window there are no minutes to tell apart: the rate alone speaks, less surely.
         SpanClass::Window => 0.7,
         // A person reads for some minutes without a pause, too.
-        _ if of < SESSION_MINUTES => STEADY_SESSION,
+        SpanClass::Hour if of < SESSION_MINUTES => STEADY_SESSION,
         _ => (f64::from(active) / of.max(1.0)).min(1.0),
     }
 }

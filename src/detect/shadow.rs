@@ -102,6 +102,9 @@ const UPLOADS_FEW: f64 = 24.0;
 const FEW_PRESENCE: f64 = 0.4;
 const FEW_EACH: f64 = 1.25;
 const FEW_BUT_SURE: [f64; 3] = [1.05, 0.6, 0.35];
+/// Proportion, less its errors, and growth from which on few uploads tell as much as many.
+const EXACT: f64 = 0.8;
+const EXACT_GROWTH: std::ops::RangeInclusive<f64> = 0.75..=1.2;
 /// Data up over data both ways below which a party is answered too: then it must have so many subscribers, and get so large a share of
 /// all that they exchange. A resolver, a counter of pages, an advert is asked along with whatever else is done, and more of it where
 /// more is done, by a few now and then and of small things.
@@ -306,7 +309,12 @@ impl Measures {
         let is_each = self.uploads_each >= FEW_EACH || is_sure;
         let is_often = self.uploads_each * self.compared as f64 >= UPLOADS_FEW;
         (self.uploads_each >= UPLOADS_EACH_MIN || self.volume_share >= VOLUME_SHARE_REPORTED)
-            && (is_often || self.presence >= FEW_PRESENCE && is_each)
+            && (is_often || self.presence >= FEW_PRESENCE && is_each || self.is_exact())
+    }
+
+    /// Whether every upload is the same part of what had moved, to a party that only takes: chance does not do that a few times either.
+    fn is_exact(&self) -> bool {
+        self.in_proportion >= EXACT && EXACT_GROWTH.contains(&self.growth) && self.upload_share >= FED_ONLY
     }
 
     fn reasons(&self, subscribers: u64) -> Vec<Reason> {

@@ -63,6 +63,8 @@ const TUNNELS_DEVIATION: f64 = 0.05;
 pub(super) const KEPT_OPEN: [u16; 13] = [1883, 8883, 5222, 5223, 5228, 5229, 5230, 5269, 2195, 2197, 5683, 5684, 5060];
 /// Those of SIP.
 const TELEPHONY: [u16; 2] = [5060, 5061];
+/// Seconds between calls below which there is no clock to see.
+const TALK_S: f64 = 2.5;
 /// Devices from which on datagrams by the clock are a group's, and the same where somebody looked the party up.
 const DATAGRAMS_MIN: u64 = 5;
 const DATAGRAMS_NAMED_MIN: u64 = 16;
@@ -92,6 +94,7 @@ impl<'a, 'b> Harmless<'a, 'b> {
         is_product(group, measures, is_named && hides_names)
             || is_telemetry(group, is_named || is_of_few(group, measures, TRACKERS), measures.rhythm.period_s)
             || is_one_tunnel(measures)
+            || is_talk(measures)
             || is_job(group, measures)
             || is_kept_alive(self.scene, group)
             || is_telephony(&group.whole)
@@ -164,6 +167,11 @@ fn is_one_tunnel(measures: &Measures) -> bool {
     measures.rhythm.subscribers == 1
         && measures.same_size_share < TUNNELS_SAME_SIZE
         && measures.rhythm.deviation > TUNNELS_DEVIATION
+}
+
+/// Whether what comes by the second is a stream or an exchange that somebody set off, and no call now and then.
+fn is_talk(measures: &Measures) -> bool {
+    measures.rhythm.period_s < TALK_S
 }
 
 /// Whether telephones say that they are there, at the port of SIP: registrations and what keeps a translator's mapping come by the clock
@@ -383,6 +391,11 @@ mod tests {
         for (name, measures, wanted) in table {
             assert_eq!(is_one_tunnel(&measures), wanted, "{name}");
         }
+        let every = |period_s: f64| {
+            let one = measures(40, 0.0, 0.0, 1.0, 0.1);
+            Measures { rhythm: Rhythm { period_s, ..one.rhythm }, ..one }
+        };
+        assert_eq!([1.0, 3.0].map(|period_s| is_talk(&every(period_s))), [true, false]);
     }
 
     #[test]

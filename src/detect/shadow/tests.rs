@@ -262,6 +262,16 @@ fn much_that_follows_needs_no_slope_and_little_that_follows_few_visits_is_luck()
         ("the same, at random", Measures { scatter: 1.7, ..told }, false),
         ("one upload of each of a dozen", Measures { compared: 12, uploads_each: 1.0, ..sure }, false),
         ("twelve uploads after few visits", luck, false),
+        (
+            "twelve that are the same part of what had moved",
+            Measures { in_proportion: 0.9, growth: 1.0, volume_share: 0.06, ..luck },
+            true,
+        ),
+        (
+            "the same, to a party that answers",
+            Measures { in_proportion: 0.9, growth: 1.0, volume_share: 0.06, upload_share: 0.8, ..luck },
+            false,
+        ),
         ("twelve that come with nearly every visit", Measures { presence: 0.7, ..luck }, true),
     ];
     for (name, measures, wanted) in table {
