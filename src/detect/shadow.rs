@@ -104,7 +104,12 @@ const FEW_EACH: f64 = 1.25;
 const FEW_BUT_SURE: [f64; 3] = [1.05, 0.6, 0.35];
 /// Proportion, less its errors, and growth from which on few uploads tell as much as many.
 const EXACT: f64 = 0.8;
-const EXACT_GROWTH: std::ops::RangeInclusive<f64> = 0.75..=1.2;
+const EXACT_GROWTH: std::ops::RangeInclusive<f64> = 0.75..=1.5;
+/// Scatter below which sizes lie on a line, however steep: what had moved holds questions and handshakes, of which nothing is told.
+const ON_A_LINE: f64 = 0.3;
+/// Proportion from which on sizes alone tell, where uploads are at least so many, of all and of each.
+const PROPORTION_PLAIN: f64 = 0.7;
+const UPLOADS_PLAIN: [f64; 2] = [16.0, 1.2];
 /// Data up over data both ways below which a party is answered too: then it must have so many subscribers, and get so large a share of
 /// all that they exchange. A resolver, a counter of pages, an advert is asked along with whatever else is done, and more of it where
 /// more is done, by a few now and then and of small things.
@@ -268,7 +273,8 @@ impl Measures {
 
     /// Whether an upload is a part of what had moved.
     fn grows(&self) -> bool {
-        GROWTH_TOLD.contains(&self.growth) || self.is_much() && GROWTH_OF_MUCH.contains(&self.growth)
+        let is_steep = self.scatter <= ON_A_LINE && EXACT_GROWTH.contains(&self.growth);
+        GROWTH_TOLD.contains(&self.growth) || self.is_much() && GROWTH_OF_MUCH.contains(&self.growth) || is_steep
     }
 
     /// Whether it is given more than adverts, counters and agents are.
@@ -292,7 +298,11 @@ impl Measures {
     /// one address others move something all the time.
     fn is_measured_out(&self) -> bool {
         let uploads = self.uploads_each * self.compared as f64;
-        self.has_proportion(PROPORTION_MEASURED_OUT) && uploads >= UPLOADS_FEW && self.uploads_each >= UPLOADS_EACH_MIN
+        let [all, each] = match self.has_proportion(PROPORTION_PLAIN) {
+            true => UPLOADS_PLAIN,
+            false => [UPLOADS_FEW, UPLOADS_EACH_MIN],
+        };
+        self.has_proportion(PROPORTION_MEASURED_OUT) && uploads >= all && self.uploads_each >= each
     }
 
     /// Whether it gives as well, and is asked by so few, or so little, that it may be a service that everything else calls along.

@@ -272,6 +272,16 @@ fn much_that_follows_needs_no_slope_and_little_that_follows_few_visits_is_luck()
             Measures { in_proportion: 0.9, growth: 1.0, volume_share: 0.06, upload_share: 0.8, ..luck },
             false,
         ),
+        (
+            "eighteen in proportion beyond doubt, whenever",
+            Measures { in_proportion: 0.75, presence: 0.16, follows: 0.35, compared: 15, uploads_each: 1.25, ..sure },
+            true,
+        ),
+        (
+            "the same, a little in proportion",
+            Measures { presence: 0.1, compared: 15, uploads_each: 1.25, ..sure },
+            false,
+        ),
         ("twelve that come with nearly every visit", Measures { presence: 0.7, ..luck }, true),
     ];
     for (name, measures, wanted) in table {
