@@ -164,6 +164,19 @@ impl<'a> Answers<'a> {
     }
 }
 
+impl Answers<'_> {
+    /// In how many networks others than a resolver place domains, none of them near where it leads them.
+    fn homes(&self, resolver: Address, to: Address, domains: &BTreeSet<&str>) -> usize {
+        let is_asked = |name: &str| matches!(Zone::of(name), Zone::Domain(domain, _) if domains.contains(domain));
+        let given =
+            self.names.iter().filter(|(name, _)| is_asked(name)).flat_map(|(_, answered)| answered.given.iter());
+        let elsewhere = given.filter(|given| given.resolver.outside() != Some(resolver));
+        let shown = elsewhere.map(|given| Party::shown(&given.address)).filter(|one| one.is_v4() == to.is_v4());
+        let homes: BTreeSet<Address> = shown.filter(|one| *one != to).map(wide_network_of).collect();
+        if homes.contains(&wide_network_of(to)) { 0 } else { homes.len() }
+    }
+}
+
 /// A party outside that answers DNS.
 struct Resolver<'a> {
     address: Address,
@@ -257,7 +270,12 @@ fn turned(scene: &Scene<'_>, population: PopulationIndex, answers: &Answers<'_>,
     let is_raced = |address| raced.get(&Party::Outside(address)).is_some_and(|races| *races >= RACES_MIN);
     let unknown = all.iter().map(|resolver| resolver.address);
     let unknown: BTreeSet<Address> = unknown.filter(|one| !usual.contains(one) && !public::is_public(*one)).collect();
-    let lies = |address| if is_raced(address) { BTreeMap::new() } else { answers.lies(address, &unknown) };
+    let lies = |address| {
+        let lies = if is_raced(address) { BTreeMap::new() } else { answers.lies(address, &unknown) };
+        let homes = lies.iter().filter(|(_, domains)| domains.len() >= LED_TO_SHARED_MIN);
+        let homes = homes.map(|(to, domains)| answers.homes(address, Party::shown(to), domains)).max();
+        (lies, homes.unwrap_or(0))
+    };
     let parties = strange.map(|r| Party53::of(&known, r, lies(r.address)));
     for party in together(&known, parties.filter(|party| party.askers > 0).collect()) {
         let (score, proof, evidence) = weighed(&known, &party, is_listed, median);
@@ -282,8 +300,10 @@ fn turned(scene: &Scene<'_>, population: PopulationIndex, answers: &Answers<'_>,
 fn weighed(known: &Known<'_>, party: &Party53<'_>, is_listed: bool, median: f64) -> (f64, f64, Vec<Evidence>) {
     let (askers, lied) = (party.askers as f64, party.lied() as f64);
     let share = (askers / party.active.max(1) as f64).min(1.0);
-    // A public resolver asks from elsewhere, and a CDN answers it otherwise than the usual one.
-    let (no_lie, sure_lie) = if party.is_public { (2.0, 8.0) } else { (0.0, 3.0) };
+    // A public resolver asks from elsewhere, and a CDN answers it otherwise than the usual one, but not with one address for names that
+    // are at home in as many networks as they are: then somebody answers in its name.
+    let is_answered_elsewhere = party.is_public && party.homes < LED_TO_SHARED_MIN;
+    let (no_lie, sure_lie) = if is_answered_elsewhere { (2.0, 8.0) } else { (0.0, 3.0) };
     let proof = ramp(lied, no_lie, sure_lie);
     let (change, strangeness) = (party.change(known), party.strangeness(is_listed));
     let [askers_sure, share_sure] = if change > strangeness { SURE_OF_CHANGE } else { SURE_OF_CHOICE };

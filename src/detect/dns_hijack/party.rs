@@ -71,6 +71,8 @@ pub(super) struct Party53<'a> {
     pub onset: Option<Onset>,
     /// Domains by the address that it alone leads them to.
     pub lies: BTreeMap<Party, BTreeSet<&'a str>>,
+    /// Networks in which others place the domains that it leads to one address.
+    pub homes: usize,
     pub is_public: bool,
     /// Whether all of it is asked over TLS alone, at the port of that.
     is_sealed: bool,
@@ -80,7 +82,11 @@ pub(super) struct Party53<'a> {
 
 impl<'a> Party53<'a> {
     /// One resolver alone.
-    pub(super) fn of(known: &Known<'_>, resolver: &'a Resolver<'a>, lies: BTreeMap<Party, BTreeSet<&'a str>>) -> Self {
+    pub(super) fn of(
+        known: &Known<'_>,
+        resolver: &'a Resolver<'a>,
+        (lies, homes): (BTreeMap<Party, BTreeSet<&'a str>>, usize),
+    ) -> Self {
         let began = known.began(resolver.address).filter(|began| is_late(known, *began));
         let mut party = Self {
             resolvers: vec![resolver],
@@ -90,6 +96,7 @@ impl<'a> Party53<'a> {
             only_it: 0,
             onset: None,
             lies,
+            homes,
             is_public: is_public(resolver.address),
             is_sealed: is_sealed(resolver.one),
             began,
@@ -207,10 +214,11 @@ impl<'a> Party53<'a> {
     }
 
     fn join(&mut self, known: &Known<'_>, other: Self) {
-        let Self { resolvers, askers, lies, is_sealed: sealed, began, all, .. } = other;
+        let Self { resolvers, askers, lies, homes, is_sealed: sealed, began, all, .. } = other;
         self.resolvers.extend(resolvers);
         self.resolvers.sort_by_key(|resolver| resolver.address);
         self.is_sealed &= sealed;
+        self.homes = self.homes.max(homes);
         self.askers += askers;
         self.began = self.began.zip(began).map(|(a, b)| a.min(b));
         for (address, domains) in lies {
@@ -307,6 +315,7 @@ mod tests {
             only_it: 0,
             onset: None,
             lies: BTreeMap::new(),
+            homes: 0,
             is_public,
             began: None,
             all: Vec::new(),

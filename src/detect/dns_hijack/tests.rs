@@ -230,6 +230,28 @@ fn found_in_window(asked: &[Asked], [from, to]: [u64; 2], day: &Summary) -> Opti
 }
 
 #[test]
+fn answers_in_the_name_of_a_public_resolver_lie_where_they_lead_what_has_many_homes_to_one() {
+    const PUBLIC: [u8; 4] = [9, 9, 9, 9];
+    const LURE: [u8; 4] = [203, 0, 113, 99];
+    const NAMES: [&str; 4] = ["www.a.example", "www.b.example", "www.c.example", "www.d.example"];
+    // In how many networks the usual resolver places the four names; where the public one leads them; whether that is told.
+    for (homes, led, wanted) in [(4u8, LURE, true), (2, LURE, false), (4, [198, 20, 5, 77], false)] {
+        let mut asked: Vec<Asked> = Vec::new();
+        for client in 0..40 {
+            for (name, n) in NAMES.into_iter().zip(0u8..) {
+                let second = 10 + 60 * u64::from(n) + u64::from(client);
+                let (who, answer) = if client < 10 { (PUBLIC, led) } else { (THEIRS, [198, 18 + n % homes, 5, 9]) };
+                asked.push((client, who, second, name, answer));
+            }
+        }
+        let key = format!("resolver:{}", Address::v4(PUBLIC));
+        let of_resolver = found(&asked).into_iter().filter(|finding| finding.collector.collector_key == key);
+        let severity = of_resolver.map(|finding| finding.severity).max();
+        assert_eq!(severity >= Some(Severity::Medium), wanted, "{homes} homes, led to {led:?}: {severity:?}");
+    }
+}
+
+#[test]
 fn a_window_knows_the_hour_before_it() {
     let none = Summary::empty();
     let asked = turning(false);

@@ -194,6 +194,18 @@ fn a_few_reports_an_hour_are_not_collected_yet() {
         ("records every minute for four", gave(4.0, 4_400.0), DurationNs::from_secs(240), true),
         ("three in a day", gave(3.0, 7_000.0), DurationNs::from_secs(86_400), true),
         ("three an hour for a day", gave(72.0, 90_000.0), DurationNs::from_secs(86_400), true),
+        (
+            "four an hour of a third of all",
+            Measures { subscribers: 90, coverage: 0.3, ..gave(4.0, 2_400.0) },
+            hour,
+            true,
+        ),
+        (
+            "four an hour of a few of them",
+            Measures { subscribers: 90, coverage: 0.05, ..gave(4.0, 2_400.0) },
+            hour,
+            false,
+        ),
     ];
     for (name, measures, span, wanted) in table {
         assert_eq!(measures.is_collected(span), wanted, "{name}");
