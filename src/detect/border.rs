@@ -28,6 +28,8 @@ const ADDRESSES_MAX: usize = 64;
 const STEADY_SHARE_MIN: f64 = 0.5;
 /// Span below which no pace is projected.
 const PROJECTED_FROM: DurationNs = DurationNs::from_secs(900);
+/// Part of a day's limit that must have gone before a pace is projected: answers to visitors and guests' peers come to less.
+const PROJECTED_SHARE: f64 = 0.08;
 /// Seconds of a day.
 const DAY_S: f64 = 86_400.0;
 
@@ -96,7 +98,8 @@ fn judge(
     let limit = rule.day_bytes_min.max(1) as f64;
     let days = words::days(taken.whole.seen.first, taken.whole.seen.last);
     let seen = up / days / limit;
-    let pace = projected(scene, taken).map_or(seen, |bytes_a_day| bytes_a_day / limit);
+    let told = projected(scene, taken).filter(|_| up >= PROJECTED_SHARE * limit);
+    let pace = told.map_or(seen, |bytes_a_day| bytes_a_day / limit);
     if seen < 1.0 && pace < 1.0 {
         return None;
     }

@@ -193,7 +193,8 @@ fn resolvers<'a>(scene: &Scene<'a>, population: PopulationIndex) -> Vec<Resolver
     let answers_dns = |one: &CollectorSummary| {
         let dns: u64 = one.apps.iter().filter(|(app, _)| *app == AppProtocol::Dns).map(|(_, rows)| rows).sum();
         let is_asked = dns * 2 > one.totals.rows || is_sealed(one);
-        is_asked && one.rows_answered * 2 > one.totals.rows
+        // Who asks here himself, of a server of names inside, is answered too.
+        is_asked && one.rows_answered * 2 > one.totals.rows && one.flows_by_collector * 2 <= one.totals.flows
     };
     let here = scene.collectors().iter().filter(|(key, one)| key.population == population && answers_dns(one));
     here.map(|(key, one)| Resolver { address: key.address, one }).collect()

@@ -50,6 +50,11 @@ const DIGEST_ANSWER_BYTES_MAX: f64 = 16.0;
 /// about some sixty to a hundred and fifty files in an hour, and a capture of one direction does not show the verdicts.
 const DIGESTS_SHARE_MIN: f64 = 0.9;
 const DIGESTS_TURNS: f64 = 5.0;
+/// Share of the names with such labels from which on no number of askers excuses them.
+const PACKED_SHARE_MIN: f64 = 0.9;
+/// Who asks at most, and of how many resolvers outside at least, where what is asked is a survey of these.
+const SURVEYORS_MAX: u64 = 2;
+const SURVEYED_MIN: usize = 8;
 /// Bytes of each subscriber on port 53 that are no DNS, from which on they are worth a word: less is a sign of life, and no tunnel.
 const FOREIGN_BYTES_MIN: u64 = 20 << 10;
 
@@ -104,6 +109,8 @@ pub struct Measures {
     pub is_relayed: bool,
     /// Whether nearly all names are digests or shortened ones, and nothing comes back: so much may be a product that asks about files.
     pub is_digests: bool,
+    /// Whether nearly all names have labels longer than a digest is.
+    pub is_packed: bool,
     /// Whether all that is asked for are addresses or digests, and the answers verdicts.
     pub is_reputation: bool,
 }
@@ -143,12 +150,15 @@ impl Measures {
             is_crowd: is_crowd(names as f64 / sampled, zone.clients.count()),
             is_relayed: false,
             is_digests,
+            is_packed: of_form(NameForm::Packed) >= PACKED_SHARE_MIN,
             is_reputation: gives_verdicts || is_digest || of_form(NameForm::Reversed) >= 0.9,
         }
     }
 
     fn reasons(&self, class: SpanClass, baseline: &Baseline) -> Vec<Reason> {
         let more = match (self.is_crowd, self.is_relayed) {
+            // Guests have numbers in their names, and no texts.
+            _ if self.is_packed => 1.0,
             (true, _) => CROWD_TURNS,
             (_, true) => RELAYED_TURNS,
             _ if self.is_digests => DIGESTS_TURNS,
@@ -296,6 +306,7 @@ fn together(parts: &[&Measured<'_>]) -> Measures {
         is_crowd: false,
         is_relayed: false,
         is_digests: false,
+        is_packed: false,
         is_reputation: false,
     }
 }
@@ -317,6 +328,9 @@ fn judge(
     let severity = if measures.is_reputation { Severity::Info } else { severity };
     let mut all = ZoneSummary::default();
     parts.iter().for_each(|(_, zone, _)| all.merge((*zone).clone()));
+    // Who has something to hand over has somebody to hand it to: one who asks all the world surveys it.
+    let is_survey = all.clients.count() <= SURVEYORS_MAX && legs.asked_outside(&all) >= SURVEYED_MIN;
+    let severity = if is_survey { severity.min(Severity::Low) } else { severity };
     let qtypes: Vec<String> = all.qtypes.by_count().into_iter().take(4).map(|(qtype, _)| type_word(qtype)).collect();
     evidence.push(words::evidence("query_types", EvidenceValue::Text(qtypes.join(", ")), "", 0.0));
     evidence.push(words::evidence(

@@ -91,6 +91,9 @@ const OTHERS_MIN: usize = 3;
 const SESSION_MINUTES: f64 = 15.0;
 const STEADY_SESSION: f64 = 0.6;
 
+/// Ports of SSH, Telnet, remote desktops and screens (IANA): nobody's records are asked for there one by one.
+const GUESSED_PORTS: [u16; 4] = [22, 23, 3389, 5900];
+
 /// By what askers are taken together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Fleet {
@@ -463,6 +466,12 @@ fn is_one_session(pull: &Pull<'_>) -> bool {
     port == 443 && pull.whole.totals.flows <= ONE_SESSION_FLOWS && pull.whole.ja4.total() == 0
 }
 
+/// Whether it is a service that lets people in, where whoever guesses names and passwords is refused in like words all day.
+fn is_guessed(pull: &Pull<'_>) -> bool {
+    let (.., port) = pull.service;
+    GUESSED_PORTS.contains(&port)
+}
+
 fn judge(scene: &Scene<'_>, stretch: Stretch, pull: &Pull<'_>, all: &[(Address, &Served)]) -> Option<Finding> {
     let measures = Measures::of(stretch, pull, all);
     if measures.is_monitor
@@ -481,7 +490,7 @@ fn judge(scene: &Scene<'_>, stretch: Stretch, pull: &Pull<'_>, all: &[(Address, 
         scene.doubt(Technique::RecordScraping, (pull.service.0, &pull.key), pull.whole.totals.packets_both(), score);
     }
     let severity = severity?;
-    let severity = match is_one_session(pull) || measures.is_somebodys() {
+    let severity = match is_one_session(pull) || is_guessed(pull) || measures.is_somebodys() {
         true => severity.min(Severity::Low),
         false => severity,
     };

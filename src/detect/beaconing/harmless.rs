@@ -64,7 +64,7 @@ pub(super) const KEPT_OPEN: [u16; 13] = [1883, 8883, 5222, 5223, 5228, 5229, 523
 /// Those of SIP.
 const TELEPHONY: [u16; 2] = [5060, 5061];
 /// Seconds between calls below which there is no clock to see.
-const TALK_S: f64 = 2.5;
+const TALK_S: f64 = 4.5;
 /// Devices from which on datagrams by the clock are a group's, and the same where somebody looked the party up.
 const DATAGRAMS_MIN: u64 = 5;
 const DATAGRAMS_NAMED_MIN: u64 = 16;
@@ -395,7 +395,7 @@ mod tests {
             let one = measures(40, 0.0, 0.0, 1.0, 0.1);
             Measures { rhythm: Rhythm { period_s, ..one.rhythm }, ..one }
         };
-        assert_eq!([1.0, 3.0].map(|period_s| is_talk(&every(period_s))), [true, false]);
+        assert_eq!([1.0, 5.0].map(|period_s| is_talk(&every(period_s))), [true, false]);
     }
 
     #[test]

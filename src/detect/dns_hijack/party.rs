@@ -139,7 +139,9 @@ impl<'a> Party53<'a> {
         // A few who begin to ask over TLS have switched it on.
         let is_own = self.is_sealed && self.askers < SEALED_ASKERS_MIN;
         let began = if is_own { 0.0 } else { rare(self.chance()) };
-        if self.is_public { 0.0 } else { began.max(rare(self.chance_of_silence(known))) }
+        // Nobody is turned to more resolvers than there are who turn: who asks so many asks those who own the names.
+        let is_recursion = self.resolvers.len() > 2 && self.resolvers.len() as u64 >= self.askers;
+        if self.is_public || is_recursion { 0.0 } else { began.max(rare(self.chance_of_silence(known))) }
     }
 
     /// How much it speaks that it is not the one that they are meant to ask, and asked by those who ask it alone rather than

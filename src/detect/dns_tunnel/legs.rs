@@ -45,6 +45,11 @@ impl<'a, 'b> Legs<'a, 'b> {
         beyond
     }
 
+    /// How many strangers outside were asked, as far as they are kept.
+    pub(super) fn asked_outside(&self, zone: &ZoneSummary) -> usize {
+        strangers(self.scene, zone).count()
+    }
+
     /// Whom names were handed to: strangers outside where any were seen, on whichever leg; else the resolvers that the policy names;
     /// else those inside, by pseudonym.
     pub(super) fn addresses(&self, zones: &[ZoneKey], all: &ZoneSummary) -> Vec<Address> {
