@@ -116,12 +116,15 @@ pub struct Measures {
 }
 
 impl Measures {
-    /// Of one domain as its heaviest asker uses it; none where no name below it is one asker's.
+    /// Of one domain as its heaviest asker uses it, or as all do where its names are texts; none where no name below it is one asker's.
     pub fn of(zone: &ZoneSummary) -> Option<Self> {
+        let by_asker = by_asker(zone);
         // The lowest of those that lead: a rule that knows no order.
-        let (asker, own) =
-            by_asker(zone).into_iter().max_by_key(|(asker, own)| (own.bytes, std::cmp::Reverse(*asker)))?;
-        Some(Self::of_asker(zone, asker, own))
+        let (asker, own) = by_asker.iter().max_by_key(|(asker, own)| (own.bytes, std::cmp::Reverse(**asker)))?;
+        let of_heaviest = Self::of_asker(zone, *asker, *own);
+        let sum = |of: fn(&Own) -> u64| by_asker.values().map(of).sum();
+        let of_all = Own { names: sum(|own| own.names), bytes: sum(|own| own.bytes) };
+        Some(if of_heaviest.is_packed { Self::of_asker(zone, *asker, of_all) } else { of_heaviest })
     }
 
     /// Of one domain as one of its askers uses it.
@@ -372,22 +375,26 @@ fn described(
         free if free >= 8.0 => format!(", and each answer brings {} back", words::bytes(free as u64)),
         _ => String::new(),
     };
+    let who =
+        if measures.is_packed { words::counted(subscribers.max(1), "subscriber") } else { "one subscriber".to_owned() };
     let others = match subscribers {
+        _ if measures.is_packed => String::new(),
         0 | 1 => String::new(),
         all => format!(" {} ask below this domain in all.", words::counted(all, "subscriber")),
     };
     Finding {
         headline: format!(
-            "Names below {below} carry data: {} in {} distinct names of one subscriber",
+            "Names below {below} carry data: {} in {} distinct names of {who}",
             words::bytes(measures.label_bytes as u64),
             measures.names.round(),
         ),
         explanation: format!(
-            "One subscriber asked for {} different names below {below} in {}, {} each, nearly every one once only: together \
+            "{} asked for {} different names below {below} in {}, {} each, nearly every one once only: together \
              they can carry {}{back}. Names that lead somewhere are asked for again and again and are short.{others} Find the \
              device (`--reveal` with the key, then the resolver's own log), see which program asks, and who owns the domain; \
              a security product that asks for digests is registered in the policy, anything else is cut off at the \
              resolver.",
+            if measures.is_packed { who.as_str() } else { "One subscriber" },
             measures.names.round(),
             words::seconds(all.seen.length().as_secs_f64()),
             words::bytes(measures.bytes_per_name as u64),

@@ -30,6 +30,11 @@ enum Way {
 }
 
 fn summary_of(populations: &Populations, asked: &[Asked], way: Way) -> Summary {
+    summary_asking(populations, asked, way, Address::v4([192, 0, 2, 53]))
+}
+
+/// The same of another resolver outside.
+fn summary_asking(populations: &Populations, asked: &[Asked], way: Way, outside: Address) -> Summary {
     let limits = SummaryLimits::default();
     let mut cx = AddContext { populations, identity: &mut TurnedOver(1), limits: &limits };
     let mut summary = Summary::new(Span::new(TimestampNs(HOUR_NS), TimestampNs(2 * HOUR_NS)));
@@ -50,7 +55,7 @@ fn summary_of(populations: &Populations, asked: &[Asked], way: Way) -> Summary {
             free_bytes: rcode.map_or(0, |_| asked.free_bytes),
         };
         let rcode = if asked.answer.is_none() && asked.free_bytes == 0 { 3 } else { 0 };
-        let (client, outside) = (Address::v4([10, 0, 0, asked.client]), Address::v4([192, 0, 2, 53]));
+        let client = Address::v4([10, 0, 0, asked.client]);
         let relay = Address::v4([10, 0, 0, 200]);
         let legs = match way {
             Way::Straight => vec![(client, outside)],
@@ -238,6 +243,36 @@ fn found_behind_a_resolver(names: u64, length: usize) -> Option<Severity> {
 fn a_resolver_asks_for_many_guests_of_a_cdn() {
     assert_eq!(found_behind_a_resolver(60, 24), None, "a name each of sixty guests");
     assert_eq!(found_behind_a_resolver(400, 48), Some(Severity::High), "what no sixty guests have");
+}
+
+#[test]
+fn texts_that_many_write_are_one_tunnel_and_a_survey_of_resolvers_is_none() {
+    let there = Some([198, 51, 100, 9]);
+    // Thirty devices ask for eight names each.
+    let of_many = |length: usize| -> Vec<Asked> {
+        let name = |n: u64| format!("{}.t.example", noise(n, length, LETTERS));
+        let ask = |n: u64| Asked { client: (n % 30) as u8 + 1, name: name(n), qtype: 1, answer: there, free_bytes: 0 };
+        (0..240).map(ask).collect()
+    };
+    let severity = |found: Vec<Finding>| found.iter().map(|one| one.severity).max();
+    assert!(severity(found(&of_many(56), Way::Straight)) >= Some(Severity::Medium), "texts");
+    assert!(severity(found(&of_many(16), Way::Straight)) < Some(Severity::Medium), "a number for each guest");
+    // One device asks eight resolvers, or two, for two hundred names.
+    for (resolvers, wanted) in [(8u8, false), (2, true)] {
+        let populations = populations();
+        let mut summary = Summary::empty();
+        for resolver in 0..resolvers {
+            let name = |n: u64| format!("{}.t.example", noise(n + 1_000 * u64::from(resolver), 40, LETTERS));
+            let ask = |n: u64| Asked { client: 1, name: name(n), qtype: 1, answer: there, free_bytes: 0 };
+            let asked: Vec<Asked> = (0..200 / u64::from(resolvers)).map(ask).collect();
+            let outside = Address::v4([203, 0, 113, resolver]);
+            summary.merge(summary_asking(&populations, &asked, Way::Straight, outside)).expect("of one kind");
+        }
+        let places = Places::default();
+        let mut findings = Vec::new();
+        detect(&Scene::new(&summary, &populations, &places, None), &mut findings);
+        assert_eq!(severity(findings) >= Some(Severity::Medium), wanted, "{resolvers} resolvers");
+    }
 }
 
 #[test]
