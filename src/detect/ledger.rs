@@ -345,7 +345,10 @@ fn outdoes(by: &Finding, finding: &Finding) -> bool {
         (Technique::UnattributedCluster, BeaconingImplant) if tells(finding, "turns_per_row") => {
             by.severity >= Severity::Medium
         }
-        (Technique::UnattributedCluster, _) if tells(finding, "share_of_active") => by.severity >= Severity::Medium,
+        // What nobody runs is no report and no call, however it looks.
+        (Technique::UnattributedCluster, _) if tells(finding, "share_of_active") || tells(finding, "ip_protocol") => {
+            by.severity >= Severity::Medium
+        }
         (Technique::UnattributedCluster, _) => by.severity >= Severity::Low,
         _ => false,
     };

@@ -229,6 +229,18 @@ fn a_beacon_that_is_told_something_is_no_fan_in_and_homes_asleep_are_no_stations
             one(BeaconingImplant, Low),
             (UnattributedCluster, Medium),
         ),
+        (
+            "packets of a protocol that nobody runs",
+            with("ip_protocol", 99.0, one(UnattributedCluster, Medium)),
+            one(PopulationFanIn, Low),
+            (UnattributedCluster, Medium),
+        ),
+        (
+            "what else nobody explains, and may be records",
+            with("profile_outlier", 9.0, one(UnattributedCluster, Medium)),
+            one(PopulationFanIn, Low),
+            (PopulationFanIn, Low),
+        ),
     ];
     for (name, a, b, wanted) in table {
         let findings = told(vec![a, b], FirstSeen::default()).0;
