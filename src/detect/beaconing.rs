@@ -53,6 +53,8 @@ const SELDOM_S: (f64, f64) = (120.0, 300.0);
 const COMMON_AND_OFTEN: f64 = 0.3;
 /// Active subscribers below which a share of the population says nothing.
 const ACTIVE_MIN: u64 = 20;
+/// The same for a party without a name: all of one office may have the same guest.
+const ACTIVE_UNNAMED_MIN: u64 = 64;
 /// Share of calls that must be answered.
 const ANSWERED_MIN: f64 = 0.5;
 /// Share of the flows that the party may begin: who is called has little to call for, and two that talk have no clock between them.
@@ -104,12 +106,13 @@ impl Measures {
         let subscribers = whole.subscribers.count();
         let active = scene.active(group.of.population);
         let span_s = scene.summary.seen.length().as_secs_f64();
+        let named = named(scene, group);
         Some(Self {
             rhythm,
             same_size_share: same_size(&whole.upload_sizes).min(same_size(&whole.download_sizes)),
             persistence: (rhythm.lasts_s / span_s.max(1.0)).min(1.0),
-            named: named(scene, group),
-            coverage: (active >= ACTIVE_MIN).then(|| scene.coverage(group.of.population, subscribers)),
+            named,
+            coverage: says_how_rare(active, named).then(|| scene.coverage(group.of.population, subscribers)),
             answered: whole.rows_answered as f64 / whole.totals.rows.max(1) as f64,
             begun_by_collector: whole.flows_by_collector as f64 / whole.totals.flows.max(1) as f64,
         })
@@ -170,6 +173,11 @@ impl Measures {
             Reason::number("period_agreement", rhythm.agreement.unwrap_or(f64::NAN), "ratio", agreed, 0.05),
         ]
     }
+}
+
+/// Whether the share of so many active subscribers that calls a party says anything of it.
+fn says_how_rare(active: u64, named: f64) -> bool {
+    active >= if named < LOOKED_UP { ACTIVE_UNNAMED_MIN } else { ACTIVE_MIN }
 }
 
 /// Share of the commonest size, two neighbouring quarter octaves wide; 1 where nothing is carried.
@@ -364,11 +372,25 @@ mod tests {
             ("the same exactly by the clock", measures(6, 1.0, 0.01, 0.3, 0.03), None),
             ("the same as irregular as people", measures(6, 1.0, 0.33, 0.3, 0.03), None),
             ("the same of a tenth", measures(20, 1.0, 0.12, 0.3, 0.1), None),
+            (
+                "half of an office, without a name",
+                Measures { coverage: None, ..often(30.0, measures(16, 0.0, 0.0, 0.88, 0.5)) },
+                Some(High),
+            ),
+            ("half of a town, without a name", often(30.0, measures(16, 0.0, 0.0, 0.88, 0.5)), None),
             ("a widget that asks for the weather", often(900.0, measures(49, 1.0, 0.12, 0.3, 0.04)), None),
         ];
         for (name, measures, wanted) in table {
             let (score, _) = weigh(measures.reasons());
             assert_eq!(severity_of(score, 0.01), wanted, "{name}: {score}");
+        }
+    }
+
+    #[test]
+    fn of_few_a_share_says_little() {
+        let table = [(19, 1.0, false), (20, 1.0, true), (20, 0.0, false), (63, 0.1, false), (64, 0.0, true)];
+        for (active, named, wanted) in table {
+            assert_eq!(says_how_rare(active, named), wanted, "{active} active, {named} named");
         }
     }
 

@@ -38,6 +38,8 @@ const DAY_S: f64 = 86_400.0;
 enum Owner {
     System(u32),
     Network(Address),
+    /// One that the register allows to take it.
+    Registered(Address),
 }
 
 /// What an owner, or a country, took.
@@ -61,22 +63,31 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
         let Some(rule) = scene.populations.transfer_rule(key.population) else { continue };
         let place = scene.places.of(key.address);
         let Some(country) = place.country.filter(|country| !rule.allows(country)) else { continue };
-        let owner = place.asn.map_or(Owner::Network(network_of(key.address)), Owner::System);
+        // Whom the register allows is not summed up with neighbours whom it does not.
+        let owner = match scene.is_registered(Technique::CrossBorderTransfer, key.population, key.address) {
+            true => Owner::Registered(key.address),
+            false => place.asn.map_or(Owner::Network(network_of(key.address)), Owner::System),
+        };
         taken.entry((key.population, country)).or_default().entry(owner).or_default().add(key.address, one);
     }
     for ((population, country), owners) in taken {
         let Some(rule) = scene.populations.transfer_rule(population) else { continue };
-        let before = findings.len();
+        let mut told_of_strangers = false;
         for (owner, taken) in &owners {
             let key = match owner {
                 Owner::System(number) => format!("AS{number} in {country}"),
                 Owner::Network(network) => format!("{} in {country}", words::prefix(*network)),
+                Owner::Registered(address) => format!("{address} in {country}"),
             };
-            findings.extend(judge(scene, population, rule, &country, key, taken));
+            let found = judge(scene, population, rule, &country, key, taken);
+            told_of_strangers |= found.is_some() && !matches!(owner, Owner::Registered(_));
+            findings.extend(found);
         }
-        if findings.len() == before && owners.len() > 1 {
+        let strangers = owners.into_iter().filter(|(owner, _)| !matches!(owner, Owner::Registered(_)));
+        let strangers: Vec<Taken> = strangers.map(|(_, taken)| taken).collect();
+        if !told_of_strangers && strangers.len() > 1 {
             let mut whole = Taken::default();
-            for taken in owners.into_values() {
+            for taken in strangers {
                 whole.addresses.extend(taken.addresses);
                 whole.whole.merge(taken.whole);
             }

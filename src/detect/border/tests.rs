@@ -63,3 +63,33 @@ fn what_the_policy_does_not_bear_is_found() {
         }
     }
 }
+
+/// Allows one address whatever it does.
+#[derive(Debug)]
+struct Allowing(Address);
+
+impl crate::detect::register::Register for Allowing {
+    fn allows(&self, _: Technique, party: &CollectorIdentity, _: &str, _: crate::units::TimestampNs) -> bool {
+        party.addresses == [self.0]
+    }
+
+    fn is_empty(&self) -> bool {
+        false
+    }
+}
+
+#[test]
+fn whom_the_register_allows_is_not_summed_up_with_a_neighbour() {
+    let places = Places::from_bytes(vec![crate::population::places::tests::database()]).expect("sound");
+    let [allowed, other] = [0, 1].map(|last| Address::v4([64, 0, 113, last]));
+    let register = Allowing(allowed);
+    let summary = summary_of(&rows(40 << 20, 1 << 20), &SummaryLimits::default());
+    // Each was sent 20 MiB. Mebibytes a day that the rule bears, and who is told.
+    for (mebibytes, wanted) in [(10, vec![other, allowed]), (30, vec![])] {
+        let populations = under(Some("DE"), vec![rule(&["FR"], mebibytes)]);
+        let mut findings = Vec::new();
+        detect(&Scene::new(&summary, &populations, &places, None).under(&register), &mut findings);
+        let told: Vec<Address> = findings.iter().flat_map(|one| one.collector.addresses.clone()).collect();
+        assert_eq!((told, findings.len()), (wanted.clone(), wanted.len()), "{mebibytes} MiB a day");
+    }
+}
