@@ -43,7 +43,8 @@ fn a_few_who_keep_time_with_doors_of_a_fleet_are_some_of_those_who_feed_it() {
     use Technique::{BeaconingImplant, PopulationFanIn};
     // The fleet, how many feed it, the beacon's addresses, how many call them, and whether the beacon is told.
     let fleet: Vec<u8> = (1..10).collect();
-    let table: [(&[u8], u64, &[u8], u64, bool); 5] = [
+    type Case<'a> = (&'a [u8], u64, &'a [u8], u64, bool);
+    let table: [Case<'_>; 5] = [
         (&fleet, 26, &[3, 7, 200], 3, false),
         (&fleet, 26, &[3, 200, 201], 3, true),
         (&fleet, 26, &[3, 7, 200], 9, true),
