@@ -54,18 +54,8 @@ pub(super) fn of_first(row: &PacketRow) -> Orientation {
         (o, f) if o == f && o > 0 && own < far && row.key.protocol == TCP => {
             Orientation { orig_end: other, by: OrigBy::Ports }
         }
-        // Two of which nothing is known: who calls takes a port that systems lend, and listens on none of these by choice.
-        (0, 0) if row.key.protocol == TCP && is_lent(own) != is_lent(far) => {
-            Orientation { orig_end: if is_lent(own) { sender } else { other }, by: OrigBy::Ports }
-        }
         _ => Orientation { orig_end: sender, by: OrigBy::First },
     }
-}
-
-/// Whether systems lend this port to who opens a connection: the dynamic ports of RFC 6335, which begin at 49152, and those that
-/// Linux takes besides, from 32768 on (`ip_local_port_range`).
-fn is_lent(port: u16) -> bool {
-    port >= 32_768
 }
 
 fn rank(port: u16) -> u8 {
@@ -103,10 +93,6 @@ mod tests {
             ("midway, from the server", TCP, 443, 40_000, ACK, 1, OrigBy::Ports),
             ("midway, two services", TCP, 80, 8080, ACK, 1, OrigBy::Ports),
             ("midway, nothing known", TCP, 40_000, 40_001, ACK, 0, OrigBy::First),
-            ("midway, from a port of its own", TCP, 7_443, 40_000, ACK, 1, OrigBy::Ports),
-            ("midway, to a port of its own", TCP, 40_000, 7_443, ACK, 0, OrigBy::Ports),
-            ("midway, both chosen", TCP, 7_443, 7_444, ACK, 0, OrigBy::First),
-            ("datagrams, from a port of its own", UDP, 7_443, 40_000, 0, 0, OrigBy::First),
             ("an answer alone", UDP, 53, 40_000, 0, 1, OrigBy::Ports),
             ("peers", UDP, 5353, 5353, 0, 0, OrigBy::First),
             ("port below 1024 against none", UDP, 1000, 40_000, 0, 1, OrigBy::Ports),
