@@ -99,10 +99,10 @@ const COLLECTED_BYTES_MIN: f64 = 3_000.0;
 /// Records of each from which on they repeat, or as many an hour: printers and managed telephones send their makers three or
 /// four small reports in an hour, apps one whenever they are used.
 const REPEATED_MIN: f64 = 4.5;
-/// Subscribers and their share of the active from which on this part of both is enough.
+const REPEATED_AN_HOUR_MIN: f64 = 12.0;
+/// Subscribers and their share of the active from which on this part of the bytes and of the records is enough.
 const WIDE: (u64, f64) = (40, 0.15);
 const WIDE_PART: f64 = 0.66;
-const REPEATED_AN_HOUR_MIN: f64 = 12.0;
 /// Spans over which a few are enough: what leaves by the clock thrice a day is told by that.
 const SHORT: DurationNs = DurationNs::from_secs(5_400);
 /// Share of the data up below which, and share of the active below which, what is sent by the clock is as much asked as told.
@@ -220,7 +220,7 @@ impl Measures {
     /// Whether each subscriber gave more than once in a while, and more than a sign of life.
     fn is_collected(&self, span: DurationNs) -> bool {
         let an_hour = self.records_per_subscriber * 3_600.0 / span.as_secs_f64().max(1.0);
-        // Of so many and so large a part of them half as much says it: no sign of life is so wide.
+        // Of so many and so large a part of them two thirds as much says it: no sign of life is so wide.
         let is_wide = self.subscribers >= WIDE.0 && self.coverage >= WIDE.1;
         let part = if is_wide { WIDE_PART } else { 1.0 };
         let is_repeated = self.records_per_subscriber >= part * REPEATED_MIN || an_hour >= REPEATED_AN_HOUR_MIN;
