@@ -162,9 +162,7 @@ impl<'a> Answers<'a> {
         }
         lies
     }
-}
 
-impl Answers<'_> {
     /// In how many networks others than a resolver place domains, none of them near where it leads them.
     fn homes(&self, resolver: Address, to: Address, domains: &BTreeSet<&str>) -> usize {
         let is_asked = |name: &str| matches!(Zone::of(name), Zone::Domain(domain, _) if domains.contains(domain));

@@ -391,6 +391,10 @@ mod tests {
         for (name, measures, wanted) in table {
             assert_eq!(is_one_tunnel(&measures), wanted, "{name}");
         }
+    }
+
+    #[test]
+    fn what_comes_by_the_second_is_talk() {
         let every = |period_s: f64| {
             let one = measures(40, 0.0, 0.0, 1.0, 0.1);
             Measures { rhythm: Rhythm { period_s, ..one.rhythm }, ..one }
