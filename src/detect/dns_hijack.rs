@@ -271,7 +271,9 @@ fn turned(scene: &Scene<'_>, population: PopulationIndex, answers: &Answers<'_>,
     let unknown: BTreeSet<Address> = unknown.filter(|one| !usual.contains(one) && !public::is_public(*one)).collect();
     let lies = |address| {
         let lies = if is_raced(address) { BTreeMap::new() } else { answers.lies(address, &unknown) };
-        let homes = lies.iter().filter(|(_, domains)| domains.len() >= LED_TO_SHARED_MIN);
+        // Asked of public ones alone, which are few: each looks through all names.
+        let is_asked = |domains: &BTreeSet<&str>| public::is_public(address) && domains.len() >= LED_TO_SHARED_MIN;
+        let homes = lies.iter().filter(|(_, domains)| is_asked(domains));
         let homes = homes.map(|(to, domains)| answers.homes(address, Party::shown(to), domains)).max();
         (lies, homes.unwrap_or(0))
     };

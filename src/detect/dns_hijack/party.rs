@@ -71,7 +71,7 @@ pub(super) struct Party53<'a> {
     pub onset: Option<Onset>,
     /// Domains by the address that it alone leads them to.
     pub lies: BTreeMap<Party, BTreeSet<&'a str>>,
-    /// Networks in which others place the domains that it leads to one address.
+    /// Of a public one: networks in which others place the domains that it leads to one address.
     pub homes: usize,
     pub is_public: bool,
     /// Whether all of it is asked over TLS alone, at the port of that.
