@@ -230,7 +230,7 @@ fn list(args: &Args, store: &Store, talk: &Talk) -> anyhow::Result<Status> {
     let mut out = Output::create(args.findings.output.as_deref())?;
     let layout = layout(args, &out, &reveal);
     match args.findings.format.unwrap_or_default() {
-        ListFormat::Text => table(&mut out, &found, args.findings.state.is_some(), layout)?,
+        ListFormat::Text => table(&mut out, &found, args.findings.state.iter().flatten().next().is_some(), layout)?,
         ListFormat::Csv => csv(&mut out, &found)?,
         ListFormat::Json => found.iter().try_for_each(|kept| write_kept(&mut out, Format::Json, kept, layout))?,
         ListFormat::Eve => found.iter().try_for_each(|kept| write_kept(&mut out, Format::Eve, kept, layout))?,
