@@ -11,6 +11,7 @@
 //! The trivial baseline that it must beat: plain bytes out.
 
 mod earlier;
+mod modest;
 mod peers;
 mod relays;
 mod scattered;
@@ -28,7 +29,7 @@ use super::finding::{CollectorIdentity, Finding, Severity, Technique};
 use super::scene::{Group, Scene, app_of, proto_of};
 use super::weigh::{Reason, log_ramp, ramp, severity_of, weigh};
 use super::words;
-use crate::population::collector::CollectorSummary;
+use crate::population::collector::{CollectorKey, CollectorSummary};
 use crate::population::groups::{CollectorGroup, GroupName, Level, Member};
 use crate::population::sketch::Merge;
 use crate::population::span::Seen;
@@ -36,7 +37,7 @@ use crate::population::{PairSummary, PopulationIndex, SpanClass, SubscriberKey, 
 use crate::units::{Address, DurationNs};
 
 /// Data up that is worth a look: below it, mail and photographs are no bulk.
-const BYTES_UP_MIN: u64 = 3 << 20;
+const BYTES_UP_MIN: u64 = 1 << 20;
 /// One address of several counts when it takes at least one part in so many of what the group was sent.
 const RECEIVER_SHARE_MIN: u64 = 50;
 /// Pairs with any upload that the capture's own bulk needs before its quantiles mean anything.
@@ -276,7 +277,7 @@ struct Case {
 }
 
 impl Case {
-    fn of(scene: &Scene<'_>, group: &Group<'_>, subscriber: Address, sent: Sent, bulk: &Bulk<'_>) -> Self {
+    fn of<'a>(scene: &Scene<'a>, group: &Group<'_>, subscriber: Address, sent: Sent, bulk: &Bulk<'a>) -> Self {
         let population = group.of.population;
         let all = |of: &Summary| {
             let one = of.subscribers.of(&SubscriberKey { population, subscriber });
@@ -286,19 +287,26 @@ impl Case {
             sent,
             seen: span_of(scene, group, subscriber),
             sent_to_all: all(scene.summary) as f64,
-            by_collector: group.whole.flows_by_collector as f64 / group.whole.totals.flows.max(1) as f64,
+            by_collector: 0.0,
             peers: There::of(scene, group, subscriber).peers(),
             usual: 0.0,
         };
-        // A burst does not end with a window.
+        // A burst does not end with a window, and who began what goes on is known from before.
+        let mut begun = (group.whole.flows_by_collector, group.whole.totals.flows);
         if scene.summary.span().length() < PEERS_KNOWN_AFTER {
             for before in scene.before() {
+                for &address in &group.of.addresses {
+                    let one = before.collectors.of(&CollectorKey { population, address });
+                    let (by_it, flows) = one.map_or((0, 0), |one| (one.flows_by_collector, one.totals.flows));
+                    begun = (begun.0 + by_it, begun.1 + flows);
+                }
                 let (sent, seen) = earlier::sent(before, group, subscriber);
                 case.sent.add(sent);
                 case.seen.merge(seen);
                 case.sent_to_all += all(before) as f64;
             }
         }
+        case.by_collector = begun.0 as f64 / begun.1.max(1) as f64;
         // 98 % of what is usual: with few pairs the largest is the one that is judged, so it does not stand in its own light.
         let usual = bulk.quantile(0.98).filter(|usual| *usual < case.sent.up as f64).unwrap_or(0.0);
         let habit = Habit {
@@ -308,7 +316,9 @@ impl Case {
             is_alone: case.peers.callers == 0 && scene.active(population) >= ALONE_ACTIVE_MIN,
             is_own: case.peers.callers == 0 && scene.active(population) >= OWN_ACTIVE_MIN,
         };
-        case.usual = usual.max(habit.usual_at_least(scene.known_for()));
+        let at_least = habit.usual_at_least(scene.known_for());
+        let modest = modest::usual(scene, group, bulk, case.sent.up, case.peers);
+        case.usual = usual.max(modest.map_or(at_least, |modest| modest.min(at_least)));
         case
     }
 

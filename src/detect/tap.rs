@@ -143,8 +143,11 @@ impl Length {
 fn follow(scene: &Scene<'_>, paces: &Paces, length: Length, findings: &mut Vec<Finding>) {
     // What is decoded inside is for `traffic-mirroring`.
     let tunnels = scene.tunnel_ends();
-    let candidates = candidates(paces, &tunnels);
+    let receivers: BTreeSet<Address> = paces.streams.sorted().into_iter().map(|(key, _)| key.to).collect();
     for (&population, whole) in &paces.whole {
+        let may = |address: &&Address| scene.is_registered(Technique::TapCorrelation, population, **address);
+        let registered: BTreeSet<Address> = receivers.iter().filter(may).copied().collect();
+        let candidates = candidates(paces, &tunnels, &registered);
         let streams = streams_of(paces, population);
         for (rank, candidate) in candidates.iter().enumerate() {
             if let Some((best, of)) = follows(paces, (population, whole, &streams), candidate, rank < SUBSETS_MAX) {
@@ -157,13 +160,17 @@ fn follow(scene: &Scene<'_>, paces: &Paces, length: Length, findings: &mut Vec<F
 /// What streams have in common: in which respect, and the sender or the receiving address or network.
 type Common = (&'static str, Option<Party>, Option<Address>);
 
-/// Every stream alone, and those of one sender or to one network together; heaviest first.
-fn candidates(paces: &Paces, tunnels: &BTreeSet<Address>) -> Vec<Candidate<'static>> {
+/// Every stream alone, and those of one sender or to one network together; heaviest first. Who may have it by the register
+/// stands for himself.
+fn candidates(paces: &Paces, tunnels: &BTreeSet<Address>, registered: &BTreeSet<Address>) -> Vec<Candidate<'static>> {
     let streams: Vec<(&StreamKey, &Stream)> =
         paces.streams.sorted().into_iter().filter(|(key, _)| !tunnels.contains(&key.to)).collect();
     let mut groups: BTreeMap<Common, Vec<usize>> = BTreeMap::new();
     for (i, (key, _)) in streams.iter().enumerate() {
         groups.entry(("address", None, Some(key.to))).or_default().push(i);
+        if registered.contains(&key.to) {
+            continue;
+        }
         groups.entry(("prefix", None, Some(network_of(key.to)))).or_default().push(i);
         groups.entry(("sender", Some(key.from), None)).or_default().push(i);
     }

@@ -61,6 +61,11 @@ const TUNNELS_SAME_SIZE: f64 = 0.4;
 const TUNNELS_DEVIATION: f64 = 0.05;
 /// Ports of protocols that are made to be kept open and to say little (IANA): MQTT, XMPP, push of mobile systems' makers, CoAP, SIP.
 pub(super) const KEPT_OPEN: [u16; 13] = [1883, 8883, 5222, 5223, 5228, 5229, 5230, 5269, 2195, 2197, 5683, 5684, 5060];
+/// Ports at which mail is asked for (IANA): POP and IMAP, in clear and sealed.
+const POST: [u16; 4] = [110, 143, 993, 995];
+/// Devices below which those that call a party of which somebody knows the name at such ports are things with their hub, or readers
+/// of their post.
+const HUBS_DEVICES: u64 = 12;
 /// Those of SIP.
 const TELEPHONY: [u16; 2] = [5060, 5061];
 /// Seconds between calls below which there is no clock to see.
@@ -98,6 +103,7 @@ impl<'a, 'b> Harmless<'a, 'b> {
             || is_job(group, measures)
             || is_kept_alive(self.scene, group)
             || is_telephony(&group.whole)
+            || is_named && is_hub(group)
             || is_of_a_household(group, is_named)
             || is_of_sessions(group, measures)
             || is_named && is_association(group, measures)
@@ -204,6 +210,14 @@ fn is_kept_alive(scene: &Scene<'_>, group: &Group<'_>) -> bool {
     service_of(&group.whole).is_some_and(is_kept) && (established as f64) < BEGUN_MIN * rows as f64
 }
 
+/// Whether a few devices call at a port of things, of push services or of post: hubs ask what there is by the clock, and so do
+/// readers of mail where the server does not tell them.
+fn is_hub(group: &Group<'_>) -> bool {
+    let is_made_for_it = |port: u16| KEPT_OPEN.contains(&port) || POST.contains(&port);
+    let service = service_of(&group.whole).filter(|service| service.protocol == TCP);
+    service.is_some_and(|service| is_made_for_it(service.port)) && group.whole.subscribers.count() < HUBS_DEVICES
+}
+
 /// What single devices call over datagrams, each at a service: how often, and whom, by pace.
 pub(super) struct Meetings(BTreeMap<(PopulationIndex, Address, Service), Vec<(f64, Address)>>);
 
@@ -280,6 +294,15 @@ mod tests {
         let (populations, places) = (populations(), Places::default());
         let scene = Scene::new(&summary, &populations, &places, None);
         told(&scene.alone(|_| true)[0])
+    }
+
+    #[test]
+    fn a_few_things_ask_their_hub() {
+        let table =
+            [("a hub", 4, 8883, true), ("post", 1, 993, true), ("the web", 4, 443, false), ("a fleet", 12, 8883, false)];
+        for (name, devices, port, wanted) in table {
+            assert_eq!(of_devices(devices, (TCP, port), is_hub), wanted, "{name}");
+        }
     }
 
     #[test]

@@ -41,6 +41,11 @@ impl<'a> Earlier<'a> {
         Self { summary, pairs, usual }
     }
 
+    /// What was exchanged then.
+    pub(super) fn pairs(&self) -> &[(PairKey, &'a PairSummary)] {
+        &self.pairs
+    }
+
     /// Adds what each of the others exchanged with the group's addresses, and with those that its domain had then.
     pub(super) fn add_others(&self, scene: &Scene<'_>, group: &Group<'_>, there: &mut There) {
         let population = group.of.population;

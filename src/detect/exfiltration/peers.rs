@@ -94,16 +94,22 @@ impl There {
         }
     }
 
-    /// What it comes to.
+    /// What it comes to. Of those of the other address family one may be the host itself: a host with both is two
+    /// addresses, and where many have both each is seen twice.
     pub(super) fn peers(&self) -> Peers {
+        let others = || self.by_other.iter().map(|(address, one)| (address.is_v4() == self.subscriber.is_v4(), one));
+        let hosts = |of: &dyn Fn(&Dealings) -> bool| {
+            let (alike, unlike): (Vec<_>, Vec<_>) = others().filter(|(_, one)| of(one)).partition(|(is_alike, _)| *is_alike);
+            alike.len().max(unlike.len().saturating_sub(1))
+        };
         let largest = |of: fn(&Dealings) -> [u64; 2], least: usize| {
-            let uploads = self.by_other.values().map(of).filter(|[up, down]| *up >= PEER_BYTES_UP_MIN && up > down);
-            let (many, most) = uploads.fold((0, 0), |(many, most), [up, _]| (many + 1, up.max(most)));
-            if many >= least { most } else { 0 }
+            let is_upload = |one: &Dealings| of(one)[0] >= PEER_BYTES_UP_MIN && of(one)[0] > of(one)[1];
+            let most = others().map(|(_, one)| one).filter(|one| is_upload(one)).map(|one| of(one)[0]).max();
+            most.filter(|_| hosts(&is_upload) >= least).unwrap_or(0)
         };
         Peers {
-            senders: self.by_other.values().filter(|one| one.all[0] >= PEER_BYTES_UP_MIN).count() as u64,
-            callers: self.by_other.len() as u64,
+            senders: hosts(&|one| one.all[0] >= PEER_BYTES_UP_MIN) as u64,
+            callers: hosts(&|_| true) as u64,
             largest_up: largest(|one| one.all, UPLOADERS_MIN).max(largest(|one| one.by_name, UPLOADERS_BY_NAME_MIN)),
         }
     }

@@ -1,6 +1,8 @@
 //! Streams that copy, and streams that do not.
 
 use super::*;
+use crate::detect::finding::{CollectorIdentity, Severity};
+use crate::detect::register::{NoRegister, Register};
 use crate::flow::pace::Pace;
 use crate::flow::row::FlowRow;
 use crate::population::limits::SummaryLimits;
@@ -63,6 +65,24 @@ fn rows_in(
 }
 
 fn found(stream: Vec<FlowRow>) -> Vec<Finding> {
+    found_under(stream, &NoRegister)
+}
+
+/// Allows one address.
+#[derive(Debug)]
+struct Allows(Address);
+
+impl Register for Allows {
+    fn allows(&self, _: Technique, party: &CollectorIdentity, _: &str, _: TimestampNs) -> bool {
+        party.addresses == [self.0]
+    }
+
+    fn is_empty(&self) -> bool {
+        false
+    }
+}
+
+fn found_under(stream: Vec<FlowRow>, register: &dyn Register) -> Vec<Finding> {
     let mut rows: Vec<FlowRow> = (0..24u8)
         .flat_map(|home| {
             let far = Address::v4([198, 51, 100, home]);
@@ -73,8 +93,24 @@ fn found(stream: Vec<FlowRow>) -> Vec<Finding> {
     let summary = summary_of(&rows, &SummaryLimits::default());
     let (populations, places) = (populations(), Places::default());
     let mut findings = Vec::new();
-    detect(&Scene::new(&summary, &populations, &places, None), &mut findings);
+    detect(&Scene::new(&summary, &populations, &places, None).under(register), &mut findings);
     findings
+}
+
+#[test]
+fn who_may_have_a_copy_takes_no_neighbour_with_it() {
+    let all = |second: u64| (0..24).map(|home| rate(home, second)).sum::<f64>();
+    let router = Address::v4([203, 0, 113, 200]);
+    let (authority, operations) = (Address::v4([203, 0, 114, 7]), Address::v4([203, 0, 115, 9]));
+    let streams = || {
+        let copy = rows_of(router, authority, 0.0, |second| all(second) * 0.6);
+        copy.into_iter().chain(rows_of(router, operations, 0.0, |second| 0.2 * rate(99, second))).collect::<Vec<_>>()
+    };
+    let loud = |findings: Vec<Finding>| findings.into_iter().filter(|one| one.severity >= Severity::Medium);
+    let told = |findings| loud(findings).flat_map(|one| one.collector.addresses).collect::<BTreeSet<_>>();
+    assert_eq!(told(found_under(streams(), &NoRegister)), [authority, operations].into(), "both, as one sender's");
+    let under = found_under(streams(), &Allows(authority));
+    assert_eq!(told(under), [authority].into(), "the register speaks of him afterwards");
 }
 
 #[test]
