@@ -157,25 +157,27 @@ fn follow(scene: &Scene<'_>, paces: &Paces, length: Length, findings: &mut Vec<F
     }
 }
 
-/// What streams have in common: in which respect, and the sender or the receiving address or network.
-type Common = (&'static str, Option<Party>, Option<Address>);
+/// What streams have in common: in which respect, and the sender, the receiving address or network, the service.
+type Common = (&'static str, Option<Party>, Option<Address>, Option<u32>);
 
-/// Every stream alone, and those of one sender or to one network together; heaviest first. Who may have it by the register
+/// Every stream alone, and those of one sender, all or at one service, or to one network together; heaviest first. Who may have it by the register
 /// stands for himself.
 fn candidates(paces: &Paces, tunnels: &BTreeSet<Address>, registered: &BTreeSet<Address>) -> Vec<Candidate<'static>> {
     let streams: Vec<(&StreamKey, &Stream)> =
         paces.streams.sorted().into_iter().filter(|(key, _)| !tunnels.contains(&key.to)).collect();
     let mut groups: BTreeMap<Common, Vec<usize>> = BTreeMap::new();
-    for (i, (key, _)) in streams.iter().enumerate() {
-        groups.entry(("address", None, Some(key.to))).or_default().push(i);
+    for (i, (key, stream)) in streams.iter().enumerate() {
+        groups.entry(("address", None, Some(key.to), None)).or_default().push(i);
         if registered.contains(&key.to) {
             continue;
         }
-        groups.entry(("prefix", None, Some(network_of(key.to)))).or_default().push(i);
-        groups.entry(("sender", Some(key.from), None)).or_default().push(i);
+        groups.entry(("prefix", None, Some(network_of(key.to)), None)).or_default().push(i);
+        groups.entry(("sender", Some(key.from), None, None)).or_default().push(i);
+        let service = stream.services.by_count().first().map(|(service, _)| *service);
+        groups.entry(("service", Some(key.from), None, service)).or_default().push(i);
     }
     let mut found = Vec::new();
-    for ((level, _, _), members) in groups {
+    for ((level, ..), members) in groups {
         let addresses: BTreeSet<Address> = members.iter().map(|i| streams[*i].0.to).collect();
         if level != "address" && addresses.len() < 2 {
             continue;

@@ -8,7 +8,7 @@ use super::forgery::{Ends, Sight};
 use super::history::{Once, Scaled};
 use super::observation::{Observation, SegmentConflict};
 use super::orient::{TCP, UDP};
-use super::pace::{PACED_FROM, Pace};
+use super::pace::Pace;
 use super::record::{ColdFlow, HotFlow, Phase};
 use super::row::CarrierRow;
 use super::segments::{Conflict, Ground, Sighting};
@@ -127,8 +127,7 @@ impl FlowTable {
 
     /// Adds a packet to its row's totals, and to its pace where the side sends much.
     fn enter(&mut self, slot: u32, side: Side, row: &PacketRow, counted: &Counted) {
-        let packets = self.ledger.add(&mut self.hot.at_mut(slot).account, row.from, counted);
-        if packets > PACED_FROM {
+        if self.ledger.add(&mut self.hot.at_mut(slot).account, row.from, counted) {
             let rare = self.cold.at_mut(slot).history.rare_mut();
             // One allocation a heavy row, none a packet.
             rare.pace.get_or_insert_with(|| Box::new(Pace::new(row.ts))).add(side, row.ts, row.ip_bytes);

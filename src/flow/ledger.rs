@@ -5,7 +5,7 @@
 //! 120. A log is summed up by the same steps, so that nobody can tell from a row which way it was kept.
 //! Bounds: one account a living row; what a row leaves is used again by the next.
 
-use super::pace::PACED_FROM;
+use super::pace::{PACED_BYTES, PACED_FROM};
 use super::row::{FIRST_PACKETS, SideRow};
 use super::slab::{Pool, Slab};
 use super::tcp::Order;
@@ -65,9 +65,9 @@ impl Ledger {
         Self { first_pages: Pages::new(), second_pages: Pages::new(), sums: Pool::new() }
     }
 
-    /// Adds a packet from an end of the key; tells how many that end has sent in this row once it is summed up, else 0.
+    /// Adds a packet from an end of the key; tells whether that end has sent so much in this row that its pace is kept.
     #[inline]
-    pub(super) fn add(&mut self, account: &mut Account, end: EndIndex, counted: &Counted) -> u32 {
+    pub(super) fn add(&mut self, account: &mut Account, end: EndIndex, counted: &Counted) -> bool {
         let logged = usize::from(account.logged);
         if logged < LOGGED_MAX
             && let Some(entry) = Entry::of(end, counted)
@@ -78,7 +78,7 @@ impl Ledger {
                 Some(at) => self.second_pages.put(second, at, entry),
             }
             account.logged += 1;
-            return 0;
+            return false;
         }
         if account.logged != SUMMED {
             self.sum_up(account);
@@ -86,9 +86,10 @@ impl Ledger {
         let totals = self.side(account, end);
         totals.add(counted);
         let packets = totals.packets;
-        let begun = u8::from(packets >= FIRST_PACKETS as u32) | u8::from(packets >= PACED_FROM) << 2;
+        let is_paced = packets >= PACED_FROM && totals.ip_bytes >= PACED_BYTES;
+        let begun = u8::from(packets >= FIRST_PACKETS as u32) | u8::from(is_paced) << 2;
         account.marks |= begun << (end & 1);
-        packets
+        is_paced
     }
 
     /// Takes the row's totals out, by end of the key; `streams` where sequence numbers tell the stream bytes.

@@ -1,12 +1,14 @@
 //! Pace: how the bytes of a heavy row lay in time, second by second.
-//! In: packets of a side that has already sent [`PACED_FROM`] in this row. Out: bytes by second and side.
+//! In: packets of a side that has already sent [`PACED_FROM`], and [`PACED_BYTES`], in this row. Out: bytes by second and side.
 //! Bounds: [`PACE_SECONDS`] seconds a row; later ones count in the last. Light rows have none: they are short or say little.
 //! Time: packet timestamps.
 
 use crate::units::{DurationNs, Side, TimestampNs};
 
-/// Packets of a side within a row after which its bytes are told by second. High enough that mice never pay for it.
-pub const PACED_FROM: u32 = 64;
+/// Packets and IP bytes of a side within a row from which on its bytes are told by second. High enough that mice and floods never
+/// pay for it, low enough that a copy of what a small office does is told: that is some packets a minute.
+pub const PACED_FROM: u32 = 12;
+pub const PACED_BYTES: u64 = 4 << 10;
 /// Seconds told apart: a window of a minute, wherever its second begins.
 pub const PACE_SECONDS: usize = 64;
 
