@@ -141,8 +141,10 @@ impl Length {
 
 /// Streams that follow, by these paces.
 fn follow(scene: &Scene<'_>, paces: &Paces, length: Length, findings: &mut Vec<Finding>) {
-    // What is decoded inside is for `traffic-mirroring`.
-    let tunnels = scene.tunnel_ends();
+    // What is decoded inside, and records of flows, are for `traffic-mirroring`.
+    let mut tunnels = scene.tunnel_ends();
+    let told = scene.summary.exports.sorted().into_iter().filter(|(_, export)| !export.subscribers.is_empty());
+    tunnels.extend(told.filter_map(|(key, _)| key.receiver.outside()));
     let receivers: BTreeSet<Address> = paces.streams.sorted().into_iter().map(|(key, _)| key.to).collect();
     for (&population, whole) in &paces.whole {
         let may = |address: &&Address| scene.is_registered(Technique::TapCorrelation, population, **address);

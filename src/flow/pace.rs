@@ -5,9 +5,10 @@
 
 use crate::units::{DurationNs, Side, TimestampNs};
 
-/// Packets and IP bytes of a side within a row from which on its bytes are told by second. High enough that mice and floods never
-/// pay for it, low enough that a copy of what a small office does is told: that is some packets a minute.
+/// Packets of a side within a row from which on its bytes are told by second: a copy of what a small office does is some packets
+/// a minute.
 pub const PACED_FROM: u32 = 12;
+/// IP bytes likewise: mice and floods of small packets never pay for it.
 pub const PACED_BYTES: u64 = 4 << 10;
 /// Seconds told apart: a window of a minute, wherever its second begins.
 pub const PACE_SECONDS: usize = 64;
