@@ -49,6 +49,11 @@ const OUTLIER_MIN: f64 = 2.0;
 /// twelve harmless days hold nobody else who does. No clock comes to that much of what is unasked.
 const POLLS_MIN: f64 = 0.95;
 const POLLER_OUTLIER_MIN: f64 = 1.5;
+/// Share of such calls that must be answered, calls to each subscriber between which it turns from a survey, which comes by once,
+/// into one who polls devices whatever its profile is, and what that is worth of the farthest one.
+const POLLED_ANSWERED_MIN: f64 = 0.9;
+const POLLS_EACH: (f64, f64) = (2.0, 4.0);
+const POLLS: f64 = 0.9;
 /// How unasked for a `medium`: a mail server that half of its callers poll is people's, and a peer that calls them as often as
 /// they call it is one of theirs.
 const UNASKED_MIN: f64 = 0.6;
@@ -77,14 +82,25 @@ struct Measures {
     /// How little the subscribers asked for it: the collector begins, or a clock does.
     unasked: f64,
     begun_by_collector: f64,
+    /// Calls of the collector to each subscriber.
+    calls_each: f64,
     outlier: f64,
     p_value: f64,
 }
 
 impl Measures {
+    /// Whether the collector, which nobody calls, calls again and again and is answered.
+    fn is_poller(&self) -> bool {
+        self.unasked >= POLLS_MIN && self.begun_by_collector >= POLLS_MIN && self.answered_share >= POLLED_ANSWERED_MIN
+    }
+
     /// How loud a score is told.
     fn severity(&self, score: f64) -> Option<Severity> {
-        let outlier_min = if self.unasked >= POLLS_MIN { POLLER_OUTLIER_MIN } else { OUTLIER_MIN };
+        let outlier_min = match self.unasked {
+            _ if self.is_poller() && self.calls_each >= POLLS_EACH.1 => 0.0,
+            unasked if unasked >= POLLS_MIN => POLLER_OUTLIER_MIN,
+            _ => OUTLIER_MIN,
+        };
         let is_far = self.p_value <= P_VALUE_MAX && self.outlier >= outlier_min;
         // Who begins nearly all of it is not asked, however seldom it calls.
         let is_unasked = self.unasked >= UNASKED_MIN || self.begun_by_collector >= CALLER_SHARE_MIN;
@@ -103,14 +119,18 @@ impl Measures {
             answered_share: whole.rows_answered as f64 / whole.totals.rows.max(1) as f64,
             unasked: unasked(whole),
             begun_by_collector: begun_by_collector(whole),
+            calls_each: whole.flows_by_collector as f64 / whole.subscribers.count().max(1) as f64,
             outlier: known().map(|score| score.outlier).fold(f64::INFINITY, f64::min),
             p_value: known().map(|score| score.p_value).fold(0.0, f64::max),
         }
     }
 
     fn reasons(&self) -> Vec<Reason> {
+        // The bulk of a small town is too small to tell how far out one lies.
+        let polls = if self.is_poller() { ramp(self.calls_each, POLLS_EACH.0, POLLS_EACH.1) } else { 0.0 };
+        let far = log_ramp(self.outlier, 1.0, 2.5).max(POLLS * polls);
         vec![
-            Reason::number("profile_outlier", self.outlier, "times median", log_ramp(self.outlier, 1.0, 2.5), 0.3),
+            Reason::number("profile_outlier", self.outlier, "times median", far, 0.3),
             Reason::number("unasked", self.unasked, "ratio", self.unasked, 0.25),
             Reason::number(
                 "upload_share",
@@ -327,6 +347,10 @@ fn finding(scene: &Scene<'_>, group: &Group<'_>, measures: &Measures, severity: 
     let begun =
         words::evidence("begun_by_collector_share", EvidenceValue::Number(measures.begun_by_collector), "ratio", 0.0);
     evidence.push(begun);
+    if measures.is_poller() {
+        let calls = EvidenceValue::Number(measures.calls_each);
+        evidence.push(words::evidence("calls_per_subscriber", calls, "calls", 0.0));
+    }
     let caller = match measures.begun_by_collector {
         share if share >= CALLS_SHARE_MIN => "It is the one who calls: these devices answer strangers",
         _ => "The calls go by the clock: nobody's hand is behind them",
@@ -382,6 +406,30 @@ mod tests {
             whole.flows_by_collector = calls.len() as u64;
             whole.totals.flows = calls.len() as u64 + called;
             assert_eq!(unasked(&whole), wanted, "{name}");
+        }
+    }
+
+    #[test]
+    fn who_polls_again_and_again_is_strange_whatever_the_bulk_is() {
+        let poller = Measures {
+            subscribers: 14,
+            upload_share: 0.6,
+            answered_share: 1.0,
+            unasked: 1.0,
+            begun_by_collector: 1.0,
+            calls_each: 6.0,
+            outlier: 0.9,
+            p_value: 0.04,
+        };
+        let table: [(&str, Measures, Option<Severity>); 4] = [
+            ("a poller", Measures { ..poller }, Some(Severity::Medium)),
+            ("a survey", Measures { calls_each: 1.2, ..poller }, None),
+            ("one whom few answer", Measures { answered_share: 0.5, ..poller }, None),
+            ("one of several", Measures { p_value: 0.1, ..poller }, Some(Severity::Low)),
+        ];
+        for (name, measures, wanted) in table {
+            let (score, _) = weigh(measures.reasons());
+            assert_eq!(measures.severity(score), wanted, "{name}: {score}");
         }
     }
 
