@@ -298,8 +298,12 @@ mod tests {
 
     #[test]
     fn a_few_things_ask_their_hub() {
-        let table =
-            [("a hub", 4, 8883, true), ("post", 1, 993, true), ("the web", 4, 443, false), ("a fleet", 12, 8883, false)];
+        let table = [
+            ("a hub", 4, 8883, true),
+            ("post", 1, 993, true),
+            ("the web", 4, 443, false),
+            ("a fleet", 12, 8883, false),
+        ];
         for (name, devices, port, wanted) in table {
             assert_eq!(of_devices(devices, (TCP, port), is_hub), wanted, "{name}");
         }

@@ -29,13 +29,7 @@ const BYTES_UP_MIN: f64 = 512.0 * 1024.0;
 const CALLERS_PER: u64 = 20;
 
 /// What is usual there, bytes; none where the upload is one of several large ones or little was seen.
-pub(super) fn usual<'a>(
-    scene: &Scene<'a>,
-    group: &Group<'_>,
-    bulk: &Bulk<'a>,
-    up: u64,
-    peers: Peers,
-) -> Option<f64> {
+pub(super) fn usual<'a>(scene: &Scene<'a>, group: &Group<'_>, bulk: &Bulk<'a>, up: u64, peers: Peers) -> Option<f64> {
     let population = group.of.population;
     let active = scene.active(population);
     let is_its_own = peers.senders == 0 && peers.callers <= active / CALLERS_PER;

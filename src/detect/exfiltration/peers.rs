@@ -99,7 +99,8 @@ impl There {
     pub(super) fn peers(&self) -> Peers {
         let others = || self.by_other.iter().map(|(address, one)| (address.is_v4() == self.subscriber.is_v4(), one));
         let hosts = |of: &dyn Fn(&Dealings) -> bool| {
-            let (alike, unlike): (Vec<_>, Vec<_>) = others().filter(|(_, one)| of(one)).partition(|(is_alike, _)| *is_alike);
+            let (alike, unlike): (Vec<_>, Vec<_>) =
+                others().filter(|(_, one)| of(one)).partition(|(is_alike, _)| *is_alike);
             alike.len().max(unlike.len().saturating_sub(1))
         };
         let largest = |of: fn(&Dealings) -> [u64; 2], least: usize| {

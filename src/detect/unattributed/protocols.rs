@@ -4,10 +4,17 @@
 //! history), that it goes both ways, and how many do it. A party's name, if it has one, excuses nothing: no service is offered so.
 //! Bounds: those of the collectors.
 
+use std::collections::BTreeMap;
+
 use crate::detect::finding::{Finding, Severity, Technique};
-use crate::detect::scene::Scene;
+use crate::detect::scene::{Group, Scene};
 use crate::detect::weigh::{Reason, log_ramp, ramp, weigh};
 use crate::detect::words;
+use crate::population::PopulationIndex;
+use crate::population::collector::{CollectorSummary, Service, ServiceAt};
+use crate::population::groups::{CollectorGroup, GroupName, Level, Member};
+use crate::population::sketch::Merge;
+use crate::units::Address;
 
 /// Fewest subscribers: the k of privacy.
 const SUBSCRIBERS_MIN: u64 = 5;
@@ -22,15 +29,17 @@ const IN_USE: [u8; 28] =
 
 /// See the file's header. `found` is what the others said.
 pub(super) fn strange(scene: &Scene<'_>, found: &mut Vec<Finding>) {
-    let mut told = Vec::new();
-    let groups = scene.alone(|(_, one)| one.subscribers.count() >= SUBSCRIBERS_MIN);
-    for group in groups {
+    let mut told: Vec<Finding> = Vec::new();
+    let alone = scene.alone(|(_, one)| one.subscribers.count() >= SUBSCRIBERS_MIN);
+    for group in alone.into_iter().chain(together(scene)) {
+        if told.iter().any(|one| group.of.addresses.iter().any(|at| one.collector.addresses.contains(at))) {
+            continue;
+        }
         let whole = &group.whole;
-        let strange = |protocol: &u8| !IN_USE.contains(protocol);
         let by_count = whole.protocols.by_count();
         let (rows, most) = by_count
             .iter()
-            .filter(|(protocol, _)| strange(protocol))
+            .filter(|(protocol, _)| is_strange(*protocol))
             .fold((0, None), |(sum, most), (protocol, rows)| (sum + rows, most.or(Some(*protocol))));
         let Some(protocol) = most else { continue };
         let [all, subscribers] = [whole.totals.rows, whole.subscribers.count()].map(|n| n.max(1) as f64);
@@ -74,6 +83,36 @@ pub(super) fn strange(scene: &Scene<'_>, found: &mut Vec<Finding>) {
     found.extend(told);
 }
 
+fn is_strange(protocol: u8) -> bool {
+    !IN_USE.contains(&protocol)
+}
+
+/// Parties that are talked with in the same strange protocol, which is a sign of one program.
+fn together<'a>(scene: &Scene<'a>) -> Vec<Group<'a>> {
+    let mut by_protocol: BTreeMap<(PopulationIndex, u8), Vec<&Member<'a>>> = BTreeMap::new();
+    for member @ (key, one) in scene.collectors() {
+        let most = one.protocols.by_count().first().map(|(protocol, _)| *protocol);
+        if let Some(protocol) = most.filter(|protocol| is_strange(*protocol)) {
+            by_protocol.entry((key.population, protocol)).or_default().push(member);
+        }
+    }
+    by_protocol.retain(|_, members| members.len() > 1);
+    let groups = by_protocol.into_iter().map(|((population, protocol), members)| {
+        let may = |at: &Address| scene.is_registered(Technique::UnattributedCluster, population, *at);
+        let members = members.into_iter().filter(|(key, _)| !may(&key.address));
+        let (mut addresses, mut whole) = (Vec::new(), CollectorSummary::default());
+        members.for_each(|(key, one)| {
+            addresses.push(key.address);
+            whole.merge((*one).clone());
+        });
+        let first = addresses.first().copied().unwrap_or_default();
+        let name = GroupName::Service(first, Service { protocol, port: 0, at: ServiceAt::Collector });
+        let of = CollectorGroup { population, name, addresses };
+        Group { key: format!("IP protocol {protocol}"), level: Level::Prefix, of, whole: whole.into() }
+    });
+    groups.filter(|group| group.of.addresses.len() > 1 && group.whole.subscribers.count() >= SUBSCRIBERS_MIN).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -93,10 +132,13 @@ mod tests {
             ("a household's", 253, 3, 6u8, true, None),
             ("a scan", 253, 10, 1u8, true, None),
             ("nobody answers", 253, 10, 6u8, false, None),
+            ("of two parties, to each its own", 253, 100 + 8, 6u8, true, Some(Severity::Medium)),
         ];
         for (name, protocol, devices, each, is_answered, wanted) in table {
+            // A hundred more: two parties share them.
+            let (parties, devices) = if devices > 100 { (2, devices - 100) } else { (1, devices) };
             let rows = (0..devices).flat_map(|n| (0..each).map(move |k| (n, k))).map(|(n, k)| {
-                let (from, to) = (Address::v4([10, 0, 0, n]), Address::v4([203, 0, 113, 7]));
+                let (from, to) = (Address::v4([10, 0, 0, n]), Address::v4([203, 0, 113, 7 + n % parties]));
                 let mut one = row(from, to, 7 * u64::from(k) + u64::from(n), 300, 200);
                 (one.key.protocol, one.key.ports) = (protocol, [0, 0]);
                 if !is_answered {
