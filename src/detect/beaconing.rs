@@ -12,6 +12,7 @@
 mod fleet;
 mod harmless;
 mod held;
+mod in_turn;
 mod plumbing;
 
 use std::cell::OnceCell;
@@ -207,7 +208,8 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
     let alone = scene.alone(|(_, one)| repeats(one.totals.flows));
     let candidates = alone
         .into_iter()
-        .chain(levels::facets(scene, Technique::BeaconingImplant, |facet| repeats(facet.totals.flows)));
+        .chain(levels::facets(scene, Technique::BeaconingImplant, |facet| repeats(facet.totals.flows)))
+        .chain(in_turn::groups(scene));
     let tunnels = scene.tunnel_ends();
     let candidates = candidates.filter(|group| !group.is_at(&tunnels));
     let mut scores: Vec<f64> = Vec::new();
