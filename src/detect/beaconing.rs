@@ -27,7 +27,7 @@ pub(super) use plumbing::{is_asked_over_tls, is_clock, is_kept_open, is_opaque_e
 use super::finding::{Finding, Severity, Technique};
 use super::levels;
 use super::rhythm::Rhythm;
-use super::scene::{Group, Scene};
+use super::scene::{Group, Scene, service_of};
 use super::weigh::{Reason, log_ramp, ramp, severity_of, weigh};
 use super::words;
 use crate::population::PopulationIndex;
@@ -60,6 +60,9 @@ const ACTIVE_UNNAMED_MIN: u64 = 64;
 const ANSWERED_MIN: f64 = 0.5;
 /// Share of the flows that the party may begin: who is called has little to call for, and two that talk have no clock between them.
 const BEGUN_BY_COLLECTOR_MAX: f64 = 0.3;
+/// Silence after which datagrams are another flow (the default of the flow table), seconds; and what TCP is among IP protocols.
+const DATAGRAMS_PAUSE_S: f64 = 60.0;
+const TCP: u8 = 6;
 /// Devices from which on agreeing periods speak of one program on all of them.
 const GROUP_MIN: usize = 3;
 /// What a name that was looked up leaves of a single device's calls: a bridge that asks its maker every two seconds does
@@ -104,6 +107,8 @@ impl Measures {
     pub fn of(scene: &Scene<'_>, group: &Group<'_>) -> Option<Self> {
         let whole = &group.whole;
         let rhythm = Rhythm::of(&whole.sample()).filter(|rhythm| rhythm.gaps >= GAPS_MIN)?;
+        let is_of_segments = service_of(whole).is_none_or(|service| service.protocol == TCP);
+        let rhythm = if is_of_segments { rhythm } else { rhythm.after_pause(DATAGRAMS_PAUSE_S) };
         let subscribers = whole.subscribers.count();
         let active = scene.active(group.of.population);
         let span_s = scene.summary.seen.length().as_secs_f64();

@@ -34,6 +34,10 @@ const LEANING_SPREAD_MIN: f64 = 0.05;
 /// the film, and others watch before and after it.
 pub const LASTING_MIN: f64 = 0.4;
 
+/// How much longer than the pause that cuts datagrams into flows a period must be for chance to make it: shorter ones are the
+/// pause itself, and a clock's.
+const PAUSED_MIN: f64 = 0.1;
+
 /// See the file's header.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rhythm {
@@ -94,6 +98,21 @@ impl Rhythm {
             agreement: (periods.len() > 1).then(|| 1.0 - all.dispersion()),
             lasts_s: Quartiles::of(told.iter().map(|one| one.lasts_s).collect())?.median,
         })
+    }
+
+    /// The same of calls that are told apart only after a pause, as flows of datagrams are: what comes sooner goes on with the one
+    /// before, so that none of the gaps is short, whoever sends. What counts is how what follows the pause lies.
+    pub fn after_pause(self, pause_s: f64) -> Self {
+        let Some(rest_s) = Some(self.period_s - pause_s).filter(|rest_s| *rest_s > PAUSED_MIN * pause_s) else {
+            return self;
+        };
+        let stretched = self.period_s / rest_s;
+        Self {
+            deviation: self.deviation * stretched,
+            spread: self.spread * stretched,
+            floor: 1.0 - (1.0 - self.floor) * stretched,
+            ..self
+        }
     }
 
     /// Share of the followed subscribers whose period could be told: the few that call often in a short span are a choice by
@@ -367,6 +386,24 @@ mod tests {
         assert!(alone >= 10 && beside_pauses <= 2, "{alone} and {beside_pauses} of {rounds}");
         let clock = Rhythm::of(&sample(&[after(even(40).map(|u| 60.0 * (0.8 + 0.4 * u)))])).expect("a clock");
         assert!(clock.chance_after(0.3) < 1e-4, "{}", clock.chance_after(0.3));
+    }
+
+    #[test]
+    fn datagrams_cut_by_silence_are_no_clock() {
+        let mut state = 5u64;
+        let mut unit = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            ((state >> 11) as f64 + 0.5) / (1u64 << 53) as f64
+        };
+        let people: Vec<Vec<f64>> = (0..8).map(|_| after((0..12).map(|_| 60.0 - 50.0 * unit().ln()))).collect();
+        let people = Rhythm::of(&sample(&people)).expect("a rhythm");
+        assert!(people.clockwork() > 0.5, "as it is told: {people:?}");
+        let seen = people.after_pause(60.0);
+        assert!(seen.clockwork() < 0.2 && seen.deviation > 0.4, "{seen:?}");
+        let clock = Rhythm::of(&sample(&[after(even(40).map(|u| 118.0 + 4.0 * u))])).expect("a clock");
+        assert!(clock.after_pause(60.0).clockwork() > 0.9, "{clock:?}");
+        let kept = Rhythm::of(&sample(&[after(even(40).map(|_| 61.0))])).expect("a clock");
+        assert_eq!(kept.after_pause(60.0), kept, "the pause itself");
     }
 
     #[test]
