@@ -162,8 +162,8 @@ fn follow(scene: &Scene<'_>, paces: &Paces, length: Length, findings: &mut Vec<F
 /// What streams have in common: in which respect, and the sender, the receiving address or network, the service.
 type Common = (&'static str, Option<Party>, Option<Address>, Option<u32>);
 
-/// Every stream alone, and those of one sender, all or at one service, or to one network together; heaviest first. Who may have it by the register
-/// stands for himself.
+/// Every stream alone, and those of one sender, all or at one service, or to one network together; heaviest first. Who may have it by
+/// the register stands for himself.
 fn candidates(paces: &Paces, tunnels: &BTreeSet<Address>, registered: &BTreeSet<Address>) -> Vec<Candidate<'static>> {
     let streams: Vec<(&StreamKey, &Stream)> =
         paces.streams.sorted().into_iter().filter(|(key, _)| !tunnels.contains(&key.to)).collect();
