@@ -333,6 +333,8 @@ fn outdoes(by: &Finding, finding: &Finding) -> bool {
         }
         // A stream of copies is an upload too, and one that a device batches goes out by the clock.
         (BulkExfiltration | BeaconingImplant, TrafficMirroring | TapCorrelation) => by.severity >= Severity::Medium,
+        // Copies that each device wraps by itself are no records of it.
+        (PopulationFanIn, TrafficMirroring) => by.severity >= Severity::Medium,
         // What can be read is no longer opaque: copies and flow records follow the traffic that they tell of.
         (TapCorrelation, TrafficMirroring) => by.severity >= finding.severity,
         // Who sends names to a server of his own has turned to no other resolver: all who ask it carry data.

@@ -51,7 +51,10 @@ pub(super) fn strange(scene: &Scene<'_>, found: &mut Vec<Finding>) {
             continue;
         }
         let per_subscriber = rows as f64 / subscribers;
-        let answered = whole.rows_answered as f64 / all;
+        // What lies in headers alone (59, no next header) is no data, and no row of it an answer.
+        let [up, down] = whole.totals.packets.map(|packets| packets as f64);
+        let by_packets = if whole.totals.data_bytes == [0, 0] { up.min(down) / up.max(down) } else { 0.0 };
+        let answered = (whole.rows_answered as f64 / all).max(by_packets);
         let (score, evidence) = weigh(vec![
             Reason::number("ip_protocol", f64::from(protocol), "", 1.0, 0.4),
             Reason::number("rows_per_subscriber", per_subscriber, "rows", log_ramp(per_subscriber, 1.0, 6.0), 0.2),
