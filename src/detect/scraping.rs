@@ -62,6 +62,8 @@ const FEW_ALIKE: [(f64, f64); 2] = [(200.0, 0.12), (EXCHANGES_MANY, 0.2)];
 const FLEET_LARGE: usize = 20;
 /// Dispersion of the answers between which opinion turns.
 const ALIKE_TURNS: (f64, f64) = (0.45, 0.12);
+/// Ports of UDP at which records are asked for one by one (IANA): tables of devices (SNMP), and the web over QUIC.
+const RECORDS_OVER_UDP: [u16; 2] = [161, 443];
 /// Where mail servers hand mail to each other (RFC 5321).
 const SMTP_PORT: u16 = 25;
 /// Gap from which on a clock is a monitor's; scrapers that wait so long vary it.
@@ -123,7 +125,7 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
         // Datagrams have no questions and answers to count, but QUIC's: a tunnel's turns ask for nothing.
         let service @ (_, _, protocol, port) = service_of(askers[0].0);
         // Mail servers are handed mail by many others with a handful of programs.
-        if protocol != TCP && (protocol != UDP || port != 443) || port == SMTP_PORT {
+        if protocol != TCP && (protocol != UDP || !RECORDS_OVER_UDP.contains(&port)) || port == SMTP_PORT {
             continue;
         }
         // A tunnel at the port of the web is not asked for records.
