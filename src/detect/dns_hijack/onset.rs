@@ -118,6 +118,8 @@ pub(super) fn is_late(known: &Known<'_>, began: TimestampNs) -> bool {
 /// Askers of which it can be told whether they turned, and those that did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Turned {
+    /// Asked both, however seldom.
+    pub both: u64,
     /// Asked both, enough to tell.
     pub told: u64,
     /// Asked the usual one before and not since; or, over a day, began late by themselves.
@@ -129,8 +131,9 @@ impl Turned {
     pub(super) fn of(known: &Known<'_>, askers: &[Asker]) -> Self {
         let mut turned = Self::default();
         for asker in askers {
-            let Some(usual) = asker.usual.filter(|usual| usual.flows >= FLOWS_MIN) else { continue };
-            if asker.pair.totals.flows < FLOWS_MIN {
+            let Some(usual) = asker.usual else { continue };
+            turned.both += 1;
+            if usual.flows.min(asker.pair.totals.flows) < FLOWS_MIN {
                 continue;
             }
             let (Seen { first, last }, new) = (usual.seen, asker.pair.seen);

@@ -19,6 +19,9 @@ const LOOKS_TURNED: f64 = 0.15;
 /// Orders of magnitude of chance between which opinion turns: from one in 25 on it is believed. Of some 600 resolvers that
 /// people chose in 200 tuning captures one ever looked like that and still did at the hour's end, as with one in 34.
 const CHANCE_TURNS: (f64, f64) = (0.8, 2.2);
+/// Share of those who ask it and the usual one that must have turned to it for so many to be no chance: of those who ask the second of two resolvers now
+/// and then, a quarter or a third have had nothing to ask the first since.
+const TURNED_MIN: f64 = 0.4;
 /// A chance from which on an earlier claim is taken back: of 103 resolvers that homes were turned to and that were claimed, none
 /// looked like one in ten or more at the hour's end.
 pub(super) const SURELY_CHANCE: f64 = 0.1;
@@ -175,7 +178,8 @@ impl<'a> Party53<'a> {
     /// resolver of somebody's own, five had nothing else to ask after their first question to it.
     fn chance_of_silence(&self, known: &Known<'_>) -> f64 {
         let is_day = known.slots.is_some_and(|slots| !slots.are_minutes());
-        if is_day { self.turned.chance(LOOKS_TURNED) } else { 1.0 }
+        let are_most = self.turned.turned as f64 >= TURNED_MIN * self.turned.both as f64;
+        if is_day && are_most { self.turned.chance(LOOKS_TURNED) } else { 1.0 }
     }
 
     /// Domains that are led to an address together with others.
