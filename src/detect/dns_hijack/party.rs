@@ -19,8 +19,8 @@ const LOOKS_TURNED: f64 = 0.15;
 /// Orders of magnitude of chance between which opinion turns: from one in 25 on it is believed. Of some 600 resolvers that
 /// people chose in 200 tuning captures one ever looked like that and still did at the hour's end, as with one in 34.
 const CHANCE_TURNS: (f64, f64) = (0.8, 2.2);
-/// Share of those who ask it and the usual one that must have turned to it for so many to be no chance: of those who ask the second of two resolvers now
-/// and then, a quarter or a third have had nothing to ask the first since.
+/// Share of those who ask it and the usual one that must have turned to it for so many to be no chance: of those who ask the second
+/// of two resolvers now and then, a quarter or a third have had nothing to ask the first since.
 const TURNED_MIN: f64 = 0.4;
 /// A chance from which on an earlier claim is taken back: of 103 resolvers that homes were turned to and that were claimed, none
 /// looked like one in ten or more at the hour's end.
