@@ -287,3 +287,65 @@ fn a_store_that_goes_to_a_name_at_once_is_told() {
         assert_eq!(found >= Some(Severity::Medium), wanted, "{name}: {found:?}");
     }
 }
+
+#[test]
+fn who_was_asked_before_a_window_is_asked_in_it() {
+    let (party, home) = (Address::v4([203, 0, 113, 7]), Address::v4([10, 0, 0, 100]));
+    let browsing = || (0..60u8).map(|n| upload(n, Address::v4([198, 51, n, 9]), 0, 1));
+    for (name, party_calls, wanted) in [("a server inside", true, false), ("a host that sends again", false, true)] {
+        let part = |row_number: u32, mib: u64| {
+            let one = match party_calls {
+                true => row(party, home, 30, 900, mib * MIB),
+                false => row(home, party, 30, mib * MIB, 900),
+            };
+            FlowRow { row_number, ..one }
+        };
+        let then: Vec<FlowRow> = browsing().chain([part(0, 5), part(0, 4)]).collect();
+        let now: Vec<FlowRow> = browsing().chain([part(u32::from(party_calls), 30)]).collect();
+        let found = worst_after(&then, &now, 20);
+        assert_eq!(found >= Some(Severity::Medium), wanted, "{name}: {found:?}");
+    }
+}
+
+#[test]
+fn what_towers_over_all_that_others_send_is_much() {
+    let party = Address::v4([203, 0, 113, 7]);
+    let home = |n: u16| Address::v4([10, 0, (n >> 8) as u8, n as u8]);
+    let sent = |n: u16, to: Address, kib: u64| row(home(n), to, u64::from(n) % 280, kib << 10, 900);
+    let other = |n: u16| Address::v4([198, 51, n as u8, 9]);
+    // Homes that send two pages a little each, what else others send, what host 300 sends, KiB; whether that is told.
+    let table: [(&str, u16, Vec<FlowRow>, u64, bool); 6] = [
+        ("among people who send kilobytes", 60, vec![], 2_500, true),
+        ("beside an album", 60, vec![sent(3, other(77), 1_800)], 2_500, false),
+        ("where others send as well", 60, vec![sent(3, party, 300), sent(4, party, 300)], 2_500, false),
+        ("of few", 8, vec![], 2_500, false),
+        ("of so many that one has a film", 220, vec![], 2_500, false),
+        ("a photograph", 60, vec![], 600, false),
+    ];
+    for (name, homes, more, kib, wanted) in table {
+        let pages = (0..homes).flat_map(|n| [sent(n, other(n), 40), sent(n, other(n + 1), 60)]);
+        let rows = pages.chain(more).chain([sent(300, party, kib)]);
+        let found = worst_over(rows.map(moved), 1_200.0);
+        assert_eq!(found >= Some(Severity::Medium), wanted, "{name}: {found:?}");
+    }
+}
+
+/// The same row within the first minutes from [`START`] on.
+fn moved(row: FlowRow) -> FlowRow {
+    let ts = after((row.key.ports[0] % 1_000) as f64 + 60.0);
+    FlowRow { ts_first: ts, ts_last: ts, ..row }
+}
+
+#[test]
+fn a_host_of_both_families_is_one_user() {
+    let party = Address::v4([203, 0, 113, 7]);
+    let summary = summary_of(&[upload(1, party, 9, 0), upload(2, party, 9, 0)], &SummaryLimits::default());
+    let (populations, places) = (populations(), Places::default());
+    let scene = Scene::new(&summary, &populations, &places, None);
+    let group = &scene.alone(|_| true)[0];
+    let of = |subscriber: Address| There::of(&scene, group, subscriber).peers();
+    let own = scene.pairs_of(group.of.population, party)[0].0.subscriber;
+    assert_eq!((of(own).senders, of(Address::v4([10, 0, 0, 9])).senders), (1, 2), "of one family");
+    let unlike = of(Address::v6([0xfd; 16]));
+    assert_eq!((unlike.senders, unlike.callers), (1, 1), "one of the other family may be the host itself");
+}
