@@ -178,6 +178,11 @@ fn candidates(paces: &Paces, tunnels: &BTreeSet<Address>, registered: &BTreeSet<
         let service = stream.services.by_count().first().map(|(service, _)| *service);
         groups.entry(("service", Some(key.from), None, service)).or_default().push(i);
     }
+    // At its one service a sender is what it is at all.
+    let of_sender = |from: Option<Party>| groups.get(&("sender", from, None, None)).map_or(0, Vec::len);
+    let all = |common: &Common, members: &[usize]| common.0 == "service" && members.len() == of_sender(common.1);
+    let twice: Vec<Common> = groups.iter().filter(|(of, members)| all(of, members)).map(|(of, _)| *of).collect();
+    twice.iter().for_each(|of| drop(groups.remove(of)));
     let mut found = Vec::new();
     for ((level, ..), members) in groups {
         let addresses: BTreeSet<Address> = members.iter().map(|i| streams[*i].0.to).collect();
