@@ -160,6 +160,11 @@ fn one_finding_comes_out_at_the_level_that_explains_most() {
             ],
             vec![("a", High), ("b", High), ("b", Low)],
         ),
+        (
+            "copies that each device wraps are no records",
+            vec![finding(PopulationFanIn, "a", &[1], High, 40), finding(TrafficMirroring, "a", &[1], Medium, 40)],
+            vec![("a", Medium)],
+        ),
     ];
     for (name, found, wanted) in table {
         let mut ledger = Ledger::default();

@@ -2,7 +2,7 @@
 //! In: collectors of a scene. Out: a finding for each that a group of devices exchanges such packets with.
 //! What it weighs: that the number is none that hosts or networks use (IANA's assignments of the last forty years are mostly
 //! history), that it goes both ways, and how many do it. A party's name, if it has one, excuses nothing: no service is offered so.
-//! Bounds: those of the collectors.
+//! Bounds: those of the collectors; [`PARTIES_MAX`] parties are one.
 
 use std::collections::BTreeMap;
 
@@ -18,6 +18,8 @@ use crate::units::Address;
 
 /// Fewest subscribers: the k of privacy.
 const SUBSCRIBERS_MIN: u64 = 5;
+/// Most parties of one program: more are a flood's forged senders, or a swarm.
+const PARTIES_MAX: usize = 64;
 /// Share of a party's rows that are of such a protocol from which on that is what it is there for.
 const SHARE_MIN: f64 = 0.5;
 /// Rows a subscriber from which on it is no scan.
@@ -99,7 +101,7 @@ fn together<'a>(scene: &Scene<'a>) -> Vec<Group<'a>> {
             by_protocol.entry((key.population, protocol)).or_default().push(member);
         }
     }
-    by_protocol.retain(|_, members| members.len() > 1);
+    by_protocol.retain(|_, members| (2..=PARTIES_MAX).contains(&members.len()));
     let groups = by_protocol.into_iter().map(|((population, protocol), members)| {
         let may = |at: &Address| scene.is_registered(Technique::UnattributedCluster, population, *at);
         let members = members.into_iter().filter(|(key, _)| !may(&key.address));
@@ -135,6 +137,7 @@ mod tests {
             ("a household's", 253, 3, 6u8, true, None),
             ("a scan", 253, 10, 1u8, true, None),
             ("nobody answers", 253, 10, 6u8, false, None),
+            ("all in headers, to no data", 59, 10, 6u8, true, Some(Severity::Medium)),
             ("of two parties, to each its own", 253, 100 + 8, 6u8, true, Some(Severity::Medium)),
         ];
         for (name, protocol, devices, each, is_answered, wanted) in table {
@@ -144,6 +147,9 @@ mod tests {
                 let (from, to) = (Address::v4([10, 0, 0, n]), Address::v4([203, 0, 113, 7 + n % parties]));
                 let mut one = row(from, to, 7 * u64::from(k) + u64::from(n), 300, 200);
                 (one.key.protocol, one.key.ports) = (protocol, [0, 0]);
+                if protocol == 59 {
+                    one.sides.iter_mut().for_each(|side| side.payload_bytes = 0);
+                }
                 if !is_answered {
                     one.sides[1] = Default::default();
                 }
