@@ -432,7 +432,9 @@ fn of_one_identity<'a>(
             *reach.entry(domain).or_default() += one.subscribers.count();
         }
     }
-    let is_small = |one: &CollectorSummary| domain(one).is_none_or(|name| reach[name] < SUBSCRIBERS_MIN);
+    // One key under so many names is one party's, however large each of its names is.
+    let is_fleet = group.level == Level::CertificateKey && reach.len() >= FLEET_NAMES_MIN;
+    let is_small = |one: &CollectorSummary| is_fleet || domain(one).is_none_or(|name| reach[name] < SUBSCRIBERS_MIN);
     let small: Vec<_> = members.into_iter().filter(|(_, one)| is_small(one)).collect();
     Some(small)
 }

@@ -26,11 +26,13 @@ use crate::population::texts::TextId;
 use crate::units::Address;
 
 mod doors;
+mod fleet;
 mod hellos;
 mod identities;
 mod rivals;
 
 use doors::{Door, Homes};
+use fleet::Fleet;
 use identities::{Identity, active, identities, issuer_name};
 use rivals::{Lowered, Rivalry, Rivals};
 
@@ -73,6 +75,8 @@ const SUBJECTS_OF_HOST: f64 = 3.5;
 /// Share of an issuer's names that must be contested where only two others contest them; and the most that is said of fewer.
 const CONTESTED_BY_TWO_MIN: f64 = 0.75;
 const OF_TWO_HOSTS: f64 = 0.55;
+/// The most that is said where no address showed both an issuer and a rival.
+const APART: f64 = 0.55;
 
 /// See the file's header.
 pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
@@ -128,6 +132,10 @@ fn minted(
     if domains < DOMAINS_MIN || subjects < 2.0 || networks < 2.0 && !is_door {
         return None;
     }
+    let fleet = Fleet::of(scene, key.population, server);
+    if fleet == Some(Fleet::Sure) {
+        return None;
+    }
     // A CDN that makes its customers' certificates has its hundred domains in one place, and one stray address of a proxy
     // somewhere else; whoever sits in the path has them where their owners have them.
     let strewn = near.len() as f64 / domains.min(ADDRESSES_KEPT as f64);
@@ -154,7 +162,8 @@ fn minted(
     // A host has one key for its customers in the two or three networks that it has, and has made their certificates long ago.
     let is_few = networks < NETWORKS_OF_HOST || subjects < SUBJECTS_OF_HOST;
     let is_hosts = !is_door && is_few && young < DOOR_YOUNG_MIN;
-    let severity = severity_of(score, 0.01).map(|found| if is_hosts { found.min(Severity::Low) } else { found })?;
+    let is_low = is_hosts || fleet.is_some();
+    let severity = severity_of(score, 0.01).map(|found| if is_low { found.min(Severity::Low) } else { found })?;
     let what = format!(
         "The same key stands in certificates of {} different subjects: whoever holds it makes certificates as they are needed. ",
         subjects.round()
@@ -226,12 +235,17 @@ fn contested(
             Reason::number("young_certificates", young, "ratio", ramp(young, -0.5, 0.5), 0.05),
         ]
     };
-    let contests = [
+    let by_rivals = [
         rivalry.and_then(|rivalry| by_rivals(rivalry, reach())),
-        lowered.and_then(|lowered| by_version(lowered, reach())),
         rivalry.zip(lowered).and_then(|(rivalry, lowered)| by_both(rivalry, lowered, reach())),
     ];
-    let best = contests.into_iter().flatten().max_by(|a, b| a.score.total_cmp(&b.score))?;
+    let mut by_rivals = by_rivals.into_iter().flatten().max_by(|a, b| a.score.total_cmp(&b.score));
+    // Somebody in the path answers where the others are answered; a site that two hosts serve has each one's issuer at each one's.
+    if !is_door && by_rivals.as_ref().is_some_and(|best| best.score > APART) && !rivals.meets(scene, population, at) {
+        by_rivals = by_rivals.map(|best| Contest { score: APART, ..best });
+    }
+    let by_version = lowered.and_then(|lowered| by_version(lowered, reach()));
+    let best = by_rivals.into_iter().chain(by_version).max_by(|a, b| a.score.total_cmp(&b.score))?;
     let severity = severity_of(best.score, 0.02)?;
     let issuer = issuer_name(scene, id).unwrap_or("an issuer whose name did not fit");
     let what = format!("The issuer calls itself {issuer}. {}", best.what);

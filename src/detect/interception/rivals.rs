@@ -8,8 +8,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::identities::{Identity, issuer_name};
-use super::{COMPARED_MIN, Scene, ServerSummary};
+use super::{COMPARED_MIN, PopulationIndex, Scene, ServerSummary};
 use crate::population::sketch::kmv::Containment;
+use crate::population::{CollectorKey, CollectorSummary};
 
 /// Owners of issuers that one name may be seen under: its own, an interceptor's, and that of a second interceptor (an employer's, by
 /// leave of the register) or of a second place that serves it. A name under more is no site's: a client that says one name wherever
@@ -88,6 +89,20 @@ impl<'i, 'a> Rivals<'i, 'a> {
         let rivals: BTreeSet<usize> = others.copied().filter(|other| *other != own).collect();
         let contest = Containment { share: mine.len() as f64 / compared.max(1) as f64, compared };
         (compared > 0).then_some(Rivalry { contest, rivals: rivals.len() as u32 })
+    }
+
+    /// Whether one of an issuer's addresses showed another owner's certificates as well, in the span or the hour before.
+    pub(super) fn meets(&self, scene: &Scene<'_>, population: PopulationIndex, at: usize) -> bool {
+        let own = organisation(scene, self.issuers[at].key.id).ok_or(self.issuers[at].key.id);
+        let is_other = |one: &CollectorSummary| {
+            one.issuers.iter().any(|(issuer, _)| organisation(scene, issuer.0).ok_or(issuer.0) != own)
+        };
+        let met = self.issuers[at].server.addresses.iter().any(|address| {
+            let key = CollectorKey { population, address };
+            let before = scene.hour_before().and_then(|hour| hour.collectors.of(&key));
+            scene.collector(population, address).into_iter().chain(before.map(|one| &**one)).any(is_other)
+        });
+        met
     }
 
     /// The names that speak against an issuer: those that others contradict, and those that it lowers.
