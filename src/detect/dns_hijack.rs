@@ -24,7 +24,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use contradicted::{RACES_MIN, contradicted, is_liar, raced};
 use error_pages::rewritten;
-use known::Known;
+use known::{AskedOfInside, Known, asked_inside};
 use party::{Party53, SURELY_CHANCE, together};
 use wandering::wandering;
 
@@ -204,6 +204,7 @@ fn usual(
     population: PopulationIndex,
     all: &[Resolver<'_>],
     answers: &Answers<'_>,
+    inside: &AskedOfInside,
 ) -> (BTreeSet<Address>, bool) {
     let listed: BTreeSet<Address> =
         (scene.populations.spec(population).into_iter()).flat_map(|spec| spec.resolver_addresses()).collect();
@@ -227,14 +228,16 @@ fn usual(
     asked.retain(|r| !public::is_public(r.address) && is_liar(answers, r.address));
     let is_honest = |r: &&Resolver<'_>| !asked.iter().any(|liar| liar.address == r.address);
     let honest: Vec<&Resolver<'_>> = all.iter().filter(is_honest).collect();
-    let most = honest.iter().map(|r| askers(r)).max().unwrap_or(0);
+    // Resolvers inside are as usual as any; where they are asked, whoever comes later is not, however few ask him.
+    let most_inside = Some(inside.len() as u64).filter(|askers| *askers >= USUAL_ASKERS_MIN);
+    let most = honest.iter().map(|r| askers(r)).chain(most_inside).max().unwrap_or(0);
     if most < USUAL_ASKERS_MIN {
         return (BTreeSet::new(), false);
     }
     // Lines that have IPv6 alone are given resolvers of their own.
     let most_of = |is_v4: bool| {
         let of_version = honest.iter().filter(|r| r.address.is_v4() == is_v4 && !public::is_public(r.address));
-        of_version.map(|r| askers(r)).max().filter(|most| *most >= USUAL_ASKERS_MIN)
+        of_version.map(|r| askers(r)).chain(most_inside).max().filter(|most| *most >= USUAL_ASKERS_MIN)
     };
     let most_of = [false, true].map(most_of);
     let is_head = |r: &&&Resolver<'_>| {
@@ -243,8 +246,10 @@ fn usual(
             || askers(r) as f64 >= USUAL_SHARE * most as f64
     };
     // All that a population has are asked from the beginning on; one to which many turn later is none of them.
-    let began = honest.iter().filter(is_head).map(|r| first_seen(r)).min().unwrap_or_default();
-    let is_late = |r: &Resolver<'_>| askers(r) >= LATE_ASKERS_MIN && first_seen(r).since(began) > BEGUN_WITHIN;
+    let began_inside = inside.values().map(|asked| asked.seen.first).min().filter(|_| most_inside.is_some());
+    let began = honest.iter().filter(is_head).map(|r| first_seen(r)).chain(began_inside).min().unwrap_or_default();
+    let late_askers_min = if most_inside.is_some() { 0 } else { LATE_ASKERS_MIN };
+    let is_late = |r: &Resolver<'_>| askers(r) >= late_askers_min && first_seen(r).since(began) > BEGUN_WITHIN;
     let heads = || honest.iter().filter(is_head).filter(|r| !is_late(r)).map(|r| r.address);
     let networks: BTreeSet<Address> = heads().map(network_of).collect();
     (honest.iter().map(|r| r.address).filter(|a| networks.contains(&network_of(*a))).collect(), false)
@@ -253,8 +258,9 @@ fn usual(
 /// Resolvers that subscribers have turned to.
 fn turned(scene: &Scene<'_>, population: PopulationIndex, answers: &Answers<'_>, findings: &mut Vec<Finding>) {
     let all = resolvers(scene, population);
-    let (usual, is_listed) = usual(scene, population, &all, answers);
-    if usual.is_empty() {
+    let inside = asked_inside(scene, population);
+    let (usual, is_listed) = usual(scene, population, &all, answers, &inside);
+    if usual.is_empty() && (inside.len() as u64) < USUAL_ASKERS_MIN {
         return;
     }
     let median = {
@@ -263,7 +269,8 @@ fn turned(scene: &Scene<'_>, population: PopulationIndex, answers: &Answers<'_>,
         askers.get(askers.len() / 2).copied().unwrap_or(0) as f64
     };
     let strange = all.iter().filter(|r| !usual.contains(&r.address) && !r.address.is_special());
-    let known = Known::of(scene, population, &usual).without_resolvers(all.iter().map(|resolver| resolver.address));
+    let known =
+        Known::of(scene, population, &usual, inside).without_resolvers(all.iter().map(|resolver| resolver.address));
     // What somebody else says in its name, in a race that the packets prove, is no lie of its own.
     let raced = raced(scene.summary.forgeries.records());
     let is_raced = |address| raced.get(&Party::Outside(address)).is_some_and(|races| *races >= RACES_MIN);

@@ -47,11 +47,9 @@ const _: () = assert!(size_of::<(PairKey, PairSummary)>() == 184);
 impl PairSummary {
     /// Marks when a row began.
     pub(super) fn mark(&mut self, ts: TimestampNs, class: SpanClass) {
-        let bit = |slot_s: u64, slots: u64| 1u64 << (ts.0 / DurationNs::from_secs(slot_s).0 % slots);
-        if class < SpanClass::Day {
-            self.active_minutes |= bit(60, 60);
-        }
-        self.active_half_hours |= bit(1800, 48);
+        let [minute, half_hour] = bits_of(ts);
+        self.active_minutes |= if class < SpanClass::Day { minute } else { 0 };
+        self.active_half_hours |= half_hour;
     }
 
     /// Mean time between the beginnings of its flows; none with fewer than two.
@@ -119,15 +117,62 @@ pub struct SubscriberSummary {
     pub collectors: Distinct,
     /// Flows that began and data that moved, with all far parties and with others inside.
     pub line: Timeline<ACTIVITY_SLOTS>,
+    /// What it asked resolvers inside.
+    pub asked_inside: AskedInside,
+}
+
+/// What one subscriber asked resolvers inside, which are nobody's far party.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AskedInside {
+    /// Flows that were answered.
+    pub flows: u64,
+    /// First and last packet.
+    pub seen: Seen,
+    /// Minutes of the hour with such a flow beginning in them. Cleared in a day's summary.
+    pub active_minutes: u64,
+    /// Half hours of the day, likewise.
+    pub active_half_hours: u64,
+}
+
+impl AskedInside {
+    pub(super) fn add(&mut self, seen: Seen, class: SpanClass) {
+        count(&mut self.flows, 1);
+        self.seen.merge(seen);
+        let [minute, half_hour] = bits_of(seen.first);
+        self.active_minutes |= if class < SpanClass::Day { minute } else { 0 };
+        self.active_half_hours |= half_hour;
+    }
+
+    pub(super) fn rollup(&mut self, to: SpanClass) {
+        if to == SpanClass::Day {
+            self.active_minutes = 0;
+        }
+    }
+}
+
+impl Merge for AskedInside {
+    fn merge(&mut self, other: Self) {
+        let Self { flows, seen, active_minutes, active_half_hours } = other;
+        count(&mut self.flows, flows);
+        self.seen.merge(seen);
+        self.active_minutes |= active_minutes;
+        self.active_half_hours |= active_half_hours;
+    }
+}
+
+/// The bit of the minute of the hour and that of the half hour of the day (UTC).
+fn bits_of(ts: TimestampNs) -> [u64; 2] {
+    [(60, 60), (1800, 48)].map(|(slot_s, slots)| 1 << (ts.0 / DurationNs::from_secs(slot_s).0 % slots))
 }
 
 impl Merge for SubscriberSummary {
     fn merge(&mut self, other: Self) {
-        let Self { totals, seen, collectors, line } = other;
+        let Self { totals, seen, collectors, line, asked_inside } = other;
         self.totals.merge(totals);
         self.seen.merge(seen);
         self.collectors.merge(collectors);
         self.line.merge(line);
+        self.asked_inside.merge(asked_inside);
     }
 }
 

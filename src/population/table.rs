@@ -243,7 +243,7 @@ impl<K: Ord + Copy + std::hash::Hash, V: Weighed> Bounded<K, V> {
     }
 
     /// Shows every entry; `look` must not depend on the order in which it is called.
-    pub(super) fn each_of(&self, mut look: impl FnMut(&K, &V)) {
+    pub fn each_of(&self, mut look: impl FnMut(&K, &V)) {
         self.map.iter().for_each(|(key, value)| look(key, value));
     }
 

@@ -8,9 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::detect::scene::Scene;
 use crate::population::collector::{CollectorKey, CollectorSummary};
+use crate::population::conflict::wide_network_of;
 use crate::population::sketch::{Merge, Timeline};
 use crate::population::span::Seen;
-use crate::population::{PairKey, PairSummary, PopulationIndex, SpanClass, SubscriberKey, Summary};
+use crate::population::{AskedInside, PairKey, PairSummary, PopulationIndex, SpanClass, SubscriberKey, Summary};
 use crate::units::{Address, DurationNs, TimestampNs};
 
 /// Parties that answer DNS from which on who asks them all is a resolver: a device that was turned asks two, or some in turn.
@@ -28,8 +29,30 @@ pub(super) struct Known<'a> {
     /// The pairs of each usual resolver, ascending by subscriber: looked for once a scene, not for each asker.
     usual_pairs: Vec<&'a [(PairKey, &'a PairSummary)]>,
     asked_in: Vec<u64>,
+    /// What subscribers asked resolvers inside, which are usual, too.
+    inside: AskedOfInside,
     /// Subscribers that ask so many that they are resolvers themselves: nobody turned them to each of those.
     recursive: BTreeSet<Address>,
+}
+
+/// What each subscriber that the span shows asked resolvers inside, in it and in the hour before.
+pub(super) type AskedOfInside = BTreeMap<Address, AskedInside>;
+
+/// Of one population. Those whom a window does not show are looked for in none: walking the hour for each of its windows would cost
+/// more than the windows.
+pub(super) fn asked_inside(scene: &Scene<'_>, population: PopulationIndex) -> AskedOfInside {
+    let hour = scene.hour_before();
+    let mut all = AskedOfInside::new();
+    scene.summary.subscribers.each_of(|key, one| {
+        let mut asked = one.asked_inside;
+        if key.population == population {
+            asked.merge(hour.and_then(|hour| hour.subscribers.of(key)).map(|one| one.asked_inside).unwrap_or_default());
+        }
+        if key.population == population && asked.flows > 0 {
+            all.insert(key.subscriber, asked);
+        }
+    });
+    all
 }
 
 /// Who asked a resolver, and what.
@@ -43,7 +66,7 @@ pub(super) struct Asker {
     pub usual: Option<Usual>,
 }
 
-/// What one subscriber asked the usual resolvers.
+/// What one subscriber asked the usual resolvers, outside and inside.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Usual {
     /// First and last.
@@ -55,19 +78,33 @@ pub(super) struct Usual {
 }
 
 impl Usual {
-    fn with(known: Option<Self>, pair: &PairSummary) -> Self {
-        let PairSummary { seen, totals, active_minutes, active_half_hours, .. } = *pair;
-        let mut all = known.unwrap_or(Self { seen, flows: 0, minutes: 0, half_hours: 0 });
-        all.seen.merge(seen);
-        all.flows += totals.flows;
-        all.minutes |= active_minutes;
-        all.half_hours |= active_half_hours;
-        all
+    fn of(pair: &PairSummary) -> Self {
+        let PairSummary { seen, totals, active_minutes: minutes, active_half_hours: half_hours, .. } = *pair;
+        Self { seen, flows: totals.flows, minutes, half_hours }
+    }
+
+    fn of_inside(asked: &AskedInside) -> Self {
+        let AskedInside { flows, seen, active_minutes: minutes, active_half_hours: half_hours } = *asked;
+        Self { seen, flows, minutes, half_hours }
+    }
+
+    fn and(mut self, other: Self) -> Self {
+        self.seen.merge(other.seen);
+        self.flows += other.flows;
+        self.minutes |= other.minutes;
+        self.half_hours |= other.half_hours;
+        self
     }
 }
 
 impl<'a> Known<'a> {
-    pub(super) fn of(scene: &'a Scene<'a>, population: PopulationIndex, usual: &BTreeSet<Address>) -> Self {
+    /// `usual` are the usual resolvers outside, `inside` is what was asked of resolvers inside.
+    pub(super) fn of(
+        scene: &'a Scene<'a>,
+        population: PopulationIndex,
+        usual: &BTreeSet<Address>,
+        inside: AskedOfInside,
+    ) -> Self {
         let hour = scene.hour_before();
         // Of a window alone there are none.
         let slots = Slots::of_span(hour.unwrap_or(scene.summary));
@@ -80,6 +117,7 @@ impl<'a> Known<'a> {
             usual: usual.iter().copied().collect(),
             usual_pairs,
             asked_in: Vec::new(),
+            inside,
             recursive: BTreeSet::new(),
         };
         known.asked_in = slots.map_or_else(Vec::new, |slots| known.questions_by_slot(slots));
@@ -98,6 +136,15 @@ impl<'a> Known<'a> {
     /// Whose a resolver's network is, where a file of places says so.
     pub(super) fn asn_of(&self, resolver: Address) -> Option<u32> {
         self.scene.places.of(resolver).asn
+    }
+
+    /// Whether a resolver is where usual ones are: in the same system, or, where that is not known, the same /16 or /32.
+    pub(super) fn is_of_usual_operator(&self, resolver: Address) -> bool {
+        let asn = self.asn_of(resolver);
+        self.usual.iter().any(|usual| match (asn, self.asn_of(*usual)) {
+            (Some(asn), Some(other)) => asn == other,
+            _ => wide_network_of(resolver) == wide_network_of(*usual),
+        })
     }
 
     /// Whether the span is a window.
@@ -189,7 +236,8 @@ impl<'a> Known<'a> {
             let key = move |collector| PairKey { population: self.population, collector, subscriber };
             self.usual.iter().filter_map(move |address| hour.pairs.of(&key(*address)))
         });
-        here.chain(before).fold(None, |known, pair| Some(Usual::with(known, pair)))
+        let inside = self.inside.get(&subscriber).map(Usual::of_inside);
+        here.chain(before).map(|pair| Usual::of(pair)).chain(inside).reduce(Usual::and)
     }
 
     /// How many ask the usual resolvers in each slot; in a window, those who are followed.
@@ -200,10 +248,15 @@ impl<'a> Known<'a> {
                 let bits = slots.of(pair);
                 (0..slots.number).filter(|at| bits >> at & 1 == 1).for_each(|at| asked[at as usize] += 1);
             }
+            for bits in self.inside.values().map(|inside| slots.of_usual(&Usual::of_inside(inside))) {
+                (0..slots.number).filter(|at| bits >> at & 1 == 1).for_each(|at| asked[at as usize] += 1);
+            }
             return asked;
         }
         // A line of few moments is finer than a minute: what lies in one counts once.
-        let mut bits: BTreeMap<Address, u64> = BTreeMap::new();
+        let inside = self.inside.iter();
+        let mut bits: BTreeMap<Address, u64> =
+            inside.map(|(subscriber, asked)| (*subscriber, slots.of_usual(&Usual::of_inside(asked)))).collect();
         let followed: Vec<_> =
             self.usual.iter().flat_map(|address| self.records_of(*address)).map(|one| one.sample()).collect();
         for one in followed.iter().flat_map(|sample| sample.iter()) {
@@ -274,8 +327,11 @@ impl Slots {
 
     /// Slots in which somebody asked a resolver, and the usual ones.
     pub(super) fn of_both(self, asker: &Asker) -> [u64; 2] {
-        let usual = asker.usual.map_or(0, |usual| if self.are_minutes() { usual.minutes } else { usual.half_hours });
-        [self.of(&asker.pair), in_order(usual, self.first, self.number)]
+        [self.of(&asker.pair), asker.usual.map_or(0, |usual| self.of_usual(&usual))]
+    }
+
+    fn of_usual(self, usual: &Usual) -> u64 {
+        in_order(if self.are_minutes() { usual.minutes } else { usual.half_hours }, self.first, self.number)
     }
 
     fn of(self, pair: &PairSummary) -> u64 {

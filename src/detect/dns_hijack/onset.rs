@@ -24,7 +24,7 @@ const SLOTS_COUNTED_DAY: u32 = 1;
 /// first six or eight minutes, and each home's chance of that, multiplied, looked like one in 50 to 250.
 const BEFORE_MIN_HOUR: u32 = 5;
 const BEFORE_MIN_FIRST_HOUR: u32 = 10;
-const BEFORE_MIN_DAY: u32 = 2;
+const BEFORE_MIN_DAY: u32 = 1;
 /// Slots of a first hour before which a beginning is so many times likelier than the askers' chances make it: of 360 resolvers
 /// that an eighth to a third of the homes had chosen, in 120 captures, three looked like one in 60 to 500, all of them asked
 /// first in minutes 11 to 13. Homes are used in visits, and no visit to such a resolver in a while is less rare than no question.
@@ -37,6 +37,8 @@ const ASKERS_BEFORE_MIN: u64 = 2;
 /// So many that were there are no chance, even if only one of them had asked the usual one: homes of a mobile network that ask
 /// twice an hour have mostly asked nobody yet, and were there.
 const ASKERS_THERE_MANY: u64 = 5;
+/// Of so many none need have asked the usual one: where that is asked over IPv4 and this one over IPv6 a device goes by two addresses.
+const ASKERS_THERE_CROWD: u64 = 12;
 /// How unlikely one asker's own late beginning is from which on it counts as having turned that day, and the slots counted then.
 const LATE_CHANCE: f64 = 0.15;
 const LATE_SLOTS: u32 = 3;
@@ -99,7 +101,8 @@ impl Onset {
     pub(super) fn chance_of_many(self) -> f64 {
         let Self { askers_there: there, askers_before: before, .. } = self;
         let are_enough = there >= ASKERS_THERE_MIN && before >= ASKERS_BEFORE_MIN;
-        if are_enough || there >= ASKERS_THERE_MANY && before > 0 { self.chance } else { 1.0 }
+        let are_many = there >= ASKERS_THERE_MANY && before > 0 || there >= ASKERS_THERE_CROWD;
+        if are_enough || are_many { self.chance } else { 1.0 }
     }
 }
 

@@ -144,7 +144,13 @@ impl<'a> Party53<'a> {
         let began = if is_own { 0.0 } else { rare(self.chance()) };
         // Nobody is turned to more resolvers than there are who turn: who asks so many asks those who own the names.
         let is_recursion = self.resolvers.len() > 2 && self.resolvers.len() as u64 >= self.askers;
-        if self.is_public || is_recursion { 0.0 } else { began.max(rare(self.chance_of_silence(known))) }
+        // The second or third resolver of a provider is asked by whomever the first kept waiting.
+        let is_providers = self.resolvers.iter().all(|resolver| known.is_of_usual_operator(resolver.address));
+        if self.is_public || is_recursion || is_providers {
+            0.0
+        } else {
+            began.max(rare(self.chance_of_silence(known)))
+        }
     }
 
     /// How much it speaks that it is not the one that they are meant to ask, and asked by those who ask it alone rather than

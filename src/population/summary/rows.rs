@@ -123,7 +123,8 @@ impl Summary {
             Role::Internal => {
                 let totals = Totals::of_row(rows, i, Side::Orig);
                 self.roles.internal.merge(totals);
-                for end in ends {
+                let is_question = is_answered(rows, i) && is_dns(rows, i) && totals.flows > 0;
+                for (end, is_asker) in ends.into_iter().zip([is_question, false]) {
                     let Some(population) = cx.populations.of(end) else { continue };
                     let of = cx.populations.subscriber_of(end);
                     let hash = cx.identity.hash64(of);
@@ -132,6 +133,9 @@ impl Summary {
                     let key = SubscriberKey { population, subscriber: cx.identity.pseudonym(of) };
                     let one = self.subscribers.entry(key, cx.limits.subscribers_max);
                     one.line.add_over(seen.first, seen.last, u32::from(totals.flows > 0), totals.moved());
+                    if is_asker {
+                        one.asked_inside.add(seen, self.class);
+                    }
                 }
             }
             Role::Transit => self.roles.transit.merge(Totals::of_row(rows, i, Side::Orig)),
@@ -410,6 +414,10 @@ fn is_young(shown: &CertificateFacts, at: TimestampNs) -> bool {
 fn is_established(rows: &FlowColumns, i: usize) -> bool {
     use ConnState::{RSTO, RSTR, S1, S2, S3, SF};
     rows.key[i].protocol == TCP && matches!(rows.state[i], S1 | SF | S2 | S3 | RSTO | RSTR)
+}
+
+fn is_dns(rows: &FlowColumns, i: usize) -> bool {
+    rows.facts[i].as_deref().is_some_and(|facts| facts.protocol == Some(AppProtocol::Dns))
 }
 
 /// Whether the far side took part: it sent payload as the responder, or completed the handshake, or, in a TCP flow met
