@@ -181,6 +181,16 @@ impl<'a> Scene<'a> {
         self.before().find(|before| is_window && before.class() == SpanClass::Hour)
     }
 
+    /// A resolver's address: as the packets have it, of one inside where several ask it, else its pseudonym.
+    pub fn resolver_address(&self, resolver: Party) -> Address {
+        self.resolver_inside(resolver).unwrap_or_else(|| resolver.shown())
+    }
+
+    /// The address of a resolver inside that several ask.
+    pub fn resolver_inside(&self, resolver: Party) -> Option<Address> {
+        std::iter::once(self.summary).chain(self.before()).find_map(|one| one.resolvers.of(&resolver)?.inside)
+    }
+
     /// For how long anything was looked at by the span's end.
     pub fn known_for(&self) -> DurationNs {
         let lengths = self.before.iter().map(|one| one.span().length());

@@ -10,6 +10,7 @@ use super::sketch::{CountedSet, Distinct, Merge};
 use super::table::Weighed;
 use super::texts::TextId;
 use super::totals::count;
+use crate::units::Address;
 
 /// Names that were answered with one address.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +40,9 @@ impl Weighed for AnswerNames {
     }
 }
 
+/// How many must ask a resolver inside, in a window, for it to be a part of the network.
+const ASKED_BY_MIN: u64 = 4;
+
 /// One resolver, as seen from outside.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResolverSummary {
@@ -54,23 +58,29 @@ pub struct ResolverSummary {
     pub bytes: u64,
     /// Who asked, by keyed hash.
     pub clients: Distinct,
+    /// Of one inside that several ask, its address as the packets have it: that is no subscriber but a part of the network.
+    pub inside: Option<Address>,
 }
 
 impl ResolverSummary {
     pub(super) fn bound(&mut self) {
         self.rcodes.bound();
+        // Whom one or two ask may be a person's device, and stays behind its pseudonym.
+        self.inside = self.inside.filter(|_| self.clients.count() >= ASKED_BY_MIN);
     }
 }
 
 impl Merge for ResolverSummary {
     fn merge(&mut self, other: Self) {
-        let Self { queries_unanswered, responses, responses_with_address, rcodes, bytes, clients } = other;
+        let Self { queries_unanswered, responses, responses_with_address, rcodes, bytes, clients, inside } = other;
         count(&mut self.queries_unanswered, queries_unanswered);
         count(&mut self.responses, responses);
         count(&mut self.responses_with_address, responses_with_address);
         self.rcodes.merge(rcodes);
         count(&mut self.bytes, bytes);
         self.clients.merge(clients);
+        // Of the several of one /64 the first.
+        self.inside = self.inside.into_iter().chain(inside).min();
     }
 }
 

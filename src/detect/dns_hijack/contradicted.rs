@@ -157,7 +157,7 @@ fn told(
     shared: &Shared<'_>,
     domains: &[&str],
 ) -> Finding {
-    let resolvers: Vec<Address> = shared.resolvers.iter().map(Party::shown).collect();
+    let resolvers: Vec<Address> = shared.resolvers.iter().map(|party| scene.resolver_address(*party)).collect();
     // A resolver that answers with a page of its own house filters, or asks its guests to log in.
     let is_own_page = resolvers.iter().any(|resolver| network_of(*resolver) == network_of(address));
     let (severity, score) = match domains.len() {
@@ -166,6 +166,8 @@ fn told(
         _ => (Severity::Medium, 0.7),
     };
     let shown = domains.iter().take(NAMES_SHOWN).copied().collect::<Vec<_>>().join(", ");
+    let known = |party: &Party| party.outside().or_else(|| scene.resolver_inside(*party));
+    let named: BTreeSet<Address> = shared.resolvers.iter().filter_map(known).chain([address]).collect();
     let askers = answers_askers(scene, population, &resolvers);
     let counted = words::counted(domains.len() as u64, "unrelated domain");
     Finding {
@@ -190,8 +192,8 @@ fn told(
             population,
             CollectorIdentity {
                 collector_key: key_of(address),
-                // One inside goes by its pseudonym, which is no address of a collector.
-                addresses: shared.resolvers.iter().filter_map(Party::outside).chain([address]).collect(),
+                // A pseudonym is no address of a collector.
+                addresses: named.into_iter().collect(),
                 names: Vec::new(),
                 ..Default::default()
             },

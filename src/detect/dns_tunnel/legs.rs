@@ -10,7 +10,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::detect::finding::{Finding, Severity};
 use crate::detect::scene::Scene;
 use crate::population::Summary;
-use crate::population::identity::Party;
 use crate::population::texts::TextId;
 use crate::population::zones::{ZoneKey, ZoneSummary};
 use crate::units::Address;
@@ -51,7 +50,7 @@ impl<'a, 'b> Legs<'a, 'b> {
     }
 
     /// Whom names were handed to: strangers outside where any were seen, on whichever leg; else the resolvers that the policy names;
-    /// else those inside, by pseudonym.
+    /// else those inside.
     pub(super) fn addresses(&self, zones: &[ZoneKey], all: &ZoneSummary) -> Vec<Address> {
         let own: BTreeSet<Address> = strangers(self.scene, all).collect();
         if !own.is_empty() {
@@ -61,7 +60,7 @@ impl<'a, 'b> Legs<'a, 'b> {
         let beyond: BTreeSet<Address> =
             zones.iter().filter_map(|key| beyond.get(&key.zone)).flatten().copied().collect();
         let listed = || all.resolvers.iter().filter_map(|party| party.outside()).collect::<BTreeSet<_>>();
-        let inside = || all.resolvers.iter().map(|party| Party::shown(&party)).collect::<BTreeSet<_>>();
+        let inside = || all.resolvers.iter().map(|party| self.scene.resolver_address(party)).collect::<BTreeSet<_>>();
         let first = [beyond].into_iter().chain([listed(), inside()]).find(|some| !some.is_empty());
         first.unwrap_or_default().into_iter().collect()
     }

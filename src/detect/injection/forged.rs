@@ -29,7 +29,7 @@ pub(super) fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
     let mut first_server_of_answer: BTreeMap<(PopulationIndex, Option<Party>), Address> = BTreeMap::new();
     for record in scene.summary.forgeries.records() {
         let Some(population) = record.population else { continue };
-        let server = record.server.shown();
+        let server = scene.resolver_address(record.server);
         let leader = match record.kind {
             ForgeryKind::Answer => {
                 *first_server_of_answer.entry((population, forged(record).leads_to)).or_insert(server)
@@ -75,11 +75,13 @@ fn leading_to(records: &[&ForgeryRecord]) -> String {
     }
 }
 
-/// Whom a finding names: who is outside of those claimed to be the sender and those led to, else whoever is claimed.
-fn named(records: &[&ForgeryRecord]) -> BTreeSet<Address> {
+/// Whom a finding names: who is outside, or a resolver inside, of those claimed to be the sender and those led to, else whoever is
+/// claimed.
+fn named(scene: &Scene<'_>, records: &[&ForgeryRecord]) -> BTreeSet<Address> {
     let parties = records.iter().flat_map(|record| forged(record).leads_to.into_iter().chain([record.server]));
-    let outside: BTreeSet<Address> =
-        parties.filter_map(|party| party.outside()).filter(|address| !address.is_special()).collect();
+    let outside = parties.filter_map(|party| party.outside()).filter(|address| !address.is_special());
+    let inside = records.iter().filter_map(|record| scene.resolver_inside(record.server));
+    let outside: BTreeSet<Address> = outside.chain(inside).collect();
     if outside.is_empty() { records.iter().map(|record| record.server.shown()).collect() } else { outside }
 }
 
@@ -90,12 +92,12 @@ fn finding(
     victims: BTreeSet<Address>,
     (severity, score): (Severity, f64),
 ) -> Finding {
-    let servers = records.iter().map(|r| r.server.shown()).collect();
+    let servers = records.iter().map(|r| scene.resolver_address(r.server)).collect();
     let ports = records.iter().map(|r| r.server_port).collect();
     let key = if kind == ForgeryKind::Answer { "answers" } else { "resets" };
     // The name that was asked for is that of the address it was led to, and not of whoever is claimed to have answered.
     let claimed = scene.impersonated(format!("{key}:{leader}"), leader, servers, ports);
-    let collector = CollectorIdentity { addresses: Vec::from_iter(named(records)), ..claimed };
+    let collector = CollectorIdentity { addresses: Vec::from_iter(named(scene, records)), ..claimed };
     let start = records.iter().map(|r| r.versions[0].ts).min().unwrap_or_default();
     let end = records.iter().map(|r| r.versions[1].ts).max().unwrap_or_default();
     let who = words::party(leader, &collector.names);

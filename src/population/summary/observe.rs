@@ -101,6 +101,9 @@ impl Summary {
         }
         let summary = self.resolvers.entry(resolver, cx.limits.resolvers_max);
         summary.clients.add(client);
+        if population.is_some() && matches!(resolver, Party::Subscriber(..)) {
+            summary.inside = summary.inside.into_iter().chain([lookup.resolver]).min();
+        }
         count(&mut summary.bytes, lookup.message_bytes.into());
         let Some(rcode) = lookup.rcode else {
             return count(&mut summary.queries_unanswered, 1);
