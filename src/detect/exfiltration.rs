@@ -33,7 +33,7 @@ use crate::population::collector::{CollectorKey, CollectorSummary};
 use crate::population::groups::{CollectorGroup, GroupName, Level, Member};
 use crate::population::sketch::Merge;
 use crate::population::span::Seen;
-use crate::population::{PairSummary, PopulationIndex, SpanClass, SubscriberKey, Summary};
+use crate::population::{Minutes, PairSummary, PopulationIndex, SpanClass, SubscriberKey, Summary};
 use crate::units::{Address, DurationNs};
 
 /// Data up that is worth a look: below it, mail and photographs are no bulk.
@@ -397,19 +397,19 @@ impl Habit {
 
 /// Whether the host dealt with the group a few times only.
 fn is_of_few_occasions(scene: &Scene<'_>, group: &Group<'_>, subscriber: Address) -> bool {
-    let (mut rows, mut minutes, mut half_hours) = (0u64, 0u64, 0u64);
+    let (mut rows, mut minutes, mut half_hours) = (0u64, Minutes::default(), 0u64);
     for address in &group.of.addresses {
         let pairs = scene.pairs_of(group.of.population, *address).iter();
         for (_, pair) in pairs.filter(|(key, _)| key.subscriber == subscriber) {
             rows = rows.saturating_add(pair.totals.rows);
-            minutes |= pair.active_minutes;
+            minutes.merge(pair.active_minutes);
             half_hours |= pair.active_half_hours;
         }
     }
     match scene.summary.class() {
         _ if rows <= FEW_ROWS => true,
         SpanClass::Day => half_hours.count_ones() <= FEW_HALF_HOURS,
-        _ => minutes.count_ones() <= FEW_MINUTES,
+        _ => minutes.count() <= FEW_MINUTES,
     }
 }
 

@@ -48,7 +48,7 @@ pub use facet::{DomainKey, DomainSummary, Facet};
 pub use groups::{CollectorGroup, GroupName, Level, roll_up};
 pub use identity::{Party, SubscriberIdentity};
 pub use limits::{LimitHits, SummaryLimits};
-pub use pair::{AskedInside, PairKey, PairSummary, SubscriberKey, SubscriberSummary};
+pub use pair::{AskedInside, Minutes, PairKey, PairSummary, SubscriberKey, SubscriberSummary};
 pub use populations::{PopulationIndex, PopulationSpec, Populations, PopulationsError};
 pub use profile::{PROFILE_FEATURES, PROFILE_LEN, ProfileContext, ProfileFeature, profile_of, profile_set_hash};
 pub use role::Role;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::populations::PopulationIndex;
 use super::sketch::{Distinct, Merge, Timeline};
-use super::span::{Seen, SpanClass};
+use super::span::Seen;
 use super::table::Weighed;
 use super::totals::{Totals, count};
 use crate::units::{Address, DurationNs, TimestampNs};
@@ -35,33 +35,26 @@ pub struct PairSummary {
     pub upload_row_max: u64,
     /// Rows of flows whose TCP handshake was completed.
     pub rows_established: u64,
-    /// Minutes of the hour with a packet's row beginning in them, bit m for minute m of UTC. Cleared in a day's summary.
-    pub active_minutes: u64,
+    /// Minutes with a row beginning in them.
+    pub active_minutes: Minutes,
     /// Half hours of the day, bit h for the half hour h of UTC (48 bits).
     pub active_half_hours: u64,
 }
 
 // With their keys and places, the most that a summary holds.
-const _: () = assert!(size_of::<(PairKey, PairSummary)>() == 184);
+const _: () = assert!(size_of::<(PairKey, PairSummary)>() == 192);
 
 impl PairSummary {
     /// Marks when a row began.
-    pub(super) fn mark(&mut self, ts: TimestampNs, class: SpanClass) {
-        let [minute, half_hour] = bits_of(ts);
-        self.active_minutes |= if class < SpanClass::Day { minute } else { 0 };
-        self.active_half_hours |= half_hour;
+    pub(super) fn mark(&mut self, ts: TimestampNs) {
+        self.active_minutes.mark(ts);
+        self.active_half_hours |= half_hour_of(ts);
     }
 
     /// Mean time between the beginnings of its flows; none with fewer than two.
     pub fn mean_gap(&self) -> Option<DurationNs> {
         let gaps = self.totals.flows.checked_sub(1).filter(|gaps| *gaps > 0)?;
         Some(DurationNs(self.begun.length().0 / gaps))
-    }
-
-    pub(super) fn rollup(&mut self, to: SpanClass) {
-        if to == SpanClass::Day {
-            self.active_minutes = 0;
-        }
     }
 }
 
@@ -73,7 +66,7 @@ impl Merge for PairSummary {
         self.begun.merge(begun);
         self.upload_row_max = self.upload_row_max.max(upload_row_max);
         count(&mut self.rows_established, rows_established);
-        self.active_minutes |= active_minutes;
+        self.active_minutes.merge(active_minutes);
         self.active_half_hours |= active_half_hours;
     }
 }
@@ -84,8 +77,9 @@ impl Weighed for PairSummary {
     /// Bytes, something for every flow, and much for every further minute or half hour in which it was there: what comes
     /// back all day matters even where it is small, and a flood of new pairs must not push it out.
     fn weight(&self) -> u64 {
-        let further = |bits: u64| u64::from(bits.count_ones().saturating_sub(1));
-        let presence = (further(self.active_minutes) << 12) + (further(self.active_half_hours) << 16);
+        let further = |marked: u32| u64::from(marked.saturating_sub(1));
+        let half_hours = self.active_half_hours.count_ones();
+        let presence = (further(self.active_minutes.count()) << 12) + (further(half_hours) << 16);
         self.totals.bytes().saturating_add(self.totals.flows.saturating_mul(256)).saturating_add(presence)
     }
 
@@ -128,25 +122,18 @@ pub struct AskedInside {
     pub flows: u64,
     /// First and last packet.
     pub seen: Seen,
-    /// Minutes of the hour with such a flow beginning in them. Cleared in a day's summary.
-    pub active_minutes: u64,
+    /// Minutes with such a flow beginning in them.
+    pub active_minutes: Minutes,
     /// Half hours of the day, likewise.
     pub active_half_hours: u64,
 }
 
 impl AskedInside {
-    pub(super) fn add(&mut self, seen: Seen, class: SpanClass) {
+    pub(super) fn add(&mut self, seen: Seen) {
         count(&mut self.flows, 1);
         self.seen.merge(seen);
-        let [minute, half_hour] = bits_of(seen.first);
-        self.active_minutes |= if class < SpanClass::Day { minute } else { 0 };
-        self.active_half_hours |= half_hour;
-    }
-
-    pub(super) fn rollup(&mut self, to: SpanClass) {
-        if to == SpanClass::Day {
-            self.active_minutes = 0;
-        }
+        self.active_minutes.mark(seen.first);
+        self.active_half_hours |= half_hour_of(seen.first);
     }
 }
 
@@ -155,14 +142,45 @@ impl Merge for AskedInside {
         let Self { flows, seen, active_minutes, active_half_hours } = other;
         count(&mut self.flows, flows);
         self.seen.merge(seen);
-        self.active_minutes |= active_minutes;
+        self.active_minutes.merge(active_minutes);
         self.active_half_hours |= active_half_hours;
     }
 }
 
-/// The bit of the minute of the hour and that of the half hour of the day (UTC).
-fn bits_of(ts: TimestampNs) -> [u64; 2] {
-    [(60, 60), (1800, 48)].map(|(slot_s, slots)| 1 << (ts.0 / DurationNs::from_secs(slot_s).0 % slots))
+/// Minutes in which something was done, of two hours in turn: two hours apart they cannot be told from each other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Minutes([u64; 2]);
+
+impl Minutes {
+    /// How many there are.
+    pub const NUMBER: u32 = 120;
+
+    pub(super) fn mark(&mut self, ts: TimestampNs) {
+        let minute = ts.0 / DurationNs::from_secs(60).0 % u64::from(Self::NUMBER);
+        self.0[(minute / 60) as usize] |= 1 << (minute % 60);
+    }
+
+    /// Bit m for the minute m, counted in UTC from an even hour on.
+    pub fn bits(self) -> u128 {
+        u128::from(self.0[0]) | u128::from(self.0[1]) << 60
+    }
+
+    /// How many are marked.
+    pub fn count(self) -> u32 {
+        self.0.iter().map(|hour| hour.count_ones()).sum()
+    }
+}
+
+impl Merge for Minutes {
+    fn merge(&mut self, Self([even, odd]): Self) {
+        self.0[0] |= even;
+        self.0[1] |= odd;
+    }
+}
+
+/// The bit of the half hour of the day (UTC).
+fn half_hour_of(ts: TimestampNs) -> u64 {
+    1 << (ts.0 / DurationNs::from_secs(1_800).0 % 48)
 }
 
 impl Merge for SubscriberSummary {

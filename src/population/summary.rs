@@ -262,8 +262,6 @@ impl Summary {
         self.class = to;
         self.populations.values_mut().for_each(|population| population.series.rollup(from, to));
         self.collectors.each(|collector| collector.rollup(from, to));
-        self.pairs.each(|pair| pair.rollup(to));
-        self.subscribers.each(|one| one.asked_inside.rollup(to));
         self.served.each(|served| served.rollup(to));
         self.paces.rollup(from, to);
     }

@@ -11,7 +11,9 @@ use crate::population::collector::{CollectorKey, CollectorSummary};
 use crate::population::conflict::wide_network_of;
 use crate::population::sketch::{Merge, Timeline};
 use crate::population::span::Seen;
-use crate::population::{AskedInside, PairKey, PairSummary, PopulationIndex, SpanClass, SubscriberKey, Summary};
+use crate::population::{
+    AskedInside, Minutes, PairKey, PairSummary, PopulationIndex, SpanClass, SubscriberKey, Summary,
+};
 use crate::units::{Address, DurationNs, TimestampNs};
 
 /// Parties that answer DNS from which on who asks them all is a resolver: a device that was turned asks two, or some in turn.
@@ -25,10 +27,12 @@ pub(super) struct Known<'a> {
     hour: Option<&'a Summary>,
     /// None where the span is a window without an hour before it: too short to know a before.
     pub slots: Option<Slots>,
+    /// The minutes of a day that is no longer than two hours: what began just before or after the full hour shows there.
+    pub minutes: Option<Slots>,
     usual: Vec<Address>,
     /// The pairs of each usual resolver, ascending by subscriber: looked for once a scene, not for each asker.
     usual_pairs: Vec<&'a [(PairKey, &'a PairSummary)]>,
-    asked_in: Vec<u64>,
+    asked_in: BTreeMap<u32, Vec<u64>>,
     /// What subscribers asked resolvers inside, which are usual, too.
     inside: AskedOfInside,
     /// Subscribers that ask so many that they are resolvers themselves: nobody turned them to each of those.
@@ -73,7 +77,7 @@ pub(super) struct Usual {
     pub seen: Seen,
     /// Flows.
     pub flows: u64,
-    minutes: u64,
+    minutes: Minutes,
     half_hours: u64,
 }
 
@@ -91,7 +95,7 @@ impl Usual {
     fn and(mut self, other: Self) -> Self {
         self.seen.merge(other.seen);
         self.flows += other.flows;
-        self.minutes |= other.minutes;
+        self.minutes.merge(other.minutes);
         self.half_hours |= other.half_hours;
         self
     }
@@ -114,13 +118,15 @@ impl<'a> Known<'a> {
             population,
             hour,
             slots,
+            minutes: Slots::minutes_of_day(scene.summary),
             usual: usual.iter().copied().collect(),
             usual_pairs,
-            asked_in: Vec::new(),
+            asked_in: BTreeMap::new(),
             inside,
             recursive: BTreeSet::new(),
         };
-        known.asked_in = slots.map_or_else(Vec::new, |slots| known.questions_by_slot(slots));
+        let all = slots.into_iter().chain(known.minutes);
+        known.asked_in = all.map(|slots| (slots.number, known.questions_by_slot(slots))).collect();
         known
     }
 
@@ -204,17 +210,16 @@ impl<'a> Known<'a> {
     }
 
     /// Share of the slots of all who ask the usual resolvers that lie at or after this one.
-    pub(super) fn share_from(&self, slot: u32) -> f64 {
-        let after: u64 = self.asked_in.iter().skip(slot as usize).sum();
-        after as f64 / self.asked_in.iter().sum::<u64>().max(1) as f64
+    pub(super) fn share_from(&self, slots: Slots, slot: u32) -> f64 {
+        let asked_in = self.asked_in.get(&slots.number).map_or(&[][..], Vec::as_slice);
+        let after: u64 = asked_in.iter().skip(slot as usize).sum();
+        after as f64 / asked_in.iter().sum::<u64>().max(1) as f64
     }
 
     /// The slots in which a subscriber did anything at all, and how many of these were over when something began.
-    pub(super) fn there(&self, subscriber: Address, began: TimestampNs) -> [u32; 2] {
+    pub(super) fn there(&self, slots: Slots, subscriber: Address, began: TimestampNs) -> [u32; 2] {
         let key = SubscriberKey { population: self.population, subscriber };
-        let (Some(slots), mine) = (self.slots, self.spans().filter_map(|one| one.subscribers.of(&key))) else {
-            return [0; 2];
-        };
+        let mine = self.spans().filter_map(|one| one.subscribers.of(&key));
         let line = mine.map(|one| one.line.clone()).reduce(|mut all, more| {
             all.merge(more);
             all
@@ -255,7 +260,7 @@ impl<'a> Known<'a> {
         }
         // A line of few moments is finer than a minute: what lies in one counts once.
         let inside = self.inside.iter();
-        let mut bits: BTreeMap<Address, u64> =
+        let mut bits: BTreeMap<Address, u128> =
             inside.map(|(subscriber, asked)| (*subscriber, slots.of_usual(&Usual::of_inside(asked)))).collect();
         let followed: Vec<_> =
             self.usual.iter().flat_map(|address| self.records_of(*address)).map(|one| one.sample()).collect();
@@ -289,7 +294,7 @@ fn over_by<const N: usize>(line: &Timeline<N>, at: TimestampNs) -> u32 {
     line.ticks().iter().filter(|tick| (u64::from(tick.slot) + 1).saturating_mul(slot_ns) <= at.0).count() as u32
 }
 
-/// The minutes of an hour or the half hours of a day, from the span's first on.
+/// The minutes of an hour, or of two, or the half hours of a day, from the span's first on.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Slots {
     /// How many there are.
@@ -298,20 +303,31 @@ pub(super) struct Slots {
     first: u32,
 }
 
+/// Days up to which their minutes are told apart.
+const MINUTES_OF_DAY: DurationNs = DurationNs::from_secs(119 * 60);
+
 impl Slots {
     fn of_span(summary: &Summary) -> Option<Self> {
-        let (number, slot_s) = match summary.class() {
-            SpanClass::Window => return None,
-            SpanClass::Hour => (60, 60),
-            SpanClass::Day => (48, 1_800),
-        };
-        let slots = Self { number, slot_s, first: 0 };
-        Some(Self { first: slots.at(summary.span().start), ..slots })
+        match summary.class() {
+            SpanClass::Window => None,
+            SpanClass::Hour => Some(Self::from(summary, Minutes::NUMBER, 60)),
+            SpanClass::Day => Some(Self::from(summary, 48, 1_800)),
+        }
     }
 
-    /// Whether they are the minutes of an hour.
+    fn minutes_of_day(summary: &Summary) -> Option<Self> {
+        let is_short = summary.class() == SpanClass::Day && summary.span().length() <= MINUTES_OF_DAY;
+        is_short.then(|| Self::from(summary, Minutes::NUMBER, 60))
+    }
+
+    fn from(summary: &Summary, number: u32, slot_s: u64) -> Self {
+        let slots = Self { number, slot_s, first: 0 };
+        Self { first: slots.at(summary.span().start), ..slots }
+    }
+
+    /// Whether they are minutes.
     pub(super) fn are_minutes(self) -> bool {
-        self.number == 60
+        self.number == Minutes::NUMBER
     }
 
     /// The slot of a moment.
@@ -321,27 +337,30 @@ impl Slots {
     }
 
     /// Bits of the slots before that of `ts`.
-    pub(super) fn before(self, ts: TimestampNs) -> u64 {
+    pub(super) fn before(self, ts: TimestampNs) -> u128 {
         (1 << self.at(ts)) - 1
     }
 
     /// Slots in which somebody asked a resolver, and the usual ones.
-    pub(super) fn of_both(self, asker: &Asker) -> [u64; 2] {
+    pub(super) fn of_both(self, asker: &Asker) -> [u128; 2] {
         [self.of(&asker.pair), asker.usual.map_or(0, |usual| self.of_usual(&usual))]
     }
 
-    fn of_usual(self, usual: &Usual) -> u64 {
-        in_order(if self.are_minutes() { usual.minutes } else { usual.half_hours }, self.first, self.number)
+    fn of_usual(self, usual: &Usual) -> u128 {
+        self.in_order(usual.minutes, usual.half_hours)
     }
 
-    fn of(self, pair: &PairSummary) -> u64 {
-        let bits = if self.are_minutes() { pair.active_minutes } else { pair.active_half_hours };
-        in_order(bits, self.first, self.number)
+    fn of(self, pair: &PairSummary) -> u128 {
+        self.in_order(pair.active_minutes, pair.active_half_hours)
+    }
+
+    fn in_order(self, minutes: Minutes, half_hours: u64) -> u128 {
+        in_order(if self.are_minutes() { minutes.bits() } else { half_hours.into() }, self.first, self.number)
     }
 }
 
 /// Slots of a clock's round as bits from the span's first on.
-fn in_order(bits: u64, first: u32, slots: u32) -> u64 {
+fn in_order(bits: u128, first: u32, slots: u32) -> u128 {
     (bits >> first | bits << (slots - first)) & ((1 << slots) - 1)
 }
 

@@ -11,7 +11,7 @@
 //! now and then; and how everybody's lie.
 //! Bounds: the askers of the resolver.
 
-use super::known::{Asker, Known};
+use super::known::{Asker, Known, Slots};
 use crate::population::span::Seen;
 use crate::units::{DurationNs, TimestampNs};
 
@@ -63,14 +63,20 @@ pub(super) struct Onset {
 }
 
 impl Onset {
-    /// Of one resolver, or of several that are one party's; none where the span has no slots, or nobody asked anything before.
+    /// Of one resolver, or of several that are one party's, by the slots that tell most; none where the span has no slots, or nobody
+    /// asked anything before.
     pub(super) fn of(known: &Known<'_>, began: TimestampNs, askers: &[Asker]) -> Option<Self> {
-        if !is_late(known, began) {
+        let all = known.slots.into_iter().chain(known.minutes);
+        let by_each = all.filter_map(|slots| Self::by(known, slots, began, askers));
+        by_each.min_by(|a, b| a.chance_of_many().total_cmp(&b.chance_of_many()))
+    }
+
+    fn by(known: &Known<'_>, slots: Slots, began: TimestampNs, askers: &[Asker]) -> Option<Self> {
+        if !is_late_in(known, slots, began) {
             return None;
         }
-        let slots = known.slots?;
         let counted_max = if slots.are_minutes() { SLOTS_COUNTED_HOUR } else { SLOTS_COUNTED_DAY };
-        let (earlier, share) = (slots.before(began), known.share_from(slots.at(began)));
+        let (earlier, share) = (slots.before(began), known.share_from(slots, slots.at(began)));
         let mut onset = Self { began, askers_before: 0, askers_there: 0, chance: 1.0 };
         let mut arrived = 0;
         if known.is_first_hour() && slots.are_minutes() && slots.at(began) < EARLY_SLOTS {
@@ -81,7 +87,7 @@ impl Onset {
             let (before, picked) = ((there & earlier).count_ones(), here.count_ones().min(counted_max));
             let by_own = match before {
                 0 => {
-                    let [all, before] = known.there(asker.subscriber, began);
+                    let [all, before] = known.there(slots, asker.subscriber, began);
                     none_before(all, before, picked)
                 }
                 _ => none_before((here | there).count_ones(), before, picked),
@@ -108,14 +114,16 @@ impl Onset {
 
 /// Whether enough of the span had passed when something began.
 pub(super) fn is_late(known: &Known<'_>, began: TimestampNs) -> bool {
-    known.slots.is_some_and(|slots| {
-        let before_min = match slots.are_minutes() {
-            true if known.is_first_hour() => BEFORE_MIN_FIRST_HOUR,
-            true => BEFORE_MIN_HOUR,
-            false => BEFORE_MIN_DAY,
-        };
-        slots.at(began) >= before_min
-    })
+    known.slots.into_iter().chain(known.minutes).any(|slots| is_late_in(known, slots, began))
+}
+
+fn is_late_in(known: &Known<'_>, slots: Slots, began: TimestampNs) -> bool {
+    let before_min = match slots.are_minutes() {
+        true if known.is_first_hour() => BEFORE_MIN_FIRST_HOUR,
+        true => BEFORE_MIN_HOUR,
+        false => BEFORE_MIN_DAY,
+    };
+    slots.at(began) >= before_min
 }
 
 /// Askers of which it can be told whether they turned, and those that did.

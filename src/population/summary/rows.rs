@@ -134,7 +134,7 @@ impl Summary {
                     let one = self.subscribers.entry(key, cx.limits.subscribers_max);
                     one.line.add_over(seen.first, seen.last, u32::from(totals.flows > 0), totals.moved());
                     if is_asker {
-                        one.asked_inside.add(seen, self.class);
+                        one.asked_inside.add(seen);
                     }
                 }
             }
@@ -203,7 +203,7 @@ impl Summary {
         }
         pair.upload_row_max = pair.upload_row_max.max(x.totals.bytes_up());
         count(&mut pair.rows_established, u64::from(is_established(x.rows, x.i)));
-        pair.mark(x.seen.first, self.class);
+        pair.mark(x.seen.first);
 
         if x.up == Side::Resp && is_answered(x.rows, x.i) {
             self.add_served(x, subscriber, address);

@@ -444,7 +444,7 @@ fn one_exchange_is_counted_in_full() {
     let pair = PairKey { population: PopulationIndex(0), collector: far, subscriber: pseudonym };
     let pair = summary.pairs.of(&pair).expect("the pair");
     assert_eq!((pair.totals.flows, pair.upload_row_max, pair.mean_gap()), (2, 9000, Some(DurationNs::from_secs(60))));
-    assert_eq!(pair.active_minutes.count_ones(), 2);
+    assert_eq!(pair.active_minutes.count(), 2);
     let population = &summary.populations[&PopulationIndex(0)];
     assert_eq!((population.active.count(), population.collectors.count()), (1, 1));
     assert_eq!(summary.native.rows, 2);
