@@ -194,7 +194,13 @@ fn resolvers<'a>(scene: &Scene<'a>, population: PopulationIndex) -> Vec<Resolver
         // Who asks here himself, of a server of names inside, is answered too.
         is_asked && one.rows_answered * 2 > one.totals.rows && one.flows_by_collector * 2 <= one.totals.flows
     };
+    // Whoever is mostly asked over HTTPS may be asked once in a window, and over UDP.
+    let answered_before = |key: &CollectorKey| {
+        let before = scene.hour_before().and_then(|hour| hour.collectors.of(key));
+        before.is_none_or(|one| answers_dns(one))
+    };
     let here = scene.collectors().iter().filter(|(key, one)| key.population == population && answers_dns(one));
+    let here = here.filter(|(key, _)| answered_before(key));
     here.map(|(key, one)| Resolver { address: key.address, one }).collect()
 }
 

@@ -176,7 +176,11 @@ impl<'a> Party53<'a> {
             }
             false => 0.0,
         };
-        let strange = STRANGE[usize::from(!is_listed)] + 0.4 * share_of_only_it.max(share);
+        // Who is called by a name, over TLS, was chosen with that name: no router and no lease can tell one.
+        let is_called =
+            !self.resolvers.is_empty() && self.resolvers.iter().all(|resolver| !resolver.one.names.is_empty());
+        let by_crowd = if is_called { 0.0 } else { share_of_only_it.max(share) };
+        let strange = STRANGE[usize::from(!is_listed)] + 0.4 * by_crowd;
         if self.is_public { 0.05 } else { strange }
     }
 
