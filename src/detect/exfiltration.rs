@@ -28,7 +28,7 @@ use relays::Relays;
 use super::finding::{CollectorIdentity, Finding, Severity, Technique};
 use super::scene::{Group, Scene, app_of, proto_of};
 use super::weigh::{Reason, log_ramp, ramp, severity_of, weigh};
-use super::words;
+use super::{documented, words};
 use crate::population::collector::{CollectorKey, CollectorSummary};
 use crate::population::groups::{CollectorGroup, GroupName, Level, Member};
 use crate::population::sketch::Merge;
@@ -251,12 +251,17 @@ fn judge<'a>(
     }
     let is_standing = standing::is_standing(scene, group, subscriber, &case);
     let score = if is_standing { score.min(STANDING_SCORE_MAX) } else { score };
+    let is_shown = score > STANDING_SCORE_MAX && documented::LIVE_PICTURES.is_all_of(scene, group);
+    let score = if is_shown { score.min(STANDING_SCORE_MAX) } else { score };
     let p_value = bulk.p_value(case.sent.up as f64);
     let Some(severity) = severity_of(score, p_value) else { return (None, case.peers) };
     let mut finding = described(scene, group, subscriber, &case, severity);
     if is_standing {
         finding.explanation += " It is one stream that stood when this began and when it ended, as a camera's \
              does: nothing here shows that it is new.";
+    }
+    if is_shown {
+        finding.explanation += " By its name it is where people send live pictures to be shown.";
     }
     (Some(Finding { score, p_value, evidence, ..finding }), case.peers)
 }

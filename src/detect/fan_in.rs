@@ -1,7 +1,7 @@
 //! `population-fan-in`: many subscribers each upload small, alike, machine-timed records to one collector.
 //! In: collectors of a scene: addresses, single services of them, domains, like addresses of one prefix, system, server
 //! fingerprint or certificate key, and such as have nothing in common but what they are sent (`alike`). Out: a finding for each
-//! that speaks up; at `low` what makers of systems are documented to be told (`makers`).
+//! that speaks up; at `low` what makers of systems are documented to be told (`documented`).
 //! What it weighs: how many subscribers; how much more goes up than down once handshakes are left out
 //! (producer-consumer ratio, Bullard and Gerth 2014); how alike the records are over subscribers; how machine-like the time
 //! between them is, or how evenly they come where several devices stand behind one address, or how even what each sends over
@@ -12,7 +12,6 @@
 
 mod alike;
 mod bulk;
-mod makers;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,7 +22,7 @@ use super::levels::{self, Census};
 use super::rhythm::{LASTING_MIN, Rhythm, chance_of_half_near, spread_so_far};
 use super::scene::{Group, Scene};
 use super::weigh::{Reason, log_ramp, ramp, severity_of, weigh};
-use super::{beaconing, steady, words};
+use super::{beaconing, documented, steady, words};
 use crate::model::ProfileScore;
 use crate::population::collector::{CollectorSummary, SIZE_BITS};
 use crate::population::facet::{DomainKey, Facet, Sample};
@@ -513,7 +512,7 @@ fn judge(scene: &Scene<'_>, group: &Group<'_>, measures: &Measures, bulk: &Bulk)
         || measures.is_of_sessions()
         || measures.is_sign_of_life()
         || is_product(scene, group, measures)
-        || score > SELDOM && makers::is_makers_own(scene, group)
+        || score > SELDOM && documented::TELEMETRY.is_all_of(scene, group)
     {
         score = score.min(SELDOM);
     }

@@ -314,6 +314,9 @@ fn promote(findings: &mut [Finding]) {
     }
 }
 
+/// Devices that each tell of itself from which on nobody else's traffic is told.
+const SHADOWS_MIN: u64 = 3;
+
 /// Whether `by`, of another technique, says more of the same collector: uploads that follow their subscribers' activity are
 /// more than a fan-in, all is more than a behaviour without a name, and of a fan-in and a beacon the stronger one stays: many
 /// who send much and get little are a fan-in, few who say the same both ways a beacon, and each is weakly the other.
@@ -337,6 +340,8 @@ fn outdoes(by: &Finding, finding: &Finding) -> bool {
         (PopulationFanIn, TrafficMirroring) => by.severity >= Severity::Medium,
         // What can be read is no longer opaque: copies and flow records follow the traffic that they tell of.
         (TapCorrelation, TrafficMirroring) => by.severity >= finding.severity,
+        // Several devices that each tell of itself are together as busy as the population.
+        (TapCorrelation, ShadowUpload) => by.severity >= Severity::Medium && by.population.subscribers >= SHADOWS_MIN,
         // Who sends names to a server of his own has turned to no other resolver: all who ask it carry data.
         (Technique::DnsHijack, Technique::DnsTunnel) => {
             by.severity >= Severity::Medium && by.population.subscribers >= finding.population.subscribers

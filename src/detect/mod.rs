@@ -8,6 +8,7 @@ pub mod border;
 pub mod counts;
 pub mod dns_hijack;
 pub mod dns_tunnel;
+pub mod documented;
 pub mod exfiltration;
 pub mod fan_in;
 pub mod finding;

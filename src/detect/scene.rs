@@ -357,7 +357,7 @@ impl<'a> Scene<'a> {
     }
 
     /// The same for one of these.
-    pub fn is_looked_up_as(&self, address: Address, is_wanted: fn(&str) -> bool) -> bool {
+    pub fn is_looked_up_as(&self, address: Address, is_wanted: impl Fn(&str) -> bool) -> bool {
         self.looked_up(address).any(is_wanted)
     }
 

@@ -63,8 +63,7 @@ const TUNNELS_DEVIATION: f64 = 0.05;
 pub(super) const KEPT_OPEN: [u16; 13] = [1883, 8883, 5222, 5223, 5228, 5229, 5230, 5269, 2195, 2197, 5683, 5684, 5060];
 /// Ports at which mail is asked for (IANA): POP and IMAP, in clear and sealed.
 const POST: [u16; 4] = [110, 143, 993, 995];
-/// Devices below which those that call a party of which somebody knows the name at such ports are things with their hub, or readers
-/// of their post.
+/// Devices below which those that call a party of which somebody knows the name at ports of the former are things with their hub.
 const HUBS_DEVICES: u64 = 12;
 /// Those of SIP.
 const TELEPHONY: [u16; 2] = [5060, 5061];
@@ -210,12 +209,12 @@ fn is_kept_alive(scene: &Scene<'_>, group: &Group<'_>) -> bool {
     service_of(&group.whole).is_some_and(is_kept) && (established as f64) < BEGUN_MIN * rows as f64
 }
 
-/// Whether a few devices call at a port of things, of push services or of post: hubs ask what there is by the clock, and so do
-/// readers of mail where the server does not tell them.
+/// Whether a few devices call at a port of things or of push services, or any number at one of post: hubs ask what there is by the
+/// clock, and so do readers of mail where the server does not tell them.
 fn is_hub(group: &Group<'_>) -> bool {
-    let is_made_for_it = |port: u16| KEPT_OPEN.contains(&port) || POST.contains(&port);
-    let service = service_of(&group.whole).filter(|service| service.protocol == TCP);
-    service.is_some_and(|service| is_made_for_it(service.port)) && group.whole.subscribers.count() < HUBS_DEVICES
+    let is_few = group.whole.subscribers.count() < HUBS_DEVICES;
+    let is_made_for_it = |port: u16| POST.contains(&port) || KEPT_OPEN.contains(&port) && is_few;
+    service_of(&group.whole).is_some_and(|service| service.protocol == TCP && is_made_for_it(service.port))
 }
 
 /// What single devices call over datagrams, each at a service: how often, and whom, by pace.
@@ -301,6 +300,7 @@ mod tests {
         let table = [
             ("a hub", 4, 8883, true),
             ("post", 1, 993, true),
+            ("everybody's post", 40, 993, true),
             ("the web", 4, 443, false),
             ("a fleet", 12, 8883, false),
         ];

@@ -1,14 +1,21 @@
-//! Makers: what operating systems and browsers are documented to report to.
-//! In: a group. Out: whether nearly all that is asked for there are such names, and devices looked them up here.
+//! Documented: names whose owners say in public what is sent there.
+//! In: a group, a kind of names. Out: whether nearly all that is asked for there are such names, and devices looked them up here.
 //! A duty officer knows these by name and shrugs, so they are told at `low`: the register says who may, and this list only that it is no
 //! stranger. Whoever takes such a name must have it looked up and be what is answered; that can be staged, and is told at `low` then.
-//! Source: the makers' own pages on what is sent where and how to turn it off (Microsoft: diagnostic data endpoints of Windows and
-//! Office; Apple: hosts used on enterprise networks; Google: Chrome enterprise; Mozilla: telemetry; Canonical: ubuntu-report), 2026.
+//! Source: the owners' own pages on what is sent where, 2026: what systems and browsers report and how to turn it off (Microsoft:
+//! diagnostic data endpoints of Windows and Office; Apple: hosts used on enterprise networks; Google: Chrome enterprise; Mozilla:
+//! telemetry; Canonical: ubuntu-report); where live pictures are sent (Twitch and Amazon IVS: ingest endpoints; YouTube: RTMP and
+//! RTMPS; Facebook: live API).
 
 use crate::detect::scene::{Group, Scene};
+use crate::units::Address;
 
 /// Names, and all below them.
-const DOCUMENTED: [&str; 14] = [
+#[derive(Clone, Copy, Debug)]
+pub struct Documented(&'static [&'static str]);
+
+/// What systems and browsers report to their makers.
+pub const TELEMETRY: Documented = Documented(&[
     "events.data.microsoft.com",
     "telemetry.microsoft.com",
     "settings-win.data.microsoft.com",
@@ -23,31 +30,44 @@ const DOCUMENTED: [&str; 14] = [
     "incoming.telemetry.mozilla.org",
     "metrics.ubuntu.com",
     "daisy.ubuntu.com",
-];
+]);
+/// Where people send live pictures to be shown.
+pub const LIVE_PICTURES: Documented = Documented(&[
+    "contribute.live-video.net",
+    "global-contribute.live-video.net",
+    "rtmp.youtube.com",
+    "rtmps.youtube.com",
+    "live-api-s.facebook.com",
+]);
 /// Share of what is asked for by name that must be such.
 const NEARLY_ALL: f64 = 0.9;
 /// Share of the rows that must say a name.
 const NAMED_MIN: f64 = 0.5;
 
-/// Whether a name is documented.
-fn is_documented(name: &str) -> bool {
-    DOCUMENTED.iter().any(|known| name.strip_suffix(known).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')))
-}
+impl Documented {
+    /// Whether a name is one of them.
+    fn has(self, name: &str) -> bool {
+        let is_below =
+            |known: &&str| name.strip_suffix(known).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+        self.0.iter().any(is_below)
+    }
 
-/// See the file's header.
-pub(super) fn is_makers_own(scene: &Scene<'_>, group: &Group<'_>) -> bool {
-    let whole = &group.whole;
-    let is_known = |id| scene.summary.texts.of(id).is_some_and(is_documented);
-    let documented: u64 = whole.names.iter().filter(|(id, _)| is_known(*id)).map(|(_, rows)| rows).sum();
-    let names = || scene.names_of(&group.of.addresses);
-    // Of a domain the addresses know which of its names are asked for.
-    let is_all = match whole.names.total() {
-        0 => whole.rows_named > 0 && !names().is_empty() && names().iter().all(|name| is_documented(name)),
-        all => documented as f64 >= NEARLY_ALL * all as f64,
-    };
-    is_all
-        && whole.rows_named as f64 >= NAMED_MIN * whole.totals.rows as f64
-        && group.of.addresses.iter().all(|address| scene.is_looked_up_as(*address, is_documented))
+    /// See the file's header.
+    pub fn is_all_of(self, scene: &Scene<'_>, group: &Group<'_>) -> bool {
+        let whole = &group.whole;
+        let is_known = |id| scene.summary.texts.of(id).is_some_and(|name| self.has(name));
+        let documented: u64 = whole.names.iter().filter(|(id, _)| is_known(*id)).map(|(_, rows)| rows).sum();
+        let names = || scene.names_of(&group.of.addresses);
+        // Of a domain the addresses know which of its names are asked for.
+        let is_all = match whole.names.total() {
+            0 => whole.rows_named > 0 && !names().is_empty() && names().iter().all(|name| self.has(name)),
+            all => documented as f64 >= NEARLY_ALL * all as f64,
+        };
+        let is_looked_up = |address: &Address| scene.is_looked_up_as(*address, |name| self.has(name));
+        is_all
+            && whole.rows_named as f64 >= NAMED_MIN * whole.totals.rows as f64
+            && group.of.addresses.iter().all(is_looked_up)
+    }
 }
 
 #[cfg(test)]
@@ -62,8 +82,10 @@ mod tests {
             ("myevents.data.microsoft.com", false),
             ("events.data.microsoft.com.stranger.example", false),
             ("data.microsoft.com", false),
+            ("ams02.contribute.live-video.net", false),
         ] {
-            assert_eq!(is_documented(name), wanted, "{name}");
+            assert_eq!(TELEMETRY.has(name), wanted, "{name}");
+            assert_eq!(LIVE_PICTURES.has(name), name.ends_with("live-video.net"), "{name}");
         }
     }
 
@@ -76,7 +98,6 @@ mod tests {
         use crate::population::places::Places;
         use crate::population::summary::tests::{TurnedOver, populations, row, summary_of};
         use crate::population::{AddContext, Populations};
-        use crate::units::Address;
 
         let (party, known) = (Address::v4([203, 0, 113, 7]), "v10.events.data.microsoft.com");
         let populations: Populations = populations();
@@ -115,7 +136,7 @@ mod tests {
             summary.add_observations(&lookup.into_iter().collect::<Vec<_>>(), &mut cx);
             let places = Places::default();
             let scene = Scene::new(&summary, &populations, &places, None);
-            assert_eq!(is_makers_own(&scene, &scene.alone(|(key, _)| key.address == party)[0]), wanted, "{name}");
+            assert_eq!(TELEMETRY.is_all_of(&scene, &scene.alone(|(key, _)| key.address == party)[0]), wanted, "{name}");
         }
     }
 }
