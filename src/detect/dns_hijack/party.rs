@@ -176,9 +176,9 @@ impl<'a> Party53<'a> {
             }
             false => 0.0,
         };
-        // Who is called by a name, over TLS, was chosen with that name: no router and no lease can tell one.
-        let is_called =
-            !self.resolvers.is_empty() && self.resolvers.iter().all(|resolver| !resolver.one.names.is_empty());
+        // Who is called by a name at the port of the web was chosen with that name: no router and no lease can tell one.
+        let is_called = !self.is_sealed && !self.resolvers.is_empty();
+        let is_called = is_called && self.resolvers.iter().all(|resolver| !resolver.one.names.is_empty());
         let by_crowd = if is_called { 0.0 } else { share_of_only_it.max(share) };
         let strange = STRANGE[usize::from(!is_listed)] + 0.4 * by_crowd;
         if self.is_public { 0.05 } else { strange }
@@ -265,7 +265,7 @@ pub(super) fn together<'a>(known: &Known<'_>, parties: Vec<Party53<'a>>) -> Vec<
     apart.extend(shared(known, strangers));
     let first_alone = apart.len();
     for party in parts {
-        match apart[first_alone..].iter_mut().find(|one| one.began_with(&party)) {
+        match apart[first_alone..].iter_mut().find(|one| one.began_with(&party) || one.is_asked_with(&party)) {
             Some(one) => one.join(known, party),
             None => apart.push(party),
         }
