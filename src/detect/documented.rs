@@ -4,8 +4,8 @@
 //! stranger. Whoever takes such a name must have it looked up and be what is answered; that can be staged, and is told at `low` then.
 //! Source: the owners' own pages on what is sent where, 2026: what systems and browsers report and how to turn it off (Microsoft:
 //! diagnostic data endpoints of Windows and Office; Apple: hosts used on enterprise networks; Google: Chrome enterprise; Mozilla:
-//! telemetry; Canonical: ubuntu-report); where live pictures are sent (Twitch and Amazon IVS: ingest endpoints; YouTube: RTMP and
-//! RTMPS; Facebook: live API).
+//! telemetry; Canonical: ubuntu-report); where films and live pictures are sent (Twitch and Amazon IVS: ingest
+//! endpoints; YouTube: uploads and RTMP; Facebook: live API).
 
 use crate::detect::scene::{Group, Scene};
 use crate::units::Address;
@@ -31,12 +31,11 @@ pub const TELEMETRY: Documented = Documented(&[
     "metrics.ubuntu.com",
     "daisy.ubuntu.com",
 ]);
-/// Where people send live pictures to be shown.
-pub const LIVE_PICTURES: Documented = Documented(&[
+/// Where people send films and live pictures to be shown.
+pub const PICTURES: Documented = Documented(&[
     "contribute.live-video.net",
     "global-contribute.live-video.net",
-    "rtmp.youtube.com",
-    "rtmps.youtube.com",
+    "youtube.com",
     "live-api-s.facebook.com",
 ]);
 /// Share of what is asked for by name that must be such.
@@ -85,7 +84,7 @@ mod tests {
             ("ams02.contribute.live-video.net", false),
         ] {
             assert_eq!(TELEMETRY.has(name), wanted, "{name}");
-            assert_eq!(LIVE_PICTURES.has(name), name.ends_with("live-video.net"), "{name}");
+            assert_eq!(PICTURES.has(name), name.ends_with("live-video.net"), "{name}");
         }
     }
 

@@ -251,7 +251,7 @@ fn judge<'a>(
     }
     let is_standing = standing::is_standing(scene, group, subscriber, &case);
     let score = if is_standing { score.min(STANDING_SCORE_MAX) } else { score };
-    let is_shown = score > STANDING_SCORE_MAX && documented::LIVE_PICTURES.is_all_of(scene, group);
+    let is_shown = score > STANDING_SCORE_MAX && documented::PICTURES.is_all_of(scene, group);
     let score = if is_shown { score.min(STANDING_SCORE_MAX) } else { score };
     let p_value = bulk.p_value(case.sent.up as f64);
     let Some(severity) = severity_of(score, p_value) else { return (None, case.peers) };
@@ -261,7 +261,7 @@ fn judge<'a>(
              does: nothing here shows that it is new.";
     }
     if is_shown {
-        finding.explanation += " By its name it is where people send live pictures to be shown.";
+        finding.explanation += " By its name it is where people send films and live pictures to be shown.";
     }
     (Some(Finding { score, p_value, evidence, ..finding }), case.peers)
 }
