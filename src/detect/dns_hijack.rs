@@ -47,6 +47,8 @@ use crate::units::{Address, DurationNs};
 const USUAL_SHARE: f64 = 0.3;
 /// Port of DNS over TLS and over QUIC (RFC 7858, RFC 9250): what is asked there is sealed, and who is asked is not.
 pub(super) const DNS_OVER_TLS: u16 = 853;
+/// Port of DNS (RFC 1035).
+pub(super) const DNS: u16 = 53;
 /// How long after the first of the most asked ones another of them is first asked, where at least so many ask it.
 const BEGUN_WITHIN: DurationNs = DurationNs::from_secs(600);
 const LATE_ASKERS_MIN: u64 = 12;
@@ -256,7 +258,9 @@ fn usual(
     let began = honest.iter().filter(is_head).map(|r| first_seen(r)).chain(began_inside).min().unwrap_or_default();
     let late_askers_min = if most_inside.is_some() { 0 } else { LATE_ASKERS_MIN };
     let is_late = |r: &Resolver<'_>| askers(r) >= late_askers_min && first_seen(r).since(began) > BEGUN_WITHIN;
-    let heads = || honest.iter().filter(is_head).filter(|r| !is_late(r)).map(|r| r.address);
+    // No router and no lease names another port.
+    let is_plain = |r: &&&Resolver<'_>| service_of(r.one).is_none_or(|service| service.port == DNS);
+    let heads = || honest.iter().filter(is_head).filter(|r| !is_late(r)).filter(is_plain).map(|r| r.address);
     let networks: BTreeSet<Address> = heads().map(network_of).collect();
     (honest.iter().map(|r| r.address).filter(|a| networks.contains(&network_of(*a))).collect(), false)
 }

@@ -20,16 +20,19 @@ use crate::units::{DurationNs, TimestampNs};
 const SLOTS_COUNTED_HOUR: u32 = 4;
 const SLOTS_COUNTED_DAY: u32 = 1;
 /// Slots before the first question from which on there was a before: in the first minutes everything is new. Where nothing is
-/// known of earlier hours they are more: in two of fifty captures nobody asked a resolver that 7 to 15 homes had chosen in the
-/// first six or eight minutes, and each home's chance of that, multiplied, looked like one in 50 to 250.
+/// known of earlier hours they count less: in two of fifty captures nobody asked a resolver that 7 to 15 homes had chosen in the
+/// first six or eight minutes, and each home's chance of that, multiplied, looked like one in 50 to 250 (see [`FIRST_TIMES`]).
 const BEFORE_MIN_HOUR: u32 = 5;
-const BEFORE_MIN_FIRST_HOUR: u32 = 10;
+const BEFORE_MIN_FIRST_HOUR: u32 = 4;
 const BEFORE_MIN_DAY: u32 = 1;
 /// Slots of a first hour before which a beginning is so many times likelier than the askers' chances make it: of 360 resolvers
 /// that an eighth to a third of the homes had chosen, in 120 captures, three looked like one in 60 to 500, all of them asked
 /// first in minutes 11 to 13. Homes are used in visits, and no visit to such a resolver in a while is less rare than no question.
 const EARLY_SLOTS: u32 = 15;
 const EARLY_TIMES: f64 = 3.0;
+/// The same of the first minutes of all, in which only that dozens begin at once is no chance.
+const FIRST_SLOTS: u32 = 10;
+const FIRST_TIMES: f64 = 1e4;
 /// Askers that must have been there before, and how many of them must have asked the usual resolver: one or two may have woken
 /// late together by chance, and homes that asked nobody may have had nothing to ask.
 const ASKERS_THERE_MIN: u64 = 3;
@@ -79,8 +82,12 @@ impl Onset {
         let (earlier, share) = (slots.before(began), known.share_from(slots, slots.at(began)));
         let mut onset = Self { began, askers_before: 0, askers_there: 0, chance: 1.0 };
         let mut arrived = 0;
-        if known.is_first_hour() && slots.are_minutes() && slots.at(began) < EARLY_SLOTS {
-            onset.chance = EARLY_TIMES;
+        if known.is_first_hour() && slots.are_minutes() {
+            onset.chance = match slots.at(began) {
+                ..FIRST_SLOTS => FIRST_TIMES,
+                ..EARLY_SLOTS => EARLY_TIMES,
+                _ => 1.0,
+            };
         }
         for asker in askers {
             let [here, there] = slots.of_both(asker);

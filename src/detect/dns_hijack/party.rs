@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::known::{Asker, Known};
 use super::onset::{Onset, Turned, is_late};
 use super::public::is_public;
-use super::{Resolver, is_sealed};
+use super::{DNS, Resolver, is_sealed, service_of};
 use crate::detect::weigh::{log_ramp, ramp};
 use crate::population::identity::Party;
 use crate::population::sketch::Merge;
@@ -163,7 +163,10 @@ impl<'a> Party53<'a> {
         // TLS they may have: a browser's maker chooses for all who use it, and no network can tell them the name that clients hold
         // against its certificate (RFC 8310). Makers choose one whom everybody knows, though, and not for a quarter of all.
         let (share, askers) = (of_active(self.askers), self.askers as f64);
-        let share = match is_listed {
+        // What is asked openly at a port of its own was set so, and people who do that are few.
+        let is_odd = |resolver: &&Resolver<'_>| service_of(resolver.one).is_some_and(|service| service.port != DNS);
+        let is_set = !self.is_sealed && !self.resolvers.is_empty() && self.resolvers.iter().all(is_odd);
+        let share = match is_listed || is_set {
             true if self.is_sealed => {
                 ramp(share, SEALED_SHARE.0, SEALED_SHARE.1) * log_ramp(askers, CROWD_ASKERS.0, CROWD_ASKERS.1)
             }
