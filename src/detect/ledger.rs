@@ -353,6 +353,12 @@ fn outdoes(by: &Finding, finding: &Finding) -> bool {
             by.severity >= Severity::Medium
         }
         // What nobody runs is no report and no call, however it looks.
+        (BeaconingImplant | PopulationFanIn, Technique::UnattributedCluster) => {
+            by.severity >= Severity::Medium && tells(by, "ip_protocol")
+        }
+        (Technique::UnattributedCluster, BeaconingImplant | PopulationFanIn) if tells(finding, "ip_protocol") => {
+            finding.severity < Severity::Medium && by.severity >= Severity::Medium
+        }
         (Technique::UnattributedCluster, _) if tells(finding, "share_of_active") || tells(finding, "ip_protocol") => {
             by.severity >= Severity::Medium
         }

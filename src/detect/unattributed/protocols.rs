@@ -1,4 +1,4 @@
-//! Protocols: devices that talk with a stranger in an IP protocol that nobody runs.
+//! Protocols: devices that talk with a stranger in an IP protocol that nobody runs, or that hardly any device does.
 //! In: collectors of a scene. Out: a finding for each that a group of devices exchanges such packets with.
 //! What it weighs: that the number is none that hosts or networks use (IANA's assignments of the last forty years are mostly
 //! history), that it goes both ways, and how many do it. A party's name, if it has one, excuses nothing: no service is offered so.
@@ -29,6 +29,12 @@ const ROWS_MIN: f64 = 2.0;
 const IN_USE: [u8; 28] =
     [0, 1, 2, 3, 4, 6, 8, 17, 33, 41, 43, 44, 46, 47, 50, 51, 55, 58, 88, 89, 94, 97, 103, 108, 112, 115, 132, 136];
 
+/// Of these, transports that nodes of a network speak with each other and hardly any device does: DCCP, SCTP, UDP-Lite; devices from
+/// which on it is a program's, and the ports of SCTP at which the stations of a mobile network call their core (IANA).
+const OF_NODES: [u8; 3] = [33, 132, 136];
+const OF_NODES_SUBSCRIBERS_MIN: u64 = 8;
+const OF_RADIO: [u16; 4] = [36_412, 36_422, 38_412, 38_472];
+
 /// See the file's header. `found` is what the others said.
 pub(super) fn strange(scene: &Scene<'_>, found: &mut Vec<Finding>) {
     let mut told: Vec<Finding> = Vec::new();
@@ -41,12 +47,14 @@ pub(super) fn strange(scene: &Scene<'_>, found: &mut Vec<Finding>) {
         let by_count = whole.protocols.by_count();
         let (rows, most) = by_count
             .iter()
-            .filter(|(protocol, _)| is_strange(*protocol))
+            .filter(|(protocol, _)| is_strange(*protocol) || is_of_nodes(&group.whole, *protocol))
             .fold((0, None), |(sum, most), (protocol, rows)| (sum + rows, most.or(Some(*protocol))));
         let Some(protocol) = most else { continue };
         let [all, subscribers] = [whole.totals.rows, whole.subscribers.count()].map(|n| n.max(1) as f64);
         let is_explained = found.iter().any(|one| {
-            one.severity >= Severity::Medium && group.of.addresses.iter().all(|at| one.collector.addresses.contains(at))
+            one.severity >= Severity::Medium
+                && one.technique != Technique::BeaconingImplant
+                && group.of.addresses.iter().all(|at| one.collector.addresses.contains(at))
         });
         let is_one_way = whole.totals.packets.contains(&0);
         if is_explained || is_one_way || (rows as f64) < SHARE_MIN * all || (rows as f64) < ROWS_MIN * subscribers {
@@ -71,21 +79,28 @@ pub(super) fn strange(scene: &Scene<'_>, found: &mut Vec<Finding>) {
         let blank = scene.blank(Technique::UnattributedCluster, &group);
         let who = group.spoken(&blank.collector.names);
         let counted = words::counted(whole.subscribers.count(), "subscriber");
+        let runs = if is_strange(protocol) { "nobody runs" } else { "hardly any device runs" };
         told.push(Finding {
             severity,
             score,
             p_value: 0.05,
             evidence,
-            headline: format!("{counted} talk with {who} in IP protocol {protocol}, which nobody runs"),
+            headline: format!("{counted} talk with {who} in IP protocol {protocol}, which {runs}"),
             explanation: format!(
                 "{counted} exchange packets of IP protocol {protocol} with {who}: {per_subscriber:.0} rows each. That is neither \
-                 TCP nor UDP, nor any protocol of hosts, networks or tunnels that is in use, so firewalls and meters that know \
-                 ports see nothing of it. Find the devices and the program, and drop the protocol at the border.",
+                 TCP nor UDP, nor anything that devices of people use, so firewalls and meters that know those see nothing of it. Find the devices and the program, and drop the protocol at the border.",
             ),
             ..blank
         });
     }
     found.extend(told);
+}
+
+/// Whether so many devices speak a transport of nodes with somebody that is not a mobile network's core.
+fn is_of_nodes(whole: &CollectorSummary, protocol: u8) -> bool {
+    OF_NODES.contains(&protocol)
+        && whole.subscribers.count() >= OF_NODES_SUBSCRIBERS_MIN
+        && !whole.services.iter().any(|(service, _)| OF_RADIO.contains(&service.port))
 }
 
 fn is_strange(protocol: u8) -> bool {
@@ -134,6 +149,8 @@ mod tests {
             ("history", 66, 10, 6u8, true, Some(Severity::Medium)),
             ("a tunnel", 47, 10, 6u8, true, None),
             ("TCP", 6, 10, 6u8, true, None),
+            ("a transport of nodes", 132, 10, 6u8, true, Some(Severity::Medium)),
+            ("of a few nodes", 132, 6, 6u8, true, None),
             ("a household's", 253, 3, 6u8, true, None),
             ("a scan", 253, 10, 1u8, true, None),
             ("nobody answers", 253, 10, 6u8, false, None),
