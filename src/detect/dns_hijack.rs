@@ -52,6 +52,8 @@ pub(super) const DNS: u16 = 53;
 /// How long after the first of the most asked ones another of them is first asked, where at least so many ask it.
 const BEGUN_WITHIN: DurationNs = DurationNs::from_secs(600);
 const LATE_ASKERS_MIN: u64 = 12;
+/// The same beside resolvers inside, however few ask it.
+const BEGUN_BESIDE_INSIDE: DurationNs = DurationNs::from_secs(240);
 /// How many of those that most ask are held against others.
 const HEADS_MAX: usize = 8;
 /// Askers of the most asked resolver from which on it stands for the usual one where no policy says.
@@ -256,8 +258,11 @@ fn usual(
     // All that a population has are asked from the beginning on; one to which many turn later is none of them.
     let began_inside = inside.values().map(|asked| asked.seen.first).min().filter(|_| most_inside.is_some());
     let began = honest.iter().filter(is_head).map(|r| first_seen(r)).chain(began_inside).min().unwrap_or_default();
-    let late_askers_min = if most_inside.is_some() { 0 } else { LATE_ASKERS_MIN };
-    let is_late = |r: &Resolver<'_>| askers(r) >= late_askers_min && first_seen(r).since(began) > BEGUN_WITHIN;
+    let (late_askers_min, begun_within) = match most_inside {
+        Some(_) => (0, BEGUN_BESIDE_INSIDE),
+        None => (LATE_ASKERS_MIN, BEGUN_WITHIN),
+    };
+    let is_late = |r: &Resolver<'_>| askers(r) >= late_askers_min && first_seen(r).since(began) > begun_within;
     // No router and no lease names another port.
     let is_plain = |r: &&&Resolver<'_>| service_of(r.one).is_none_or(|service| service.port == DNS);
     let heads = || honest.iter().filter(is_head).filter(|r| !is_late(r)).filter(is_plain).map(|r| r.address);

@@ -188,7 +188,7 @@ impl<'a> Scene<'a> {
 
     /// The address of a resolver inside that several ask.
     pub fn resolver_inside(&self, resolver: Party) -> Option<Address> {
-        std::iter::once(self.summary).chain(self.before()).find_map(|one| one.resolvers.of(&resolver)?.inside)
+        std::iter::once(self.summary).chain(self.before()).find_map(|one| one.resolvers.of(&resolver)?.address_inside())
     }
 
     /// For how long anything was looked at by the span's end.

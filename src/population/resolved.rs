@@ -58,15 +58,21 @@ pub struct ResolverSummary {
     pub bytes: u64,
     /// Who asked, by keyed hash.
     pub clients: Distinct,
-    /// Of one inside that several ask, its address as the packets have it: that is no subscriber but a part of the network.
-    pub inside: Option<Address>,
+    /// Of one inside that several ask, its address as the packets have it: that is no subscriber but a part of the network. What stands
+    /// here before a window is bounded may be anybody's, see [`Self::address_inside`].
+    pub(super) inside: Option<Address>,
 }
 
 impl ResolverSummary {
     pub(super) fn bound(&mut self) {
         self.rcodes.bound();
         // Whom one or two ask may be a person's device, and stays behind its pseudonym.
-        self.inside = self.inside.filter(|_| self.clients.count() >= ASKED_BY_MIN);
+        self.inside = self.address_inside();
+    }
+
+    /// The address of one inside that is a part of the network.
+    pub fn address_inside(&self) -> Option<Address> {
+        self.inside.filter(|_| self.clients.count() >= ASKED_BY_MIN)
     }
 }
 

@@ -314,20 +314,28 @@ fn what_towers_over_all_that_others_send_is_much() {
     let sent = |n: u16, to: Address, kib: u64| row(home(n), to, u64::from(n) % 280, kib << 10, 900);
     let other = |n: u16| Address::v4([198, 51, n as u8, 9]);
     // Homes that send two pages a little each, what else others send, what host 300 sends, KiB; whether that is told.
-    let table: [(&str, u16, Vec<FlowRow>, u64, bool); 6] = [
+    let table: [(&str, u16, Vec<FlowRow>, u64, bool); 8] = [
         ("among people who send kilobytes", 60, vec![], 2_500, true),
-        ("beside an album", 60, vec![sent(3, other(77), 1_800)], 2_500, false),
+        ("beside an album", 60, vec![sent(3, other(77), 1_800)], 2_500, true),
+        ("beside two albums", 60, vec![sent(3, other(77), 1_800), sent(4, other(78), 1_800)], 2_500, false),
         ("where others send as well", 60, vec![sent(3, party, 300), sent(4, party, 300)], 2_500, false),
         ("of few", 8, vec![], 2_500, false),
-        ("of so many that one has a film", 220, vec![], 2_500, false),
+        ("of many, to a party without a name", 220, vec![], 2_500, true),
+        ("of many, to one with a name", 220, vec![named(sent(300, party, 2_500))], 0, false),
         ("a photograph", 60, vec![], 600, false),
     ];
     for (name, homes, more, kib, wanted) in table {
         let pages = (0..homes).flat_map(|n| [sent(n, other(n), 40), sent(n, other(n + 1), 60)]);
-        let rows = pages.chain(more).chain([sent(300, party, kib)]);
+        let rows = pages.chain(more).chain((kib > 0).then(|| sent(300, party, kib)));
         let found = worst_over(rows.map(moved), 1_200.0);
         assert_eq!(found >= Some(Severity::Medium), wanted, "{name}: {found:?}");
     }
+}
+
+/// The same row to a party that says its name.
+fn named(row: FlowRow) -> FlowRow {
+    let facts = crate::packet::facts::AppFacts { server_name: Some("a.site.example".into()), ..Default::default() };
+    FlowRow { facts: Some(std::sync::Arc::new(facts)), ..row }
 }
 
 /// The same row within the first minutes from [`START`] on.

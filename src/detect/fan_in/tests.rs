@@ -247,3 +247,40 @@ fn a_question_each_time_or_a_word_of_few_is_a_sign_of_life() {
         assert_eq!(measures.is_sign_of_life(), wanted, "{name}");
     }
 }
+
+#[test]
+fn one_key_under_many_names_is_one_party_however_large_each_is() {
+    use crate::flow::row::FlowRow;
+    use crate::packet::facts::{AppFacts, CertificateFacts};
+    use crate::population::limits::SummaryLimits;
+    use crate::population::places::Places;
+    use crate::population::summary::tests::{populations, row, summary_of};
+    // Names under one key, ten homes each; the addresses that are one party.
+    for (names, wanted) in [(8u8, Some(8)), (4, None)] {
+        let rows = (0..names).flat_map(|name| (0..10u8).map(move |home| (name, home))).map(|(name, home)| {
+            let certificate = CertificateFacts {
+                issuer: "CN=An authority".into(),
+                subject: format!("CN=www.site{name}.example").into(),
+                names: vec![format!("www.site{name}.example").into()],
+                key_hash: 9,
+                issuer_hash: 5,
+                valid_from_s: 0,
+            };
+            let facts = AppFacts {
+                server_name: Some(format!("www.site{name}.example").into()),
+                certificate: Some(Box::new(certificate)),
+                ..AppFacts::default()
+            };
+            let one = row(Address::v4([10, 0, name, home]), Address::v4([203, name, 113, 7]), 10, 2_000, 300);
+            FlowRow { facts: Some(std::sync::Arc::new(facts)), ..one }
+        });
+        let summary = summary_of(&rows.collect::<Vec<_>>(), &SummaryLimits::default());
+        let (populations, places) = (populations(), Places::default());
+        let scene = Scene::new(&summary, &populations, &places, None);
+        let level = [Level::CertificateKey];
+        let groups = levels::together(&scene, Technique::PopulationFanIn, &level, SUBSCRIBERS_MIN, is_member_like);
+        let census = levels::census(&scene, &level);
+        let parties = groups.into_iter().filter_map(|group| coherent(&scene, group, &census));
+        assert_eq!(parties.map(|group| group.of.addresses.len()).max(), wanted, "{names} names");
+    }
+}

@@ -29,6 +29,8 @@ type Reached = (u8, u8, u64, u64);
 const AT_ONE_DOOR: u64 = 77;
 /// Another that does so at the same.
 const AT_THE_SAME: u64 = 78;
+/// The issuer of a second host, which serves each site in a network of its own.
+const AT_SECOND_HOST: u64 = 79;
 /// In place of an issuer: TLS 1.3, which shows none.
 const SEALED: u64 = 0;
 /// A hello that offers TLS 1.3, and one that does not.
@@ -52,6 +54,7 @@ fn summed(reached: &[Reached], subject_of: fn(u8) -> String, ja4: &str) -> Summa
     for (n, &(client, site, issuer, key)) in reached.iter().enumerate() {
         let server = Address::v4(match site {
             _ if matches!(issuer, AT_ONE_DOOR | AT_THE_SAME) => [198, 60, 7, 9],
+            _ if issuer == AT_SECOND_HOST => [199, 100 + site, 7, 9],
             _ if HOSTED.contains(&site) => [198, 90, site, 9],
             _ => [198, 100 + site, 7, 9],
         });
@@ -295,9 +298,54 @@ fn two_other_issuers_may_be_two_hosts_of_the_same_sites() {
 fn a_host_has_one_key_in_its_two_or_three_networks() {
     // Sites of so many owners, each in a network of its own, under one key in certificates of 30 days.
     for (sites, wanted) in [(3, Some(Severity::Low)), (6, Some(Severity::High))] {
-        let reached: Vec<Reached> =
-            (0..48).map(|n| (n as u8, (n % sites) as u8, 500 + n as u64 % sites as u64, 9)).collect();
+        let shown = (0..48).map(|n| (n as u8, (n % sites) as u8, 500 + n as u64 % sites as u64, 9));
+        // Their programs call others, too.
+        let reached: Vec<Reached> = shown.chain((0..48).map(|n| (n as u8, 40 + (n % 20) as u8, SEALED, 0))).collect();
         let told = found(&reached, |site| format!("CN=site{site}"), OFFERS_12);
         assert_eq!(told.iter().map(|one| one.severity).max(), wanted, "{sites} networks");
     }
+}
+
+#[test]
+fn a_fleet_with_one_key_is_called_by_its_own_program() {
+    let keyed = |sites: std::ops::Range<u8>| -> Vec<Reached> {
+        (0..48u8).map(|n| (n, sites.start + n % sites.len() as u8, 500 + u64::from(n), 9)).collect()
+    };
+    let others: Vec<Reached> = (0..48u8).map(|n| (n, 40 + n % 20, SEALED, 0)).collect();
+    let subject = |site: u8| format!("CN=site{site}");
+    // Who calls the sites of the key, and who the others.
+    for (name, theirs, of_others, with_others, wanted) in [
+        ("the program that calls others, too", OFFERS_12, OFFERS_12, true, Some(Severity::High)),
+        ("a program of its own", OFFERS_13, OFFERS_12, true, None),
+        (
+            "the one program that there is, all of whose calls it answers",
+            OFFERS_12,
+            OFFERS_12,
+            false,
+            Some(Severity::Low),
+        ),
+    ] {
+        let mut summary = summed(&keyed(0..8), subject, theirs);
+        if with_others {
+            summary.merge(summed(&others, subject, of_others)).expect("alike");
+        }
+        let (populations, places, mut findings) = (populations(), Places::default(), Vec::new());
+        detect(&Scene::new(&summary, &populations, &places, None), &mut findings);
+        assert_eq!(findings.iter().map(|one| one.severity).max(), wanted, "{name}: {findings:#?}");
+    }
+}
+
+#[test]
+fn who_is_in_the_path_answers_where_the_others_answer() {
+    let own = |site: u8| format!("CN=www.site{site}.example");
+    // Twenty sites under four issuers; six subscribers see six of them under another issuer, at the same addresses or at others.
+    let honest = (0..30u8).flat_map(|c| (0..20u8).map(move |s| (c, s, 1 + u64::from(s % 4), 1_000 + u64::from(s))));
+    let honest: Vec<Reached> = honest.collect();
+    let second = |issuer: u64| -> Vec<Reached> {
+        let other = (40..46u8).flat_map(|c| (0..6u8).map(move |s| (c, s, issuer, 7_000 + u64::from(s))));
+        honest.iter().copied().chain(other).collect()
+    };
+    let worst = |reached: &[Reached]| found(reached, own, OFFERS_12).iter().map(|one| one.severity).max();
+    assert!(worst(&second(99)) >= Some(Severity::Medium));
+    assert!(worst(&second(AT_SECOND_HOST)) < Some(Severity::Medium), "{:?}", worst(&second(AT_SECOND_HOST)));
 }

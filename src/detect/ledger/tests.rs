@@ -1,7 +1,8 @@
 //! One finding at the level that explains most; claims that later looks take back.
 
 use super::*;
-use crate::detect::finding::{CollectorIdentity, PopulationShare};
+use crate::detect::finding::{CollectorIdentity, EvidenceValue, PopulationShare};
+use crate::detect::words;
 use crate::population::span::Seen;
 
 fn finding(technique: Technique, key: &str, last: &[u8], severity: Severity, subscribers: u64) -> Finding {
@@ -35,6 +36,29 @@ fn a_copy_of_another_population_is_no_exfiltration() {
         ledger.absorb(vec![upload, copy], &look(0, 5, Vec::new()));
         let (kept, _) = ledger.close();
         assert_eq!(kept.iter().any(|one| one.technique == BulkExfiltration), wanted, "{by:?}, {bytes_up} bytes");
+    }
+}
+
+#[test]
+fn several_devices_that_tell_of_themselves_are_no_tap_and_what_nobody_runs_is_no_call() {
+    use Technique::{BeaconingImplant, PopulationFanIn, ShadowUpload, TapCorrelation, UnattributedCluster};
+    let told = |one: Finding, other: Finding| -> Vec<Technique> {
+        let mut ledger = Ledger::default();
+        ledger.absorb(vec![one, other], &look(0, 5, Vec::new()));
+        ledger.close().0.iter().map(|one| one.technique).collect()
+    };
+    let of = |technique, severity, subscribers| finding(technique, "a", &[1], severity, subscribers);
+    for (devices, wanted) in [(3, vec![ShadowUpload]), (1, vec![TapCorrelation, ShadowUpload])] {
+        let shadow = of(ShadowUpload, Severity::Medium, devices);
+        assert_eq!(told(of(TapCorrelation, Severity::High, 80), shadow), wanted, "{devices} devices");
+    }
+    for technique in [BeaconingImplant, PopulationFanIn] {
+        for severity in [Severity::Medium, Severity::Low] {
+            let evidence = vec![words::evidence("ip_protocol", EvidenceValue::Number(132.0), "", 0.4)];
+            let strange = Finding { evidence, ..of(UnattributedCluster, severity, 22) };
+            let wanted = if severity == Severity::Medium { UnattributedCluster } else { technique };
+            assert_eq!(told(of(technique, Severity::Medium, 22), strange), [wanted], "{technique:?}, {severity:?}");
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Laws of the whole summary, under rows that hostile hands might have sent.
 
+use std::collections::BTreeSet;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
@@ -394,17 +395,54 @@ proptest! {
 
     #[test]
     fn no_subscriber_stands_in_clear(all in facts(60)) {
-        let summary = filled(&all, &SummaryLimits::default());
+        let mut summary = filled(&all, &SummaryLimits::default());
+        summary.bound(&SummaryLimits::default());
         let bytes = summary.to_bytes();
         let inside = populations();
+        // But for resolvers that several ask.
+        let mut asked: BTreeMap<Address, BTreeSet<Address>> = BTreeMap::new();
+        for fact in &all {
+            if let Fact::Observed(Observation::Lookup(lookup)) = fact {
+                asked.entry(lookup.resolver).or_default().insert(inside.subscriber_of(lookup.client));
+            }
+        }
+        let is_asked = |real: &Address| asked.get(real).is_some_and(|clients| clients.len() > 3);
         for fact in &all {
             let Fact::Row(row, _) = fact else { continue };
-            for real in row.key.addresses.iter().filter(|a| inside.of(**a).is_some()) {
+            for real in row.key.addresses.iter().filter(|a| inside.of(**a).is_some() && !is_asked(a)) {
                 let subscriber = inside.subscriber_of(*real).0;
                 prop_assert!(!bytes.windows(16).any(|w| w == subscriber || w == real.0), "{} shows", real);
             }
         }
         prop_assert!(!bytes.windows(11).any(|w| w == b"10.20.30.40"), "a Host header with an address is no name");
+    }
+}
+
+#[test]
+fn a_resolver_inside_shows_its_address_once_several_ask_it() {
+    let resolver = Address::v4([10, 0, 0, 250]);
+    for (clients, wanted) in [(3, None), (4, Some(resolver))] {
+        let asked = (0..clients).map(|client| {
+            Fact::Observed(Observation::Lookup(Box::new(NameLookup {
+                ts: window().start,
+                client: Address::v4([10, 0, 0, client]),
+                resolver,
+                name: "www.a.example".into(),
+                qtype: 1,
+                rcode: Some(0),
+                id: 1,
+                answers: Vec::new(),
+                ttl_s: 60,
+                message_bytes: 90,
+                aliases: 0,
+                free_bytes: 0,
+            })))
+        });
+        let mut summary = filled(&asked.collect::<Vec<_>>(), &SummaryLimits::default());
+        summary.bound(&SummaryLimits::default());
+        let shown = summary.resolvers.sorted().into_iter().find_map(|(_, one)| one.inside);
+        assert_eq!(shown, wanted, "{clients} clients");
+        assert_eq!(summary.to_bytes().windows(16).any(|w| w == resolver.0), wanted.is_some(), "{clients} clients");
     }
 }
 
