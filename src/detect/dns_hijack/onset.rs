@@ -49,6 +49,8 @@ const LATE_SLOTS: u32 = 3;
 const TURNING: DurationNs = DurationNs::from_secs(90);
 /// Flows to each of two resolvers before anything can be told of a subscriber.
 const FLOWS_MIN: u64 = 2;
+/// And to both before an asker counts as one that turned: two to each, in any order, lie apart by chance for one in six.
+const FLOWS_OF_BOTH_MIN: u64 = 6;
 /// The least that one asker makes of the chance: no single home can tell what many do.
 const ASKER_CHANCE_MIN: f64 = 0.05;
 
@@ -151,13 +153,15 @@ impl Turned {
         for asker in askers {
             let Some(usual) = asker.usual else { continue };
             turned.both += 1;
-            if usual.flows.min(asker.pair.totals.flows) < FLOWS_MIN {
+            let flows = [usual.flows, asker.pair.totals.flows];
+            if flows.iter().any(|flows| *flows < FLOWS_MIN) {
                 continue;
             }
             let (Seen { first, last }, new) = (usual.seen, asker.pair.seen);
             let is_over = first < new.first && last <= new.first.after(TURNING) && last < new.last;
             turned.told += 1;
-            turned.turned += u64::from(is_over || began_late(known, asker));
+            let are_enough = flows.iter().sum::<u64>() >= FLOWS_OF_BOTH_MIN;
+            turned.turned += u64::from(are_enough && is_over || began_late(known, asker));
         }
         turned
     }
