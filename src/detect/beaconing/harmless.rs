@@ -107,6 +107,7 @@ impl<'a, 'b> Harmless<'a, 'b> {
             || is_of_sessions(group, measures)
             || is_named && is_association(group, measures)
             || !is_named && hides_names
+            || is_resolver(self.scene, group)
     }
 
     /// Whether names do not show of what is called as a group is.
@@ -114,6 +115,17 @@ impl<'a, 'b> Harmless<'a, 'b> {
         let names = || self.names.get_or_init(|| Names::of(self.scene));
         service_of(&group.whole).is_some_and(|service| names().are_hidden(service.protocol))
     }
+}
+
+/// Whether addresses that say their name answer questions for names as well, openly: what is called there besides is the same service,
+/// sealed.
+fn is_resolver(scene: &Scene<'_>, group: &Group<'_>) -> bool {
+    let answers = |one: &CollectorSummary| {
+        let asked: u64 = one.apps.iter().filter(|(app, _)| *app == AppProtocol::Dns).map(|(_, rows)| rows).sum();
+        asked > 0 && 2 * one.rows_answered > one.totals.rows && !one.names.is_empty()
+    };
+    let is_one = |at: &Address| scene.collector(group.of.population, *at).is_some_and(answers);
+    group.of.addresses.iter().all(is_one)
 }
 
 /// Whether a named party is called by the clock for a part of the time only.
@@ -293,6 +305,30 @@ mod tests {
         let (populations, places) = (populations(), Places::default());
         let scene = Scene::new(&summary, &populations, &places, None);
         told(&scene.alone(|_| true)[0])
+    }
+
+    #[test]
+    fn who_answers_for_names_and_says_its_own_is_a_resolver() {
+        use crate::packet::facts::AppFacts;
+        let party = Address::v4([203, 0, 113, 7]);
+        for (name, own_name, asks, wanted) in [
+            ("a resolver that is asked in both ways", Some("dns.a.example"), true, true),
+            ("one without a name", None, true, false),
+            ("a site", Some("www.a.example"), false, false),
+        ] {
+            let rows = (0..12u8).map(|n| {
+                let is_question = asks && n % 3 == 0;
+                let protocol = Some(if is_question { AppProtocol::Dns } else { AppProtocol::Tls });
+                let server_name = own_name.filter(|_| !is_question).map(Into::into);
+                let facts = AppFacts { protocol, server_name, ..AppFacts::default() };
+                let one = row(Address::v4([10, 0, 0, n]), party, n.into(), 80, 45);
+                crate::flow::row::FlowRow { facts: Some(std::sync::Arc::new(facts)), ..one }
+            });
+            let summary = summary_of(&rows.collect::<Vec<_>>(), &SummaryLimits::default());
+            let (populations, places) = (populations(), Places::default());
+            let scene = Scene::new(&summary, &populations, &places, None);
+            assert_eq!(is_resolver(&scene, &scene.alone(|_| true)[0]), wanted, "{name}");
+        }
     }
 
     #[test]
