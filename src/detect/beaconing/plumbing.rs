@@ -25,7 +25,7 @@ const ECHOES_ALONE: f64 = 0.95;
 /// How far the mean of many may lie from that for the few of another size among them.
 const ECHO_STRAY: f64 = 0.5;
 /// Devices that must send one party plain echoes for these to be a group's, and share of them from which on its name is known.
-const ECHOING_MIN: u64 = 8;
+const ECHOING_MIN: u64 = 5;
 const ECHO_NAMED: f64 = 0.2;
 /// Bytes of an NTP message without extensions (RFC 5905).
 const NTP_BYTES: f64 = 48.0;
