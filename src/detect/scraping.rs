@@ -62,8 +62,9 @@ const FEW_ALIKE: [(f64, f64); 2] = [(200.0, 0.12), (EXCHANGES_MANY, 0.2)];
 const FLEET_LARGE: usize = 20;
 /// Dispersion of the answers between which opinion turns.
 const ALIKE_TURNS: (f64, f64) = (0.45, 0.12);
-/// Ports of UDP at which records are asked for one by one (IANA): tables of devices (SNMP), and the web over QUIC.
-const RECORDS_OVER_UDP: [u16; 2] = [161, 443];
+/// Ports of UDP at which records are asked for one by one (IANA): zones that are walked name by name (DNS; RFC 5155, section 1),
+/// tables of devices (SNMP), and the web over QUIC.
+const RECORDS_OVER_UDP: [u16; 3] = [53, 161, 443];
 /// Where mail servers hand mail to each other (RFC 5321).
 const SMTP_PORT: u16 = 25;
 /// Gap from which on a clock is a monitor's; scrapers that wait so long vary it.

@@ -242,7 +242,7 @@ impl<'a> Known<'a> {
             self.usual.iter().filter_map(move |address| hour.pairs.of(&key(*address)))
         });
         let inside = self.inside.get(&subscriber).map(Usual::of_inside);
-        here.chain(before).map(|pair| Usual::of(pair)).chain(inside).reduce(Usual::and)
+        here.chain(before).map(Usual::of).chain(inside).reduce(Usual::and)
     }
 
     /// How many ask the usual resolvers in each slot; in a window, those who are followed.

@@ -87,7 +87,7 @@ impl Onset {
         if known.is_first_hour() && slots.are_minutes() {
             onset.chance = match slots.at(began) {
                 ..FIRST_SLOTS => FIRST_TIMES,
-                ..EARLY_SLOTS => EARLY_TIMES,
+                FIRST_SLOTS..EARLY_SLOTS => EARLY_TIMES,
                 _ => 1.0,
             };
         }

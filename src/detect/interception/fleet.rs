@@ -1,7 +1,7 @@
 //! Fleets: servers of one owner that have one key under many names.
 //! In: a key, the addresses that showed it, the client hellos (JA4) seen there and elsewhere. Out: whether the programs that call
-//! them hardly call anybody else, in the span and the hour before it: its own servers answer it, whatever they are called. Whoever sits in the path answers all programs
-//! of his victims, and these call others, too.
+//! them hardly call anybody else, in the span and the hour before it: its own servers answer it, whatever they are called. Whoever
+//! sits in the path answers all programs of his victims, and these call others, too.
 //! Bounds: the addresses of a key and the hellos of an address, both samples.
 
 use std::collections::{BTreeMap, BTreeSet};

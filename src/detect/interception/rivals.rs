@@ -97,12 +97,11 @@ impl<'i, 'a> Rivals<'i, 'a> {
         let is_other = |one: &CollectorSummary| {
             one.issuers.iter().any(|(issuer, _)| organisation(scene, issuer.0).ok_or(issuer.0) != own)
         };
-        let met = self.issuers[at].server.addresses.iter().any(|address| {
+        self.issuers[at].server.addresses.iter().any(|address| {
             let key = CollectorKey { population, address };
             let before = scene.hour_before().and_then(|hour| hour.collectors.of(&key));
             scene.collector(population, address).into_iter().chain(before.map(|one| &**one)).any(is_other)
-        });
-        met
+        })
     }
 
     /// The names that speak against an issuer: those that others contradict, and those that it lowers.

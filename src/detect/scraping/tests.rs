@@ -434,3 +434,19 @@ fn a_few_answers_that_differ_are_somebodys_work() {
         assert_eq!(measures.is_somebodys(), wanted, "{name}");
     }
 }
+
+#[test]
+fn records_are_asked_for_over_datagrams_at_three_ports() {
+    let one = Address::v4([203, 0, 113, 7]);
+    for (port, wanted) in [(53, true), (161, true), (443, true), (123, false)] {
+        let over_udp = |mut row: FlowRow| {
+            row.key.protocol = UDP;
+            row.key.ports = row.key.ports.map(|known| if known == 443 { port } else { known });
+            row
+        };
+        let pulled = (0..60).map(|n| over_udp(call(one, n * 4, 10, 10 * (2_000 + noise(5, n) % 400), 4)));
+        let findings = found(people().into_iter().map(over_udp).chain(pulled).collect());
+        let is_told = findings.iter().any(|finding| finding.severity >= Severity::Medium);
+        assert_eq!(is_told, wanted, "port {port}: {findings:#?}");
+    }
+}

@@ -88,7 +88,8 @@ pub(super) fn strange(scene: &Scene<'_>, found: &mut Vec<Finding>) {
             headline: format!("{counted} talk with {who} in IP protocol {protocol}, which {runs}"),
             explanation: format!(
                 "{counted} exchange packets of IP protocol {protocol} with {who}: {per_subscriber:.0} rows each. That is neither \
-                 TCP nor UDP, nor anything that devices of people use, so firewalls and meters that know those see nothing of it. Find the devices and the program, and drop the protocol at the border.",
+                 TCP nor UDP, nor anything that devices of people use, so firewalls and meters that know those see nothing of it. \
+                 Find the devices and the program, and drop the protocol at the border.",
             ),
             ..blank
         });
