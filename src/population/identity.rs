@@ -1,5 +1,6 @@
 //! Identity: how subscribers stand in a summary.
-//! In: real addresses. Out: pseudonyms and keyed hashes; real addresses of subscribers never pass this border.
+//! In: real addresses. Out: pseudonyms and keyed hashes; real addresses of subscribers never pass this border. Of resolvers inside,
+//! which several of them ask, `resolved` keeps the address.
 //! Not here: how pseudonyms are made (`privacy`).
 
 use serde::{Deserialize, Serialize};

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::conflict::Count;
-use super::sketch::{CountedSet, Distinct, Merge};
+use super::sketch::{CountedSet, Distinct, Least, Merge};
 use super::table::Weighed;
 use super::texts::TextId;
 use super::totals::count;
@@ -58,21 +58,25 @@ pub struct ResolverSummary {
     pub bytes: u64,
     /// Who asked, by keyed hash.
     pub clients: Distinct,
-    /// Of one inside that several ask, its address as the packets have it: that is no subscriber but a part of the network. What stands
-    /// here before a window is bounded may be anybody's, see [`Self::address_inside`].
-    pub(super) inside: Option<Address>,
+    /// Of one inside, its addresses as the packets have them, where it is asked; what stands here before a window is bounded may be anybody's.
+    pub(super) inside: Least<Address, 2>,
 }
 
 impl ResolverSummary {
     pub(super) fn bound(&mut self) {
         self.rcodes.bound();
-        // Whom one or two ask may be a person's device, and stays behind its pseudonym.
-        self.inside = self.address_inside();
+        if self.address_inside().is_none() {
+            self.inside = Least::default();
+        }
     }
 
-    /// The address of one inside that is a part of the network.
+    /// The address of one inside that several ask and that answers: that is no subscriber but a part of the network. Whom fewer ask may be
+    /// a person's device, and stays behind its pseudonym; so does who is asked and never answers, as anybody may be, and several of one
+    /// /64, which share a pseudonym and of which nobody knows who answers.
     pub fn address_inside(&self) -> Option<Address> {
-        self.inside.filter(|_| self.clients.count() >= ASKED_BY_MIN)
+        let mut all = self.inside.iter();
+        let only = all.next().filter(|_| all.next().is_none());
+        only.filter(|_| self.responses > 0 && self.clients.count() >= ASKED_BY_MIN)
     }
 }
 
@@ -85,8 +89,7 @@ impl Merge for ResolverSummary {
         self.rcodes.merge(rcodes);
         count(&mut self.bytes, bytes);
         self.clients.merge(clients);
-        // Of the several of one /64 the first.
-        self.inside = self.inside.into_iter().chain(inside).min();
+        self.inside.merge(inside);
     }
 }
 

@@ -293,8 +293,9 @@ fn a_tunnel_through_a_resolver_of_another_population_is_told_once_and_names_who_
         Asked { client: 1, name, qtype: 1, answer: Some([198, 51, 100, 9]), free_bytes: 0 }
     };
     let asked: Vec<Asked> = (0..100).map(ask).collect();
-    let of = |populations: &Populations, way: Way| {
-        let summary = summary_of(populations, &asked, way);
+    let ask_a_site = |client: u8| Asked { client, name: "www.a.example".to_owned(), ..ask(0) };
+    let of = |asked: &[Asked], populations: &Populations, way: Way| {
+        let summary = summary_of(populations, asked, way);
         let mut findings = Vec::new();
         detect(&Scene::new(&summary, populations, &Places::default(), None), &mut findings);
         let told = findings.into_iter().map(|one| (one.population.name, one.collector.addresses));
@@ -303,13 +304,19 @@ fn a_tunnel_through_a_resolver_of_another_population_is_told_once_and_names_who_
     let outside = vec![Address::v4([192, 0, 2, 53])];
     for resolvers in [vec![], vec![relay]] {
         let populations = populations_with(resolvers);
-        assert_eq!(of(&populations, Way::Relayed), [("people".to_owned(), outside.clone())]);
-        assert_eq!(of(&populations, Way::Straight), [("people".to_owned(), outside.clone())]);
+        assert_eq!(of(&asked, &populations, Way::Relayed), [("people".to_owned(), outside.clone())]);
+        assert_eq!(of(&asked, &populations, Way::Straight), [("people".to_owned(), outside.clone())]);
     }
-    // The second leg unseen: the resolver that the policy lists stands in clear, another inside by pseudonym.
+    // The second leg unseen: the resolver that the policy lists stands in clear, another inside by pseudonym, unless several ask it.
     let in_clear = vec![Address::v4([10, 0, 0, 200])];
-    for (populations, wanted) in [(populations_with(vec![relay]), true), (populations_with(vec![]), false)] {
-        let told = of(&populations, Way::Inside);
-        assert!(told.len() == 1 && (told[0].1 == in_clear) == wanted, "{told:?}");
+    let others = (2..5).map(ask_a_site);
+    let asked_by_four: Vec<Asked> = asked.iter().cloned().chain(others).collect();
+    for (name, asked, listed, wanted) in [
+        ("listed", &asked, vec![relay], true),
+        ("asked by one", &asked, vec![], false),
+        ("asked by four", &asked_by_four, vec![], true),
+    ] {
+        let told = of(asked, &populations_with(listed), Way::Inside);
+        assert!(told.len() == 1 && (told[0].1 == in_clear) == wanted, "{name}: {told:?}");
     }
 }

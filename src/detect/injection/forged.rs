@@ -250,9 +250,19 @@ mod tests {
             aliases: 0,
             free_bytes: 0,
         }));
-        let told = found(&[lookup, answer(resolver, Some(place))]);
+        let told = found(&[lookup.clone(), answer(resolver, Some(place))]);
         assert!(told[0].headline.contains("in the name of 203.0.113.53"), "{}", told[0].headline);
         assert!(told[0].collector.names.is_empty(), "{:?}", told[0].collector.names);
+        // A resolver inside that four ask is a part of the network.
+        let asked = |client: u8| {
+            let Observation::Lookup(one) = &lookup else { unreachable!("a look-up") };
+            let (client, resolver) = (Address::v4([10, 0, 0, client]), INSIDE);
+            Observation::Lookup(Box::new(NameLookup { client, resolver, answers: Vec::new(), ..(**one).clone() }))
+        };
+        for (clients, wanted) in [(4, vec![INSIDE, place]), (3, vec![place])] {
+            let seen: Vec<Observation> = (1..=clients).map(asked).chain([answer(INSIDE, Some(place))]).collect();
+            assert_eq!(found(&seen)[0].collector.addresses, wanted, "{clients} ask");
+        }
         let nobody_outside = found(&[answer(INSIDE, None)]);
         assert_eq!(nobody_outside[0].collector.addresses.len(), 1);
         assert_ne!(nobody_outside[0].collector.addresses, [INSIDE], "a subscriber stands under its pseudonym");

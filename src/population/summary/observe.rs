@@ -102,7 +102,7 @@ impl Summary {
         let summary = self.resolvers.entry(resolver, cx.limits.resolvers_max);
         summary.clients.add(client);
         if population.is_some() && matches!(resolver, Party::Subscriber(..)) {
-            summary.inside = summary.inside.into_iter().chain([lookup.resolver]).min();
+            summary.inside.add(lookup.resolver);
         }
         count(&mut summary.bytes, lookup.message_bytes.into());
         let Some(rcode) = lookup.rcode else {
