@@ -12,7 +12,9 @@
 //! Interception", 2017; mitmengine.
 //! The trivial baseline that it must beat: domains an issuer.
 
+use std::cell::LazyCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Deref;
 
 use super::finding::{CollectorIdentity, Evidence, EvidenceValue, Finding, PopulationShare, Severity, Technique};
 use super::scene::Scene;
@@ -32,7 +34,7 @@ mod identities;
 mod rivals;
 
 use doors::{Door, Homes};
-use fleet::Fleet;
+use fleet::{Fleet, Programs};
 use identities::{Identity, active, identities, issuer_name};
 use rivals::{Lowered, Rivalry, Rivals};
 
@@ -86,11 +88,12 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
     for one in identities.iter().filter(|one| one.key.mark == ServerMark::Sealed) {
         sealed.insert(one.key.population, &one.server);
     }
+    let programs = LazyCell::new(|| Programs::of(scene));
     for one in &identities {
         match one.key.mark {
             ServerMark::Key if one.is_shown => {
                 let sealed = sealed.get(&one.key.population).copied();
-                findings.extend(minted(scene, &one.key, &one.server, sealed));
+                findings.extend(minted(scene, &one.key, &one.server, (sealed, &programs)));
             }
             ServerMark::Issuer => issuers.entry(one.key.population).or_default().push(one),
             ServerMark::Key | ServerMark::Hello | ServerMark::Sealed => {}
@@ -118,7 +121,7 @@ fn minted(
     scene: &Scene<'_>,
     key: &ServerKey,
     server: &ServerSummary,
-    sealed: Option<&ServerSummary>,
+    (sealed, programs): (Option<&ServerSummary>, &impl Deref<Target = Programs>),
 ) -> Option<Finding> {
     let domains = server.domains.estimate();
     let subjects = server.subjects.estimate();
@@ -132,7 +135,7 @@ fn minted(
     if domains < DOMAINS_MIN || subjects < 2.0 || networks < 2.0 && !is_door {
         return None;
     }
-    let fleet = Fleet::of(scene, key.population, server);
+    let fleet = Fleet::of(programs, key.population, server);
     if fleet == Some(Fleet::Sure) {
         return None;
     }
