@@ -172,6 +172,17 @@ mod tests {
     }
 
     #[test]
+    fn pings_of_a_group_are_a_groups() {
+        for (devices, wanted) in [(4u64, true), (5, false)] {
+            let mut whole = CollectorSummary::default();
+            (0..devices).for_each(|n| whole.subscribers.add(n.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
+            whole.services.add(Service { protocol: 1, port: 0, at: ServiceAt::Collector });
+            (whole.totals.packets, whole.totals.data_bytes) = ([40, 40], [40 * 56; 2]);
+            assert_eq!(is_plumbing_of_networks(&whole), wanted, "{devices} devices");
+        }
+    }
+
+    #[test]
     fn pings_beside_questions_are_no_echoes_of_another_size() {
         // Pings, questions over TLS, and whether what is left over says that something is told in echoes.
         for (name, pings, asked, wanted) in [

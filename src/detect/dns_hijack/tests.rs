@@ -93,6 +93,31 @@ fn summed(asked: &[Asked], served: &[(u8, u64, [u8; 4])], [from, to]: [u64; 2]) 
     summary
 }
 
+/// A protocol, and a name that is asked for in it.
+type Spoken = (AppProtocol, Option<&'static str>);
+const TLS: Spoken = (AppProtocol::Tls, None);
+
+/// Adds who calls whom at which second, at a port.
+fn add_calls(
+    summary: &mut Summary,
+    calls: impl Iterator<Item = (u8, Address, u64)>,
+    port: u16,
+    (protocol, name): &Spoken,
+) {
+    let facts = AppFacts { protocol: Some(*protocol), server_name: name.map(Into::into), ..AppFacts::default() };
+    let facts = std::sync::Arc::new(facts);
+    let mut rows = FlowColumns::default();
+    for (home, to, second) in calls {
+        let mut one = row(Address::v4([10, 0, 0, home]), to, second, 600, 4_000);
+        one.key.ports = one.key.ports.map(|known| if known == 443 { port } else { known });
+        one.facts = Some(facts.clone());
+        rows.push(one);
+    }
+    let (populations, limits) = (residents(), SummaryLimits::default());
+    let mut cx = AddContext { populations: &populations, identity: &mut TurnedOver(1), limits: &limits };
+    summary.add_rows(&rows, &[], &mut cx);
+}
+
 #[test]
 fn resolvers_that_are_not_theirs() {
     const HERE: [u8; 4] = [198, 18, 5, 9];
@@ -181,24 +206,26 @@ fn homes_that_asked_nobody_before_were_turned_if_they_were_there() {
 #[test]
 fn homes_that_were_not_there_yet_count_beside_as_many_that_were() {
     const HERE: [u8; 4] = [198, 18, 5, 9];
+    const DOZEN: [u8; 12] = [50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61];
     let asked = |turned: &[u8]| -> Vec<Asked> {
         let usual = [10, 300, 900, 1_800, 2_400, 2_700, 3_000, 3_300];
         let usual = (0..40).flat_map(|client| usual.map(|second| (client, THEIRS, second, "www.a.example", HERE)));
         let once =
-            turned.iter().zip(0..).map(|(client, n)| (*client, STRANGER, 2_000 + 200 * n, "www.a.example", HERE));
+            turned.iter().zip(0..).map(|(client, n)| (*client, STRANGER, 2_000 + 130 * n, "www.a.example", HERE));
         usual.chain(once).collect()
     };
     let visits = |clients: &[u8]| -> Vec<(u8, u64, [u8; 4])> {
         clients.iter().flat_map(|client| (0..8).map(move |n| (*client, 60 + 180 * n, HERE))).collect()
     };
     // Who asks once after half an hour; who of them used something before; whether that is told.
-    let table: [(&str, &[u8], &[u8], bool); 6] = [
+    let table: [(&str, &[u8], &[u8], bool); 7] = [
         ("three who asked theirs before", &[0, 1, 2], &[], false),
         ("the same and three who arrived", &[0, 1, 2, 50, 51, 52], &[], true),
         ("two, and many who arrived", &[0, 1, 50, 51, 52, 53, 54, 55], &[], false),
         ("one who asked before, five who were there", &[0, 50, 51, 52, 53, 54], &[50, 51, 52, 53, 54], true),
         ("one who asked before, three who were there", &[0, 50, 51, 52], &[50, 51, 52], false),
         ("six who were there", &[50, 51, 52, 53, 54, 55], &[50, 51, 52, 53, 54, 55], false),
+        ("a dozen who were there", &DOZEN, &DOZEN, true),
     ];
     for (name, turned, there, wanted) in table {
         let findings = found_beside(&asked(turned), &visits(there));
@@ -304,18 +331,11 @@ fn beside_since(since: u64, homes: u8, strange: u8, sealed: bool) -> Option<Seve
     let asked = theirs.chain(stranger.filter(|one| one.2 >= since));
     let asked: Vec<Asked> =
         asked.map(|(home, to, second)| (home, to, second, "www.a.example", [198, 18, 5, 9])).collect();
-    let (populations, places, limits) = (residents(), Places::default(), SummaryLimits::default());
+    let (populations, places) = (residents(), Places::default());
     let (sealed_ones, open): (Vec<Asked>, Vec<Asked>) = asked.into_iter().partition(|one| sealed && one.1 == STRANGER);
     let mut summary = summed(&open, &[], [0, 3_600]);
-    let mut rows = FlowColumns::default();
-    for (home, to, second, ..) in sealed_ones {
-        let mut one = row(Address::v4([10, 0, 0, home]), Address::v4(to), second, 600, 4_000);
-        one.key.ports = one.key.ports.map(|port| if port == 443 { DNS_OVER_TLS } else { port });
-        one.facts = Some(std::sync::Arc::new(AppFacts { protocol: Some(AppProtocol::Tls), ..AppFacts::default() }));
-        rows.push(one);
-    }
-    let mut cx = AddContext { populations: &populations, identity: &mut TurnedOver(1), limits: &limits };
-    summary.add_rows(&rows, &[], &mut cx);
+    let calls = sealed_ones.into_iter().map(|(home, to, second, ..)| (home, Address::v4(to), second));
+    add_calls(&mut summary, calls, DNS_OVER_TLS, &TLS);
     summary.rollup(SpanClass::Hour);
     let mut findings = Vec::new();
     detect(&Scene::new(&summary, &populations, &places, None), &mut findings);
@@ -413,6 +433,26 @@ fn strangers_that_the_same_ask_are_one() {
     };
     assert_eq!(told(0), (vec![2], Some(16)));
     assert!(told(8).0.iter().all(|addresses| *addresses == 1));
+    // Homes that are turned to the one, and to the other seven minutes later.
+    let late = (0..40u8).flat_map(|home| {
+        (0..30u64).map(move |n| {
+            let second = 20 + 119 * n;
+            let to = match second {
+                1_500..=1_900 if home < 10 => STRANGER,
+                1_901.. if home < 10 => {
+                    if n % 2 == 0 {
+                        STRANGER
+                    } else {
+                        SECOND
+                    }
+                }
+                _ => THEIRS,
+            };
+            (home, to, second, "www.a.example", HERE)
+        })
+    });
+    let findings = found(&late.collect::<Vec<_>>());
+    assert_eq!(findings.iter().map(|one| one.collector.addresses.len()).collect::<Vec<_>>(), [2], "{findings:#?}");
 }
 
 #[test]
@@ -495,21 +535,12 @@ fn a_stranger_with_an_address_of_each_version_is_one() {
         let asked: Vec<Asked> =
             theirs.map(|(home, to, second)| (home, to, second, "www.a.example", [198, 18, 5, 9])).collect();
         let mut summary = summed(&asked, &[], [0, 3_600]);
-        let mut rows = FlowColumns::default();
         let resolver = Address([0x20, 0x01, 0x0d, 0xb9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 7]);
         let homes = (0..v4).map(|home| (home, Address::v4(STRANGER)));
-        for (home, to) in homes.chain((100..100 + v6).map(|home| (home, resolver))) {
-            for second in [20, 1_000, 1_900] {
-                let mut one = row(Address::v4([10, 0, 0, home]), to, second, 600, 4_000);
-                one.key.ports = one.key.ports.map(|port| if port == 443 { DNS_OVER_TLS } else { port });
-                let facts = AppFacts { protocol: Some(AppProtocol::Tls), ..AppFacts::default() };
-                one.facts = Some(std::sync::Arc::new(facts));
-                rows.push(one);
-            }
-        }
-        let (populations, places, limits) = (residents(), Places::default(), SummaryLimits::default());
-        let mut cx = AddContext { populations: &populations, identity: &mut TurnedOver(1), limits: &limits };
-        summary.add_rows(&rows, &[], &mut cx);
+        let homes = homes.chain((100..100 + v6).map(|home| (home, resolver)));
+        let calls = homes.flat_map(|(home, to)| [20, 1_000, 1_900].map(|second| (home, to, second)));
+        add_calls(&mut summary, calls, DNS_OVER_TLS, &TLS);
+        let (populations, places) = (residents(), Places::default());
         summary.rollup(SpanClass::Hour);
         let mut findings = Vec::new();
         detect(&Scene::new(&summary, &populations, &places, None), &mut findings);
