@@ -9,7 +9,8 @@
 //! that ask the usual one as well is said at `low`, however many chose it.
 //! Well-known public resolvers are named and left alone unless they lie: people choose them. Answers with an alias are left
 //! alone: a CDN answers by where one asks from. Without `resolvers` in the policy those that most ask over each version of IP are the
-//! usual ones, but for one that came into use later than the others, or that leads unrelated names to one address.
+//! usual ones, those inside among them, but for one that came into use later than the others, that is asked at a port of its own, or
+//! that leads unrelated names to one address. What each subscriber asked of resolvers inside stands with the subscriber.
 //! The trivial baseline that it must beat: subscribers of any resolver that is not listed.
 
 pub(super) mod contradicted;

@@ -1,6 +1,6 @@
 //! Modest: what is much where everybody sends little.
 //! In: the pairs of a scene. Out: what one subscriber usually sends one party, where the host's upload towers above every
-//! other that the scene holds. A customer register of a small office is a few MB, as an album is: among people who all send
+//! other that the scene holds, or all but one. A customer register of a small office is a few MB, as an album is: among people who all send
 //! kilobytes it is seen for what it is, beside albums it is not.
 //! Bounds: one walk over the pairs, for a host that is judged and whose party is nobody else's.
 
@@ -13,18 +13,18 @@ use crate::detect::finding::Technique;
 use crate::population::PairKey;
 use crate::units::DurationNs;
 
-/// Subscribers that must have been seen before "everybody" means anything, and from which on one of them does anything; and from which on
-/// one of them has a film to show.
+/// Subscribers that must have been seen before "everybody" means anything, and from which on nothing that one of them does is strange.
 const ACTIVE: RangeInclusive<u64> = 12..=800;
+/// Subscribers from which on one of them has a film to show.
 const ACTIVE_FEW: u64 = 200;
 /// Other pairs with any upload, likewise.
 const PAIRS_MIN: usize = 100;
 /// Time likewise: what one host sends first is always the largest so far.
 const SEEN_FOR_MIN: DurationNs = DurationNs::from_secs(600);
-/// How many times the largest of all other uploads it must be.
+/// How many times the largest of all other uploads it must be, of few and of many.
 const TOWERS: f64 = 2.5;
 const TOWERS_OF_MANY: f64 = 5.0;
-/// And how many times that of all but one.
+/// So many times that must it be of the largest but one, beside one that is larger.
 const BESIDE_ONE: f64 = 2.0;
 /// How many times the largest of them is still usual.
 const OVER_LARGEST: f64 = 1.5;
