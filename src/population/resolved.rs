@@ -58,7 +58,7 @@ pub struct ResolverSummary {
     pub bytes: u64,
     /// Who asked, by keyed hash.
     pub clients: Distinct,
-    /// Of one inside, its addresses as the packets have them, where it is asked; what stands here before a window is bounded may be anybody's.
+    /// Of one inside, its addresses as the packets have them, where it is asked; before a window is bounded they may be anybody's.
     pub(super) inside: Least<Address, 2>,
 }
 
@@ -70,9 +70,9 @@ impl ResolverSummary {
         }
     }
 
-    /// The address of one inside that several ask and that answers: that is no subscriber but a part of the network. Whom fewer ask may be
-    /// a person's device, and stays behind its pseudonym; so does who is asked and never answers, as anybody may be, and several of one
-    /// /64, which share a pseudonym and of which nobody knows who answers.
+    /// The address of one inside that several ask and that answers: that is no subscriber but a part of the network. Whom fewer ask
+    /// may be a person's device, and stays behind its pseudonym; so does who is asked and never answers, as anybody may be, and
+    /// several of one /64, which share a pseudonym and of which nobody knows who answers.
     pub fn address_inside(&self) -> Option<Address> {
         let mut all = self.inside.iter();
         let only = all.next().filter(|_| all.next().is_none());

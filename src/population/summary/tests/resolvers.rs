@@ -7,7 +7,9 @@ fn a_resolver_inside_shows_its_address_once_it_answers_several() {
     let inside = |n: u8| Address::v4([10, 0, 0, n]);
     // Two of one /64, which are one party.
     let of_v6 = |n: u8| Address([0x20, 0x01, 0x0d, 0xb8, 0, 0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0, n]);
-    let table: [(&str, u8, &[Address], Option<u8>, Option<Address>); 6] = [
+    // How many ask which, what comes back, and what stands in clear.
+    type Case<'a> = (&'a str, u8, &'a [Address], Option<u8>, Option<Address>);
+    let table: [Case<'_>; 6] = [
         ("three ask", 3, &[inside(250)], Some(0), None),
         ("four ask", 4, &[inside(250)], Some(0), Some(inside(250))),
         ("a name error is an answer", 4, &[inside(250)], Some(3), Some(inside(250))),
