@@ -14,6 +14,7 @@ mod harmless;
 mod held;
 mod in_turn;
 mod plumbing;
+mod refused;
 
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
@@ -270,6 +271,7 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
         findings.push(found);
     }
     held::detect(scene, &harmless, &tunnels, findings);
+    refused::detect(scene, &harmless, &tunnels, findings);
 }
 
 /// Conformal: how many parties of this scene score as high, those without any rhythm among them.

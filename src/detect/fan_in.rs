@@ -11,14 +11,17 @@
 //! The trivial baseline that it must beat: the plain count of distinct sources.
 
 mod alike;
+mod asked;
 mod bulk;
+mod parts;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use self::bulk::{Bulk, Usual};
+use self::parts::coherent;
 use super::counts::Counts;
 use super::finding::{Evidence, EvidenceValue, Finding, Severity, Technique};
-use super::levels::{self, Census};
+use super::levels;
 use super::rhythm::{LASTING_MIN, Rhythm, chance_of_half_near, spread_so_far};
 use super::scene::{Group, Scene};
 use super::weigh::{Reason, log_ramp, ramp, severity_of, weigh};
@@ -26,8 +29,8 @@ use super::{beaconing, documented, steady, words};
 use crate::model::ProfileScore;
 use crate::population::collector::{CollectorSummary, SIZE_BITS};
 use crate::population::facet::{DomainKey, Facet, Sample};
-use crate::population::groups::{CollectorGroup, Level};
-use crate::population::sketch::{LogHistogram, Merge};
+use crate::population::groups::Level;
+use crate::population::sketch::LogHistogram;
 use crate::population::totals::Totals;
 use crate::units::{Address, DurationNs};
 
@@ -77,8 +80,6 @@ const GAPS_A_SUBSCRIBER: u64 = 1;
 const TOLD_SHARE_MIN: f64 = 0.4;
 /// Upload share from which on one address among several may be part of a spread-out collector.
 const MEMBER_UPLOAD_SHARE_MIN: f64 = 0.55;
-/// Records of such addresses differ by no more than this factor at the median.
-const ALIKE_FACTOR: f64 = 2.0;
 /// Levels at which like addresses are taken together; domains come from their own facets.
 const SPREAD: [Level; 4] = [Level::Prefix, Level::Asn, Level::Fingerprint, Level::CertificateKey];
 /// What likeness of sizes is worth where records are padded to all sizes but leave by the clock.
@@ -87,8 +88,6 @@ const PADDED: f64 = 0.35;
 const BY_PEOPLE: f64 = 0.03;
 /// What it is worth that nobody answers, where each sender keeps time.
 const ONE_WAY: f64 = 0.4;
-/// Share of the addresses of a fingerprint that must behave like parts of a collector for it to be one party's.
-const IDENTITY_SHARE_MIN: f64 = 0.6;
 /// Share of the flows, and of the data up, from which on they are one subscriber's doing, and the most that such is worth.
 const OF_ONE_SHARE: f64 = 0.6;
 const OF_ONE: f64 = 0.55;
@@ -121,8 +120,6 @@ const PRODUCT_DOMAINS: usize = 3;
 const NAMELESS_PRODUCT: f64 = 0.03;
 /// The same, however many they are, where they report at the port of CoAP (RFC 7252).
 const TELEMETRY_COVERAGE: f64 = 0.08;
-/// Names from which on one fingerprint under many of them is a fleet.
-const FLEET_NAMES_MIN: usize = 6;
 
 /// What is measured of one collector.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -379,70 +376,6 @@ fn typical_share(whole: &CollectorSummary) -> f64 {
     share(typical(&whole.upload_sizes), typical(&whole.download_sizes))
 }
 
-/// The group without the addresses that only happen to stand beside a collector: in one /24 or behind one name there are
-/// unrelated services. None where fewer than two are left.
-fn coherent<'a>(scene: &Scene<'a>, group: Group<'a>, census: &Census) -> Option<Group<'a>> {
-    let population = group.of.population;
-    let members =
-        group.of.addresses.iter().filter_map(|&address| Some((address, scene.collector(population, address)?)));
-    // One fingerprint or key under many names is one party that hides; one prefix with many names is a neighbourhood.
-    let members = match group.level {
-        Level::Fingerprint | Level::CertificateKey => of_one_identity(scene, &group, members.collect(), census)?,
-        // Neighbours are of one name already, see `levels`.
-        _ => members.collect(),
-    };
-    let middle = median(members.iter().filter_map(|(_, one)| one.upload_sizes.quantile(0.5)).collect());
-    let alike = |one: &CollectorSummary| {
-        one.upload_sizes
-            .quantile(0.5)
-            .is_some_and(|size| size <= middle * ALIKE_FACTOR && middle <= size * ALIKE_FACTOR)
-    };
-    let (mut addresses, mut whole) = (Vec::new(), CollectorSummary::default());
-    for (address, one) in members.into_iter().filter(|(_, one)| alike(one)) {
-        addresses.push(address);
-        whole.merge(one.clone());
-    }
-    // A few makers on one kind of server are no fleet; a key is one party's whatever it calls itself.
-    let domains = addresses.iter().filter_map(|&address| scene.domain_of(scene.collector(population, address)?));
-    let names = domains.collect::<BTreeSet<&str>>().len();
-    if group.level == Level::Fingerprint && (2..FLEET_NAMES_MIN).contains(&names) {
-        return None;
-    }
-    let of = CollectorGroup { addresses, ..group.of };
-    (of.addresses.len() > 1).then_some(Group { of, whole: whole.into(), ..group })
-}
-
-/// A fingerprint that many ordinary services show is nobody's, and a domain that is large enough is judged by its name: what
-/// is left are small pieces under many names. None where the fingerprint says nothing.
-fn of_one_identity<'a>(
-    scene: &Scene<'a>,
-    group: &Group<'a>,
-    members: Vec<(Address, &'a CollectorSummary)>,
-    census: &Census,
-) -> Option<Vec<(Address, &'a CollectorSummary)>> {
-    let all = census.get(&(group.level, group.of.population, group.of.name)).copied().unwrap_or(0);
-    if (members.len() as f64) < IDENTITY_SHARE_MIN * all as f64 {
-        return None;
-    }
-    let mut reach: BTreeMap<&str, u64> = BTreeMap::new();
-    let domain = |one: &CollectorSummary| scene.domain_of(one);
-    for (_, one) in &members {
-        if let Some(domain) = domain(one) {
-            *reach.entry(domain).or_default() += one.subscribers.count();
-        }
-    }
-    // One key under so many names is one party's, however large each of its names is.
-    let is_fleet = group.level == Level::CertificateKey && reach.len() >= FLEET_NAMES_MIN;
-    let is_small = |one: &CollectorSummary| is_fleet || domain(one).is_none_or(|name| reach[name] < SUBSCRIBERS_MIN);
-    let small: Vec<_> = members.into_iter().filter(|(_, one)| is_small(one)).collect();
-    Some(small)
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(0.0)
-}
-
 /// See the file's header.
 pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
     let mut groups: Vec<Group<'_>> = scene.alone(|(_, one)| one.subscribers.count() >= BULK_SUBSCRIBERS_MIN);
@@ -488,14 +421,13 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
         evidence.extend(
             profile.map(|p| words::evidence("profile_outlier", EvidenceValue::Number(p.outlier), "times median", 0.0)),
         );
-        if let Some(severity) = severity_of(score, p_value) {
-            findings.push(finding(
-                scene,
-                group,
-                &measures,
-                Finding { severity, score, p_value, evidence, ..scene.blank(Technique::PopulationFanIn, group) },
-            ));
-        }
+        let Some(severity) = severity_of(score, p_value) else { continue };
+        let found = Finding { severity, score, p_value, evidence, ..scene.blank(Technique::PopulationFanIn, group) };
+        let is_call = severity >= Severity::Medium && asked::is_asked(&measures);
+        findings.push(match is_call {
+            true => asked::retold(found, group, &measures),
+            false => finding(scene, group, &measures, found),
+        });
     }
 }
 

@@ -12,6 +12,7 @@ pub mod documented;
 pub mod exfiltration;
 pub mod fan_in;
 pub mod finding;
+pub mod in_step;
 pub mod injection;
 pub mod interception;
 pub mod kept;

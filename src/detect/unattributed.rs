@@ -13,6 +13,7 @@
 
 mod crowd;
 mod dialogue;
+mod moments;
 mod protocols;
 mod visits;
 
@@ -238,6 +239,9 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
         crowd::crowds(scene, findings);
     }
     protocols::strange(scene, findings);
+    if scene.summary.span().length() >= SPAN_MIN && scene.shows_applications() {
+        moments::moved(scene, findings);
+    }
 }
 
 /// Parties whose profile lies far from all others.

@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use super::harmless::{Harmless, KEPT_OPEN};
 use super::{ACTIVE_MIN, ANSWERED_MIN, CALL_BYTES_MAX, is_echo, is_opaque_echo, is_plumbing};
 use crate::detect::finding::{Finding, Severity, Technique};
+use crate::detect::in_step::InStep;
 use crate::detect::scene::{Group, Scene, service_of};
 use crate::detect::steady;
 use crate::detect::weigh::{Reason, log_ramp, ramp, severity_of, weigh};
@@ -81,12 +82,17 @@ pub(super) fn detect(
             && (!is_echo(whole) || is_opaque_echo(whole))
             && !service_of(whole).is_some_and(|service| KEPT_OPEN.contains(&service.port))
     };
+    // What one order moves has no clock of its own: `unattributed` speaks of that.
+    let is_moved = |group: &Group<'_>| InStep::of(&group.whole.sample()).is_some_and(|step| step.is_moved());
     let is_looked_up = |group: &Group<'_>| group.of.addresses.iter().any(|address| scene.is_looked_up(*address));
     if !scene.shows_applications() {
         return;
     }
     let groups = scene.alone(|(_, one)| one.subscribers.count() >= DEVICES_MIN);
     for group in groups.into_iter().filter(|group| is_held(group) && !group.is_at(tunnels) && !is_looked_up(group)) {
+        if is_moved(&group) {
+            continue;
+        }
         let (devices, population) = (group.whole.subscribers.count(), group.of.population);
         let coverage = (scene.active(population) >= ACTIVE_MIN).then(|| scene.coverage(population, devices));
         let Some(unevenness) = steady::unevenness(&group.whole.sample()) else { continue };

@@ -8,7 +8,8 @@
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{MEMBER_UPLOAD_SHARE_MIN, Measures, SUBSCRIBERS_MIN, median};
+use super::parts::median;
+use super::{MEMBER_UPLOAD_SHARE_MIN, Measures, SUBSCRIBERS_MIN};
 use crate::detect::finding::Technique;
 use crate::detect::scene::{Group, Scene, service_of};
 use crate::packet::facts::AppProtocol;

@@ -229,6 +229,22 @@ fn is_answered(scene: &Scene<'_>, key: &CollectorKey, one: &CollectorSummary) ->
         }
 }
 
+/// Whether connections of TCP were seen to begin: of what began before the capture no protocol could be proved.
+fn are_seen_to_begin(scene: &Scene<'_>, members: &[(&CollectorKey, &CollectorSummary)]) -> bool {
+    let of_tcp = |one: &CollectorSummary| {
+        one.protocols.iter().filter(|(protocol, _)| *protocol == TCP).map(|(_, rows)| rows).sum::<u64>()
+    };
+    let pairs = members.iter().flat_map(|(key, _)| scene.pairs_of(key.population, key.address));
+    let established: u64 = pairs.map(|(_, pair)| pair.rows_established).sum();
+    let tcp: u64 = members.iter().map(|(_, one)| of_tcp(one)).sum();
+    established as f64 >= ESTABLISHED_MIN * tcp as f64
+}
+
+/// The same of one.
+pub(super) fn is_seen_to_begin(scene: &Scene<'_>, key: &CollectorKey, one: &CollectorSummary) -> bool {
+    are_seen_to_begin(scene, &[(key, one)])
+}
+
 impl<'a> Talker<'a> {
     /// Whether it calls as well as it is called, as peers do.
     fn calls(&self) -> bool {
@@ -240,18 +256,12 @@ impl<'a> Talker<'a> {
     fn of(scene: &Scene<'a>, members: Vec<(&'a CollectorKey, &'a CollectorSummary)>) -> Option<Self> {
         let population = members.first()?.0.population;
         let mut by_subscriber: BTreeMap<Address, (Seen, u64)> = BTreeMap::new();
-        let mut established = 0;
         for (key, pair) in members.iter().flat_map(|(key, _)| scene.pairs_of(population, key.address)) {
             let (seen, flows) = by_subscriber.entry(key.subscriber).or_default();
             seen.merge(pair.seen);
             *flows += pair.totals.flows;
-            established += pair.rows_established;
         }
-        let of_tcp = |one: &CollectorSummary| {
-            one.protocols.iter().filter(|(protocol, _)| *protocol == TCP).map(|(_, rows)| rows).sum::<u64>()
-        };
-        let tcp: u64 = members.iter().map(|(_, one)| of_tcp(one)).sum();
-        if (established as f64) < ESTABLISHED_MIN * tcp as f64 {
+        if !are_seen_to_begin(scene, &members) {
             return None;
         }
         let middle = |of: fn(&(Seen, u64)) -> f64| {

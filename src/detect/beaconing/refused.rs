@@ -1,0 +1,110 @@
+//! Refused: devices that knock at a stranger's port by the clock and are turned away each time.
+//! In: collectors of a scene. Out: a finding for each at which a group of devices knocks so.
+//! Who commands implants moves on or is taken down, and the implants go on calling: no data ever moves, and yet nothing tells an infected
+//! device more plainly. Programs that people use look a name up and give up; here nobody knows a name for the party.
+//! Bounds: those of the samples.
+
+use std::collections::BTreeSet;
+
+use super::harmless::Harmless;
+use super::{ACTIVE_MIN, BEGUN_BY_COLLECTOR_MAX, GAPS_MIN, is_named};
+use crate::detect::finding::{Finding, Severity, Technique};
+use crate::detect::rhythm::Rhythm;
+use crate::detect::scene::{Group, Scene, service_of};
+use crate::detect::weigh::{Reason, log_ramp, ramp, severity_of, weigh};
+use crate::detect::words;
+use crate::population::collector::ServiceAt;
+use crate::units::Address;
+
+/// What TCP is among IP protocols.
+const TCP: u8 = 6;
+/// Fewest devices: the k of privacy, and more than a household's.
+const DEVICES_MIN: u64 = 5;
+/// Share of the rows that may be answered, and of those to which nothing at all comes back.
+const ANSWERED_MAX: f64 = 0.05;
+const SILENT_MAX: f64 = 0.3;
+/// Deviation from the clock between which opinion turns, calls a device, and share of the span that they cover.
+const DEVIATION: (f64, f64) = (0.3, 0.1);
+const CALLS: (f64, f64) = (4.0, 16.0);
+const PERSISTENCE: (f64, f64) = (0.2, 0.6);
+/// Share of the active between which opinion turns: what everybody's device tries is somebody's product.
+const COVERAGE_TURNS: (f64, f64) = (0.6, 0.3);
+/// The most that it scores: who would have answered is not known.
+const SCORE_MAX: f64 = 0.74;
+
+/// Whether all that a group did is be turned away.
+fn is_refused(scene: &Scene<'_>, group: &Group<'_>) -> bool {
+    let (whole, rows) = (&group.whole, group.whole.totals.rows.max(1) as f64);
+    whole.totals.data_bytes == [0, 0]
+        && whole.totals.flows > GAPS_MIN as u64
+        && whole.rows_answered as f64 <= ANSWERED_MAX * rows
+        && whole.rows_one_way as f64 <= SILENT_MAX * rows
+        && whole.flows_by_collector as f64 <= BEGUN_BY_COLLECTOR_MAX * whole.totals.flows.max(1) as f64
+        && service_of(whole).is_some_and(|service| service.protocol == TCP && service.at == ServiceAt::Collector)
+        && !is_named(scene, group)
+}
+
+/// See the file's header.
+pub(super) fn detect(
+    scene: &Scene<'_>,
+    harmless: &Harmless<'_, '_>,
+    tunnels: &BTreeSet<Address>,
+    findings: &mut Vec<Finding>,
+) {
+    let groups = scene.alone(|(_, one)| one.subscribers.count() >= DEVICES_MIN);
+    for group in groups.into_iter().filter(|group| is_refused(scene, group) && !group.is_at(tunnels)) {
+        let Some(rhythm) = Rhythm::of(&group.whole.sample()).filter(|rhythm| rhythm.gaps >= GAPS_MIN) else { continue };
+        let (devices, population) = (group.whole.subscribers.count(), group.of.population);
+        let coverage = (scene.active(population) >= ACTIVE_MIN).then(|| scene.coverage(population, devices));
+        let calls = rhythm.gaps as f64 / rhythm.subscribers.max(1) as f64;
+        let span_s = scene.summary.seen.length().as_secs_f64();
+        let persistence = (rhythm.lasts_s / span_s.max(1.0)).min(1.0);
+        let (score, evidence) = weigh(vec![
+            Reason::number(
+                "gap_deviation",
+                rhythm.deviation,
+                "ratio",
+                ramp(rhythm.deviation, DEVIATION.0, DEVIATION.1),
+                0.35,
+            ),
+            Reason::number("calls_per_device", calls, "calls", log_ramp(calls, CALLS.0, CALLS.1), 0.2),
+            Reason::number("persistence", persistence, "ratio", ramp(persistence, PERSISTENCE.0, PERSISTENCE.1), 0.15),
+            Reason::number(
+                "subscribers_distinct",
+                devices as f64,
+                "subscribers",
+                log_ramp(devices as f64, 3.0, 10.0),
+                0.15,
+            ),
+            Reason::number(
+                "coverage",
+                coverage.unwrap_or(f64::NAN),
+                "ratio",
+                coverage.map_or(0.6, |share| ramp(share, COVERAGE_TURNS.0, COVERAGE_TURNS.1)),
+                0.15,
+            ),
+        ]);
+        let score = score.min(SCORE_MAX);
+        let Some(severity) = severity_of(score, 0.05) else { continue };
+        let severity = if harmless.hides_names(&group) { severity.min(Severity::Low) } else { severity };
+        let blank = scene.blank(Technique::BeaconingImplant, &group);
+        let who = group.spoken(&blank.collector.names);
+        let (counted, every) = (words::counted(devices, "subscriber"), words::seconds(rhythm.period_s));
+        findings.push(Finding {
+            severity,
+            score,
+            p_value: 0.05,
+            evidence,
+            headline: format!("{counted} knock at {who} every {every}, by the clock, and are turned away"),
+            explanation: format!(
+                "{counted} try to connect to {who} every {every} or so: half of the times lie within {:.0} % of the period, {} gaps in \
+                 all. It refuses each time, nobody looked its name up, and they go on. Programs that people use give up; an \
+                 implant whose master has moved or was taken down does not. Find the devices (`--reveal` with the key, or the DHCP and NAT logs) \
+                 and what they have in common.",
+                100.0 * rhythm.deviation,
+                rhythm.gaps,
+            ),
+            ..blank
+        });
+    }
+}

@@ -1,0 +1,103 @@
+//! In step: whether the subscribers of a party act in the same moments, as those do to whom one order goes.
+//! In: the timelines of followed subscribers. Out: how often the others act beside one, and how often they would by chance.
+//! Each that has a clock or a mind of its own acts in moments of its own; who is told to act acts with the others, and at times that no
+//! clock knows.
+//! Bounds: those of the samples. Not here: what it means.
+
+use crate::population::facet::{Followed, Sample};
+use crate::population::quartiles::Quartiles;
+
+/// Coarsest slots in which a moment can be told, seconds.
+const SLOT_S_MAX: u64 = 4;
+/// Fewest subscribers that are followed, and moments of each.
+const SUBSCRIBERS_MIN: usize = 4;
+const MOMENTS_MIN: usize = 5;
+/// Share of the others that must act beside one, and how often more than chance has it.
+const SHARE_MIN: f64 = 0.5;
+const OVER_CHANCE: f64 = 5.0;
+/// How far the times between moments must stray for no clock to make them: devices that begin together and call by the clock stray by a
+/// hundredth, signs of life by the windows in which they are seen.
+const DEVIATION_MIN: f64 = 0.08;
+const DEVIATION_S_MIN: f64 = 4.0;
+
+/// How those followed act together.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct InStep {
+    /// Share of the others that act within a slot of one's moments, mean of all, 0 to 1.
+    pub share: f64,
+    /// The same were each to act as often at times of its own.
+    pub by_chance: f64,
+    /// Moments of the median subscriber.
+    pub moments: usize,
+    /// How far the times between one's moments lie from their median, at the median: 0 for a clock. As a share of it, and in seconds.
+    pub deviation: f64,
+    /// See there.
+    pub deviation_s: f64,
+}
+
+impl InStep {
+    /// Of a party's followed subscribers; none where too few act often enough, or are told too coarsely.
+    pub fn of(sample: &Sample) -> Option<Self> {
+        let level = sample.iter().map(|one| one.line.level()).max()?;
+        let slot_s = 1u64 << level;
+        if slot_s > SLOT_S_MAX || sample.len() < SUBSCRIBERS_MIN {
+            return None;
+        }
+        let slots_of = |one: &Followed| -> Vec<u32> {
+            let mut slots: Vec<u32> =
+                one.line.ticks().iter().map(|tick| tick.slot >> (level - one.line.level())).collect();
+            slots.dedup();
+            slots
+        };
+        let lines: Vec<Vec<u32>> = sample.iter().map(slots_of).filter(|line| line.len() >= MOMENTS_MIN).collect();
+        if lines.len() < SUBSCRIBERS_MIN || 2 * lines.len() < sample.len() {
+            return None;
+        }
+        let (first, last) =
+            (lines.iter().map(|line| line[0]).min()?, lines.iter().filter_map(|line| line.last()).max()?);
+        let length = f64::from(last - first + 1);
+        let acts_near = |line: &[u32], slot: u32| {
+            let at = line.partition_point(|other| *other + 1 < slot);
+            line.get(at).is_some_and(|other| *other <= slot + 1)
+        };
+        let (mut beside, mut by_chance, mut all) = (0.0, 0.0, 0.0);
+        for (n, one) in lines.iter().enumerate() {
+            for (m, other) in lines.iter().enumerate() {
+                if n != m {
+                    beside += one.iter().filter(|slot| acts_near(other, **slot)).count() as f64;
+                    by_chance += one.len() as f64 * (3.0 * other.len() as f64 / length).min(1.0);
+                    all += one.len() as f64;
+                }
+            }
+        }
+        let mut moments: Vec<usize> = lines.iter().map(Vec::len).collect();
+        moments.sort_unstable();
+        let strays: Vec<(f64, f64)> = lines.iter().flat_map(|line| strays(line)).collect();
+        let middle = |of: fn(&(f64, f64)) -> f64| Quartiles::of(strays.iter().map(of).collect());
+        Some(Self {
+            share: beside / all,
+            by_chance: by_chance / all,
+            moments: moments[moments.len() / 2],
+            deviation: middle(|stray| stray.0)?.median,
+            deviation_s: middle(|stray| stray.1)?.median * slot_s as f64,
+        })
+    }
+
+    /// Whether one order moves them, and no clock that all have in common.
+    ///
+    /// What a connection that stays open says has a row a window, at its first packet: those that talk all the time talk at the beginning
+    /// of each, by the window's clock. Hence the seconds.
+    pub fn is_moved(&self) -> bool {
+        self.share >= SHARE_MIN
+            && self.share >= OVER_CHANCE * self.by_chance
+            && self.deviation >= DEVIATION_MIN
+            && self.deviation_s >= DEVIATION_S_MIN
+    }
+}
+
+/// How far each gap between moments lies from the median one, as a share of it and in slots.
+fn strays(line: &[u32]) -> Vec<(f64, f64)> {
+    let gaps: Vec<f64> = line.windows(2).map(|pair| f64::from(pair[1] - pair[0])).collect();
+    let middle = Quartiles::of(gaps.clone()).map_or(1.0, |gaps| gaps.median.max(1.0));
+    gaps.into_iter().map(|gap| ((gap / middle - 1.0).abs(), (gap - middle).abs())).collect()
+}

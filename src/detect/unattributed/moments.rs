@@ -1,0 +1,87 @@
+//! Moments: devices that deal with one stranger all in the same moments, at times that no clock knows.
+//! In: collectors of a scene, their followed subscribers in time, what the others found. Out: few findings.
+//! What it weighs: how many of the others act beside one (`in_step`), how often, how many they are; and that nobody knows a name or a
+//! protocol of the party. Whoever has a mind or a clock of its own acts at times of its own: these act on one order, whatever they do
+//! then. Volleys that all answer, work that is given to all at once, helpers that are sent out together are so.
+//! A promise about rates, as the rest of the room: never above `medium`.
+//! Not here: those that begin together and then keep a clock (`beaconing`).
+
+use super::dialogue::{BULK_SUBSCRIBERS_MIN, is_explained, is_seen_to_begin, is_stranger};
+use crate::detect::finding::{Finding, Severity, Technique};
+use crate::detect::in_step::InStep;
+use crate::detect::scene::{Group, Scene};
+use crate::detect::weigh::{Reason, log_ramp, ramp, weigh};
+use crate::detect::words;
+
+/// Fewest subscribers: the k of privacy, and more than a household's or a game's.
+const SUBSCRIBERS_MIN: u64 = 6;
+/// Share of the others beside one between which opinion turns, moments, and subscribers.
+const SHARE: (f64, f64) = (0.4, 0.7);
+const MOMENTS: (f64, f64) = (3.0, 8.0);
+const SUBSCRIBERS: (f64, f64) = (3.0, 10.0);
+/// Others that are moved so, from which on none is rare.
+const OTHERS_MAX: usize = 2;
+
+/// See the file's header. `found` is what the others said.
+pub(super) fn moved(scene: &Scene<'_>, found: &mut Vec<Finding>) {
+    let strangers = scene.collectors().iter().filter(|(key, one)| {
+        one.subscribers.count() >= SUBSCRIBERS_MIN && is_stranger(scene, key, one) && is_seen_to_begin(scene, key, one)
+    });
+    let steps = strangers.filter_map(|member| Some((member, InStep::of(&member.1.sample())?)));
+    let moved: Vec<_> = steps.filter(|(_, step)| step.is_moved()).collect();
+    if moved.is_empty() || moved.len() > OTHERS_MAX {
+        return;
+    }
+    let bulk = scene.collectors().iter().filter(|(_, one)| one.subscribers.count() >= BULK_SUBSCRIBERS_MIN).count();
+    let p_value = moved.len() as f64 / (1 + bulk) as f64;
+    let mut told = Vec::new();
+    for ((key, _), step) in &moved {
+        if is_explained(found, key.address) {
+            continue;
+        }
+        let same = |other: &crate::population::collector::CollectorKey| other == *key;
+        let group = scene.alone(|(other, _)| same(other)).into_iter().next();
+        told.extend(group.and_then(|group| finding(scene, &group, step, p_value)));
+    }
+    found.extend(told);
+}
+
+fn finding(scene: &Scene<'_>, group: &Group<'_>, step: &InStep, p_value: f64) -> Option<Finding> {
+    let (subscribers, moments) = (group.whole.subscribers.count() as f64, step.moments as f64);
+    let (score, evidence) = weigh(vec![
+        Reason::number("in_step_share", step.share, "ratio", ramp(step.share, SHARE.0, SHARE.1), 0.4),
+        Reason::number("moments_per_subscriber", moments, "moments", log_ramp(moments, MOMENTS.0, MOMENTS.1), 0.3),
+        Reason::number(
+            "subscribers_distinct",
+            subscribers,
+            "subscribers",
+            log_ramp(subscribers, SUBSCRIBERS.0, SUBSCRIBERS.1),
+            0.3,
+        ),
+    ]);
+    let severity = match score {
+        0.5.. => Severity::Medium,
+        0.35.. => Severity::Low,
+        _ => return None,
+    };
+    let blank = scene.blank(Technique::UnattributedCluster, group);
+    let who = group.spoken(&blank.collector.names);
+    let counted = words::counted(group.whole.subscribers.count(), "subscriber");
+    Some(Finding {
+        severity,
+        score,
+        p_value,
+        evidence,
+        headline: format!("{counted} deal with {who} all in the same moments, as on one order"),
+        explanation: format!(
+            "{counted} deal with {who} in the same moments: when one does, {:.0} % of the others do within a second or so, where {:.0} % \
+             would by chance; {} moments of each, at no regular times. Nobody looked a name up for it, and no bytes prove a protocol that \
+             is known. One order moves these devices, and it is not their people's. Find the program (`--reveal` with the key, or \
+             the DHCP and NAT logs) and who gives the orders.",
+            100.0 * step.share,
+            100.0 * step.by_chance,
+            step.moments,
+        ),
+        ..blank
+    })
+}
