@@ -29,6 +29,7 @@ use super::finding::{CollectorIdentity, Finding, Severity, Technique};
 use super::scene::{Group, Scene, app_of, proto_of};
 use super::weigh::{Reason, log_ramp, ramp, severity_of, weigh};
 use super::{documented, words};
+use crate::packet::facts::AppProtocol;
 use crate::population::collector::{CollectorKey, CollectorSummary};
 use crate::population::groups::{CollectorGroup, GroupName, Level, Member};
 use crate::population::sketch::Merge;
@@ -73,6 +74,8 @@ const USED_BY_ALL: f64 = 0.1;
 const OVER_PEERS: f64 = 2.0;
 /// The most that a stream scores that always stood: what it is, only its owner knows.
 const STANDING_SCORE_MAX: f64 = 0.55;
+/// Data down over data up from which on a stream that STUN has led to is a call.
+const CALL_ANSWERED_MIN: f64 = 0.1;
 /// What one subscriber sent one group of addresses.
 #[derive(Clone, Copy, Debug, Default)]
 struct Sent {
@@ -153,6 +156,13 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
         }
         findings.extend(found);
     }
+}
+
+/// Whether two talk who found each other by STUN (RFC 8489), one of them far more: what is shown to an audience comes with the other's
+/// sound, and what is carried off under that guise brings nothing back.
+fn is_call(group: &Group<'_>, sent: &Sent) -> bool {
+    group.whole.apps.iter().any(|(app, _)| app == AppProtocol::Stun)
+        && sent.down as f64 >= CALL_ANSWERED_MIN * sent.up as f64
 }
 
 /// What all subscribers together sent each party, ascending.
@@ -251,7 +261,8 @@ fn judge<'a>(
     }
     let is_standing = standing::is_standing(scene, group, subscriber, &case);
     let score = if is_standing { score.min(STANDING_SCORE_MAX) } else { score };
-    let is_shown = score > STANDING_SCORE_MAX && documented::PICTURES.is_all_of(scene, group);
+    let is_shown =
+        score > STANDING_SCORE_MAX && (documented::PICTURES.is_all_of(scene, group) || is_call(group, &case.sent));
     let score = if is_shown { score.min(STANDING_SCORE_MAX) } else { score };
     let p_value = bulk.p_value(case.sent.up as f64);
     let Some(severity) = severity_of(score, p_value) else { return (None, case.peers) };

@@ -21,6 +21,7 @@ use self::bulk::{Bulk, Usual};
 use self::parts::coherent;
 use super::counts::Counts;
 use super::finding::{Evidence, EvidenceValue, Finding, Severity, Technique};
+use super::in_step::are_moved;
 use super::levels;
 use super::rhythm::{LASTING_MIN, Rhythm, chance_of_half_near, spread_so_far};
 use super::scene::{Group, Scene};
@@ -444,7 +445,7 @@ fn judge(scene: &Scene<'_>, group: &Group<'_>, measures: &Measures, bulk: &Bulk)
         || measures.is_of_sessions()
         || measures.is_sign_of_life()
         || is_product(scene, group, measures)
-        || score > SELDOM && documented::TELEMETRY.is_all_of(scene, group)
+        || score > SELDOM && (documented::TELEMETRY.is_all_of(scene, group) || are_moved(&group.whole.sample()))
     {
         score = score.min(SELDOM);
     }

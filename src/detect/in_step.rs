@@ -95,6 +95,11 @@ impl InStep {
     }
 }
 
+/// Whether one order moves the subscribers of a party.
+pub fn are_moved(sample: &Sample) -> bool {
+    InStep::of(sample).is_some_and(|step| step.is_moved())
+}
+
 /// How far each gap between moments lies from the median one, as a share of it and in slots.
 fn strays(line: &[u32]) -> Vec<(f64, f64)> {
     let gaps: Vec<f64> = line.windows(2).map(|pair| f64::from(pair[1] - pair[0])).collect();

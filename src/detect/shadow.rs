@@ -15,10 +15,10 @@
 //! whose uploads are such: a home's traffic may go over IPv6 and its uploads over IPv4.
 //! The trivial baseline that it must beat: the upload bytes of a collector.
 
-use super::beaconing;
 use super::dns_hijack::DNS_OVER_TLS;
 use super::dns_hijack::public::{is_known_resolver, is_public};
 use super::finding::{Finding, Severity, Technique};
+use super::in_step::are_moved;
 use super::levels;
 use super::scene::{Group, Scene, service_of};
 use super::weigh::{Reason, log_ramp, ramp, weigh};
@@ -501,7 +501,7 @@ fn is_resolver(scene: &Scene<'_>, group: &Group<'_>) -> bool {
         let whole = scene.collector(group.of.population, *address);
         is_known_resolver(*address)
             || address.is_v4() && is_public(*address)
-            || whole.is_some_and(beaconing::is_asked_over_tls)
+            || whole.is_some_and(super::beaconing::is_asked_over_tls)
     };
     service_of(&group.whole).is_some_and(|at| at.port == DNS_OVER_TLS) || group.of.addresses.iter().all(is_asked)
 }
@@ -537,7 +537,9 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
         let Some(measures) = Measures::of(scene, &group, party) else { continue };
         let subscribers = group.whole.subscribers.count();
         let (score, _) = weigh(measures.reasons(subscribers));
-        let is_likely = measures.is_likely(score) && !measures.is_called_along(subscribers);
+        // What one order moves follows none of them.
+        let is_likely =
+            measures.is_likely(score) && !measures.is_called_along(subscribers) && !are_moved(&group.whole.sample());
         if measures.chance > 0.1 || !is_likely {
             let who = (group.of.population, group.key.as_str());
             scene.doubt(Technique::ShadowUpload, who, group.whole.totals.packets_both(), score);
@@ -552,7 +554,7 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
             _ if measures.chance > 0.1 => continue,
             _ if is_sure => Severity::High,
             _ if is_likely => Severity::Medium,
-            // A low one that a later look would not say again stays in a store; clocks of one size said it at their beginning.
+            // One that a later look would not say again stays in a store.
             0.45.. if measures.has_proportion(0.0) => Severity::Low,
             _ => continue,
         };

@@ -143,9 +143,7 @@ impl Parser {
             protocol::TCP => {
                 let Ok(transport) = transport::tcp(ip.body) else { return Done::No };
                 columns.push(row(occasion, Nest::OUTSIDE, &ip, &transport));
-                if let Some(found) = tunnel::over_tcp(transport.payload) {
-                    self.messages(occasion, Nest::OUTSIDE, &ip, &transport, found, columns);
-                }
+                self.tcp_payload(occasion, Nest::OUTSIDE, &ip, &transport, columns);
             }
             protocol::UDP => {
                 let Ok(transport) = transport::udp(ip.body) else { return Done::No };
@@ -187,11 +185,7 @@ impl Parser {
         }
         columns.push(row);
         match ip.protocol {
-            protocol::TCP => {
-                if let Some((wrapping, used)) = tunnel::over_tcp(transport.payload) {
-                    self.messages(occasion, nest, ip, &transport, (wrapping, used), columns);
-                }
-            }
+            protocol::TCP => self.tcp_payload(occasion, nest, ip, &transport, columns),
             protocol::UDP => self.udp_payload(occasion, nest, ip, &transport, columns),
             protocol::ICMP | protocol::ICMPV6 => {}
             _ => {
@@ -215,6 +209,23 @@ impl Parser {
     }
 
     #[inline]
+    fn tcp_payload(
+        &mut self,
+        occasion: Occasion,
+        nest: Nest,
+        ip: &IpPacket<'_>,
+        transport: &Transport<'_>,
+        columns: &mut PacketColumns,
+    ) {
+        if let Some(found) = tunnel::over_tcp(transport.payload) {
+            self.messages(occasion, nest, ip, transport, found, columns);
+        } else if export::could_be_message(transport.payload) {
+            let (place, with) = (place_of(occasion, ip, transport), |one| columns.exports.push(one));
+            export::read_messages(place, transport.payload, &mut self.templates, &mut self.rejects, with);
+        }
+    }
+
+    #[inline]
     fn udp_payload(
         &mut self,
         occasion: Occasion,
@@ -226,12 +237,7 @@ impl Parser {
         if let Some(wrapping) = tunnel::over_udp(transport.ports, transport.payload) {
             self.inner(occasion, nest, ip, transport.ports[1], wrapping, columns);
         } else if export::could_be(transport.payload) {
-            let place = export::Place {
-                ts: occasion.ts,
-                exporter: ip.source,
-                receiver: ip.destination,
-                ports: transport.ports,
-            };
+            let place = place_of(occasion, ip, transport);
             if let Some(datagram) = export::read(place, transport.payload, &mut self.templates, &mut self.rejects) {
                 columns.exports.push(datagram);
             }
@@ -385,6 +391,11 @@ impl Parser {
             Err(reject) => self.rejects.count(reject),
         }
     }
+}
+
+/// Where and when what may be an export was met.
+fn place_of(occasion: Occasion, ip: &IpPacket<'_>, transport: &Transport<'_>) -> export::Place {
+    export::Place { ts: occasion.ts, exporter: ip.source, receiver: ip.destination, ports: transport.ports }
 }
 
 #[cfg(test)]

@@ -20,6 +20,8 @@ use crate::units::Address;
 /// What UDP and TCP are among IP protocols.
 const UDP: u8 = 17;
 const TCP: u8 = 6;
+const ICMP: u8 = 1;
+const ICMPV6: u8 = 58;
 /// Parties from which on one device that calls all of them at one port and at one pace tells them where it is, and how far, of the period,
 /// their paces lie apart.
 const MEETINGS_MIN: usize = 3;
@@ -260,7 +262,7 @@ impl Meetings {
 /// The device that alone calls a party over datagrams, at which service, and the party.
 fn meeting(group: &Group<'_>) -> Option<((PopulationIndex, Address, Service), Address)> {
     let [party] = *group.of.addresses.as_slice() else { return None };
-    let service = service_of(&group.whole).filter(|service| service.protocol == UDP)?;
+    let service = service_of(&group.whole).filter(|service| [UDP, ICMP, ICMPV6].contains(&service.protocol))?;
     let sample = group.whole.sample();
     let mut devices = sample.iter().map(|one| one.subscriber);
     let device = devices.next()?;

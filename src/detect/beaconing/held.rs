@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use super::harmless::{Harmless, KEPT_OPEN};
 use super::{ACTIVE_MIN, ANSWERED_MIN, CALL_BYTES_MAX, is_echo, is_opaque_echo, is_plumbing};
 use crate::detect::finding::{Finding, Severity, Technique};
-use crate::detect::in_step::InStep;
+use crate::detect::in_step::are_moved;
 use crate::detect::scene::{Group, Scene, service_of};
 use crate::detect::steady;
 use crate::detect::weigh::{Reason, log_ramp, ramp, severity_of, weigh};
@@ -83,7 +83,7 @@ pub(super) fn detect(
             && !service_of(whole).is_some_and(|service| KEPT_OPEN.contains(&service.port))
     };
     // What one order moves has no clock of its own: `unattributed` speaks of that.
-    let is_moved = |group: &Group<'_>| InStep::of(&group.whole.sample()).is_some_and(|step| step.is_moved());
+    let is_moved = |group: &Group<'_>| are_moved(&group.whole.sample());
     let is_looked_up = |group: &Group<'_>| group.of.addresses.iter().any(|address| scene.is_looked_up(*address));
     if !scene.shows_applications() {
         return;

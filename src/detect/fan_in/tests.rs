@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::population::facet::{Moment, Sample};
+use crate::population::sketch::Merge;
 use crate::population::span::Seen;
 use crate::units::TimestampNs;
 

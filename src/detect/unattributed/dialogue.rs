@@ -201,8 +201,13 @@ fn is_said_in_echoes(one: &CollectorSummary) -> bool {
     is_opaque_echo(one) && one.upload_size_entropy.value().is_some_and(|bits| bits >= ECHO_ENTROPY_MIN)
 }
 
-/// The same, whoever of both begins, in whatever protocol.
+/// The same, whoever of both begins, in whatever protocol, where what subscribers say is answered.
 pub(super) fn is_stranger(scene: &Scene<'_>, key: &CollectorKey, one: &CollectorSummary) -> bool {
+    is_nameless(scene, key, one) && is_answered(scene, key, one)
+}
+
+/// Whether neither a name nor a protocol is known of a party, answered or not.
+pub(super) fn is_nameless(scene: &Scene<'_>, key: &CollectorKey, one: &CollectorSummary) -> bool {
     let rows = one.totals.rows.max(1) as f64;
     let is_of = |service: Service| service.port == 53;
     let is_known = service_of(one).is_some_and(is_of) || is_clock(one) || is_registrar(one) || is_telephony(one);
@@ -210,7 +215,6 @@ pub(super) fn is_stranger(scene: &Scene<'_>, key: &CollectorKey, one: &Collector
     let is_private = key.address.as_v4().is_some_and(|octets| std::net::Ipv4Addr::from(octets).is_private());
     one.rows_named == 0
         && one.apps.total() as f64 <= KNOWN_MAX * rows
-        && is_answered(scene, key, one)
         && !is_known
         && !is_private
         && !key.address.is_special()
@@ -221,12 +225,14 @@ pub(super) fn is_stranger(scene: &Scene<'_>, key: &CollectorKey, one: &Collector
 fn is_answered(scene: &Scene<'_>, key: &CollectorKey, one: &CollectorSummary) -> bool {
     let share = one.rows_answered as f64 / one.totals.rows.max(1) as f64;
     let is_crowd = one.subscribers.count() >= CALLED_MIN && share >= ANSWERED_OF_CROWD_MIN;
-    share >= ANSWERED_MIN
-        || is_crowd && {
-            let pairs = scene.pairs_of(key.population, key.address);
-            let both = pairs.iter().filter(|(_, pair)| pair.totals.data_bytes.iter().all(|bytes| *bytes > 0));
-            both.count() as f64 >= ANSWERED_MIN * pairs.len() as f64
-        }
+    share >= ANSWERED_MIN || is_crowd && is_said_both_ways(scene, key)
+}
+
+/// Whether nearly each who deals with a party says something to it and is told something.
+pub(super) fn is_said_both_ways(scene: &Scene<'_>, key: &CollectorKey) -> bool {
+    let pairs = scene.pairs_of(key.population, key.address);
+    let both = pairs.iter().filter(|(_, pair)| pair.totals.data_bytes.iter().all(|bytes| *bytes > 0));
+    both.count() as f64 >= ANSWERED_MIN * pairs.len() as f64
 }
 
 /// Whether connections of TCP were seen to begin: of what began before the capture no protocol could be proved.

@@ -6,12 +6,15 @@
 //! A promise about rates, as the rest of the room: never above `medium`.
 //! Not here: those that begin together and then keep a clock (`beaconing`).
 
-use super::dialogue::{BULK_SUBSCRIBERS_MIN, is_explained, is_seen_to_begin, is_stranger};
+use super::dialogue::{
+    BULK_SUBSCRIBERS_MIN, is_explained, is_nameless, is_said_both_ways, is_seen_to_begin, is_stranger,
+};
 use crate::detect::finding::{Finding, Severity, Technique};
 use crate::detect::in_step::InStep;
 use crate::detect::scene::{Group, Scene};
 use crate::detect::weigh::{Reason, log_ramp, ramp, weigh};
 use crate::detect::words;
+use crate::population::collector::{CollectorKey, CollectorSummary};
 
 /// Fewest subscribers: the k of privacy, and more than a household's or a game's.
 const SUBSCRIBERS_MIN: u64 = 6;
@@ -24,9 +27,12 @@ const OTHERS_MAX: usize = 2;
 
 /// See the file's header. `found` is what the others said.
 pub(super) fn moved(scene: &Scene<'_>, found: &mut Vec<Finding>) {
-    let strangers = scene.collectors().iter().filter(|(key, one)| {
-        one.subscribers.count() >= SUBSCRIBERS_MIN && is_stranger(scene, key, one) && is_seen_to_begin(scene, key, one)
-    });
+    let deals = |key: &CollectorKey, one: &CollectorSummary| {
+        let is_heard = is_stranger(scene, key, one) || is_nameless(scene, key, one) && is_said_both_ways(scene, key);
+        is_heard && is_seen_to_begin(scene, key, one)
+    };
+    let strangers =
+        scene.collectors().iter().filter(|(key, one)| one.subscribers.count() >= SUBSCRIBERS_MIN && deals(key, one));
     let steps = strangers.filter_map(|member| Some((member, InStep::of(&member.1.sample())?)));
     let moved: Vec<_> = steps.filter(|(_, step)| step.is_moved()).collect();
     if moved.is_empty() || moved.len() > OTHERS_MAX {
@@ -39,7 +45,7 @@ pub(super) fn moved(scene: &Scene<'_>, found: &mut Vec<Finding>) {
         if is_explained(found, key.address) {
             continue;
         }
-        let same = |other: &crate::population::collector::CollectorKey| other == *key;
+        let same = |other: &CollectorKey| other == *key;
         let group = scene.alone(|(other, _)| same(other)).into_iter().next();
         told.extend(group.and_then(|group| finding(scene, &group, step, p_value)));
     }

@@ -1,7 +1,8 @@
 //! Flow export: routers telling a collector who talked to whom (NetFlow v5, v9, IPFIX, sFlow v5).
-//! In: a UDP payload on any port. Out: an `ExportDatagram`, or nothing where the content is not one beyond doubt.
-//! Bounds: [`ENDPOINTS_MAX`] address pairs a datagram; templates by `ExportLimits`. Time: the packets' own.
-//! Not here: anything the records say but their addresses; exports over TCP or SCTP.
+//! In: a UDP payload on any port, or a TCP segment that begins with a message of IPFIX (RFC 7011 10.4: messages follow each other without
+//! any frame of their own). Out: an `ExportDatagram` for each, or nothing where the content is not one beyond doubt.
+//! Bounds: [`ENDPOINTS_MAX`] address pairs a datagram, [`MESSAGES_MAX`] messages a segment; templates by `ExportLimits`. Time: the packets'
+//! own. Not here: anything the records say but their addresses; messages that go on in the next segment; exports over SCTP or TLS.
 
 mod netflow;
 mod sflow;
@@ -17,6 +18,11 @@ use crate::units::{Address, TimestampNs};
 
 /// Address pairs kept of one datagram.
 pub const ENDPOINTS_MAX: usize = 64;
+
+/// Messages of IPFIX read of one TCP segment: as many as the longest frame has room for, each with one set.
+const MESSAGES_MAX: usize = 128;
+/// Bytes of the shortest: its header and that of a set.
+const MESSAGE_BYTES_MIN: u32 = 20;
 
 /// Where and when a datagram was met.
 #[derive(Clone, Copy, Debug)]
@@ -81,6 +87,36 @@ pub(crate) fn read(
         records: records.count,
         endpoints: records.endpoints,
     })
+}
+
+/// Whether the first bytes of a segment could be a message's: what every other segment pays.
+#[inline]
+pub(crate) fn could_be_message(payload: Layer<'_>) -> bool {
+    matches!(payload.bytes, [0, 10, high, low, ..]
+        if (MESSAGE_BYTES_MIN..=payload.wire).contains(&u32::from(u16::from_be_bytes([*high, *low]))))
+}
+
+/// Reads the messages of IPFIX with which a segment begins, one after the other, and learns their templates.
+#[cold]
+pub(crate) fn read_messages(
+    place: Place,
+    mut rest: Layer<'_>,
+    templates: &mut Templates,
+    rejects: &mut RejectCounts,
+    mut with: impl FnMut(ExportDatagram),
+) {
+    for _ in 0..MESSAGES_MAX {
+        let length = rest.be16(2).filter(|_| could_be_message(rest));
+        let Some(length) = length else { return };
+        match read(place, rest.trim(u32::from(length)), templates, rejects) {
+            Some(message) => with(message),
+            None => return,
+        }
+        match rest.skip(usize::from(length)) {
+            Some(behind) => rest = behind,
+            None => return,
+        }
+    }
 }
 
 #[cfg(test)]

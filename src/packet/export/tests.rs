@@ -3,7 +3,7 @@
 use super::*;
 use crate::packet::columns::PacketColumns;
 use crate::packet::parser::tests::parse;
-use crate::packet::{Parser, Reject};
+use crate::packet::{Parser, ParserLimits, Reject};
 
 fn datagram(payload: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -85,6 +85,34 @@ fn every_kind_gives_its_end_points() {
         let longer = [&payload[..], &[1]].concat();
         for other in [&longer[..], &payload[..payload.len() - 1]] {
             assert_eq!(exports(&[other]).0.exports.len(), 0, "{kind:?}");
+        }
+    }
+}
+
+#[test]
+fn messages_follow_each_other_in_a_segment() {
+    let (template, data) = (sets(10, &[IPFIX_TEMPLATE]), sets(10, &[IPFIX_DATA]));
+    let long: Vec<u8> = sets(10, &[&IPFIX_DATA.repeat(20)]);
+    let table: [(&str, Vec<u8>, &[u32]); 6] = [
+        ("one after the other", [&template[..], &data, &data].concat(), &[0, 1, 1]),
+        ("the last goes on in the next segment", [&template[..], &data, &long[..100]].concat(), &[0, 1]),
+        ("what goes on from the last", [&long[100..], &data].concat(), &[]),
+        ("no message", [&[0, 10, 0, 20], &[7; 16][..]].concat(), &[]),
+        ("a version that has no lengths", sets(9, &[V9_TEMPLATE, V9_DATA]), &[]),
+        ("as many as are read", [template.clone(), data.repeat(MESSAGES_MAX)].concat(), &[1; MESSAGES_MAX]),
+    ];
+    for (name, payload, wanted) in table {
+        let mut bytes = Vec::new();
+        let builder = etherparse::PacketBuilder::ipv4([192, 0, 2, 1], [198, 51, 100, 1], 60).tcp(2055, 9995, 1, 1_000);
+        builder.write(&mut bytes, &payload).expect("memory");
+        let (batch, checked, _) = parse(101, &[&bytes]);
+        // And by the short way of most packets.
+        let mut plain = PacketColumns::default();
+        Parser::new(ParserLimits::default()).parse_batch(&batch, &mut plain);
+        for columns in [checked, plain] {
+            let records: Vec<u32> = columns.exports.iter().map(|export| export.records).collect();
+            let first = usize::from(name.starts_with("as many"));
+            assert_eq!(records[first.min(records.len())..], wanted[first..], "{name}");
         }
     }
 }

@@ -109,6 +109,7 @@ fn by_form<'a>(payload: Layer<'a>) -> Option<Wrapping<'a>> {
     match head {
         0x0800_0000 => overlay::vxlan(payload, Port::Foreign),
         probe::HEP3_MAGIC => probe::hep(payload),
+        0x0100_0001 | 0x0101_0001 => probe::tzsp(payload).filter(|found| leads_to_certainty(found)),
         _ if head >> 16 & 0xf8ff == 0x30ff => mobile::gtp_u(payload, Port::Foreign),
         _ if head & 0xc0ff_ffff == 0x6558 => overlay::geneve(payload, Port::Foreign),
         _ => None,
@@ -126,6 +127,11 @@ pub(crate) fn over_tcp<'a>(payload: Layer<'a>) -> Option<(Wrapping<'a>, usize)> 
         }
         _ => None,
     }
+}
+
+/// Whether what is wrapped is an IP packet beyond doubt.
+fn leads_to_certainty(found: &Wrapping<'_>) -> bool {
+    matches!(&found.cargo, Cargo::Whole(step) if is_certain(*step))
 }
 
 /// Whether what a step leads to is an IP packet beyond doubt: for ports that are not the tunnel's own.
