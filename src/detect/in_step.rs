@@ -15,6 +15,10 @@ const MOMENTS_MIN: usize = 5;
 /// Share of the others that must act beside one, and how often more than chance has it.
 const SHARE_MIN: f64 = 0.5;
 const OVER_CHANCE: f64 = 5.0;
+/// The same where an order goes to some of them, and how far the times must stray then.
+const PART_SHARE_MIN: f64 = 0.15;
+const PART_OVER_CHANCE: f64 = 8.0;
+const PART_DEVIATION_MIN: f64 = 0.3;
 /// How far the times between moments must stray for no clock to make them: devices that begin together and call by the clock stray by a
 /// hundredth, signs of life by the windows in which they are seen.
 const DEVIATION_MIN: f64 = 0.08;
@@ -81,6 +85,14 @@ impl InStep {
             deviation: middle(|stray| stray.0)?.median,
             deviation_s: middle(|stray| stray.1)?.median * slot_s as f64,
         })
+    }
+
+    /// Whether one order after the other moves a few of them, and no clock: more than chance has it, and by far.
+    pub fn is_moved_in_part(&self) -> bool {
+        self.share >= PART_SHARE_MIN
+            && self.share >= PART_OVER_CHANCE * self.by_chance
+            && self.deviation >= PART_DEVIATION_MIN
+            && self.deviation_s >= DEVIATION_S_MIN
     }
 
     /// Whether one order moves them, and no clock that all have in common.

@@ -27,12 +27,14 @@ use crate::population::sketch::Merge;
 use crate::population::texts::TextId;
 use crate::units::Address;
 
+mod authorities;
 mod doors;
 mod fleet;
 mod hellos;
 mod identities;
 mod rivals;
 
+use authorities::{are_mostly_public, is_public};
 use doors::{Door, Homes};
 use fleet::{Fleet, Programs};
 use identities::{Identity, active, identities, issuer_name};
@@ -51,6 +53,9 @@ const LOWERED_MIN: f64 = 2.0;
 /// Names lowered between which that alone speaks: of an authority's many customers two or three answer now so and now so.
 const NAMES_LOWERED: (f64, f64) = (3.0, 6.0);
 const CONTESTED_MIN: f64 = 3.0;
+/// Domains and subjects, and networks, from which on an issuer that is no public authority has no business there.
+const OF_NOBODY_MIN: f64 = 6.0;
+const OF_NOBODY_NETWORKS_MIN: f64 = 4.0;
 /// What the one network of an issuer is worth that so many contradict.
 const ONE_DOOR: f64 = 0.5;
 /// Subjects, share of certificates made hours ago, and share and number of domains that others reach sealed, from which on one key of
@@ -248,9 +253,15 @@ fn contested(
         by_rivals = by_rivals.map(|best| Contest { score: APART, ..best });
     }
     let by_version = lowered.and_then(|lowered| by_version(lowered, reach()));
-    let best = by_rivals.into_iter().chain(by_version).max_by(|a, b| a.score.total_cmp(&b.score))?;
+    let issuer = issuer_name(scene, id);
+    let is_stranger = issuer.is_some_and(|name| !is_public(name)) && are_mostly_public(scene, &rivals.issuers, at);
+    let by_nobody = if is_stranger { by_nobody(domains, networks, server.subjects.estimate()) } else { None };
+    let all = by_rivals.into_iter().chain(by_version).chain(by_nobody);
+    let best = all.max_by(|a, b| a.score.total_cmp(&b.score))?;
     let severity = severity_of(best.score, 0.02)?;
-    let issuer = issuer_name(scene, id).unwrap_or("an issuer whose name did not fit");
+    // An authority renews its customers' certificates in many places, each for a key of its owner's.
+    let severity = if issuer.is_some_and(is_public) { severity.min(Severity::Low) } else { severity };
+    let issuer = issuer.unwrap_or("an issuer whose name did not fit");
     let what = format!("The issuer calls itself {issuer}. {}", best.what);
     let finding = described(scene, population, server, &format!("issuer:{id:016x}"), "One issuer", &what);
     let addresses = door.map_or_else(|| finding.collector.addresses.clone(), |door| door.addresses);
@@ -309,6 +320,23 @@ fn by_version(lowered: Lowered, reach: Vec<Reason>) -> Option<Contest> {
          certificate, while others who ask for the same name get TLS 1.3: an honest server takes the best that both know. ",
         found.compared,
     );
+    Some(Contest { score, evidence, what })
+}
+
+/// An issuer that is no public authority, between such, for the names of many owners.
+fn by_nobody(domains: f64, networks: f64, subjects: f64) -> Option<Contest> {
+    if domains < OF_NOBODY_MIN || networks < OF_NOBODY_NETWORKS_MIN || subjects < OF_NOBODY_MIN {
+        return None;
+    }
+    let reasons = vec![
+        Reason::number("domains", domains, "domains", log_ramp(domains, 3.0, 12.0), 0.4),
+        Reason::number("networks", networks, "networks", log_ramp(networks, 2.0, 8.0), 0.4),
+        Reason::number("subjects_of_issuer", subjects, "subjects", log_ramp(subjects, 3.0, 12.0), 0.2),
+    ];
+    let (score, evidence) = weigh(reasons);
+    let what = "It is no authority that devices trust by themselves, and nearly all else in this traffic is certified by such: \
+                so many owners do not all buy from one that nobody knows. "
+        .to_owned();
     Some(Contest { score, evidence, what })
 }
 

@@ -117,6 +117,8 @@ pub struct SegmentConflict {
 
 /// Bytes that must differ before two versions are thought to be two messages: below lie probes, padding and damage.
 const DIFFERING_BYTES_MIN: u32 = 16;
+/// The same of versions that came from unlike distances: an alert of TLS (RFC 8446 6) or a short order is no longer.
+const DIFFERING_BYTES_ELSEWHERE_MIN: u32 = 6;
 /// A race between an answer and its forgery is over within this time.
 const RACE_MAX: DurationNs = DurationNs::from_secs(2);
 /// An honest path moves by no more hops than this while a flow lives.
@@ -153,6 +155,10 @@ impl SegmentConflict {
     /// assert!(SegmentConflict { stream_offset: Some(900), ..shot.clone() }.is_injection_like(), "from elsewhere");
     /// let late = SegmentConflict { stream_offset: Some(900), ttl_difference: 1, ..shot.clone() };
     /// assert!(!late.is_injection_like());
+    /// let brief = SegmentConflict { differing_bytes: 6, ..shot.clone() };
+    /// assert!(brief.is_injection_like(), "an alert from elsewhere");
+    /// assert!(!SegmentConflict { ttl_difference: 1, ..brief.clone() }.is_injection_like(), "padding, or damage");
+    /// assert!(!SegmentConflict { differing_bytes: 5, ..brief }.is_injection_like());
     /// assert!(!SegmentConflict { differing_bytes: 2, ..shot.clone() }.is_injection_like());
     /// assert!(!SegmentConflict { delta: DurationNs::from_secs(3), ..shot }.is_injection_like());
     /// ```
@@ -169,5 +175,7 @@ pub fn is_injection_like(
     ttl_difference: u8,
 ) -> bool {
     let is_first_answer = stream_offset == Some(0);
-    differing_bytes >= DIFFERING_BYTES_MIN && delta <= RACE_MAX && (is_first_answer || ttl_difference > TTL_DRIFT_MAX)
+    let is_elsewhere = ttl_difference > TTL_DRIFT_MAX;
+    let least = if is_elsewhere { DIFFERING_BYTES_ELSEWHERE_MIN } else { DIFFERING_BYTES_MIN };
+    differing_bytes >= least && delta <= RACE_MAX && (is_first_answer || is_elsewhere)
 }

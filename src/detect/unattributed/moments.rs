@@ -19,9 +19,11 @@ use crate::population::collector::{CollectorKey, CollectorSummary};
 /// Fewest subscribers: the k of privacy, and more than a household's or a game's.
 const SUBSCRIBERS_MIN: u64 = 6;
 /// Share of the others beside one between which opinion turns, moments, and subscribers.
-const SHARE: (f64, f64) = (0.4, 0.7);
+const SHARE: (f64, f64) = (0.05, 0.5);
 const MOMENTS: (f64, f64) = (3.0, 8.0);
 const SUBSCRIBERS: (f64, f64) = (3.0, 10.0);
+/// Upper quartile of the rows' durations, seconds, above which some of them may have met there: players, callers.
+const STAY_S_MAX: f64 = 12.0;
 /// Others that are moved so, from which on none is rare.
 const OTHERS_MAX: usize = 2;
 
@@ -34,7 +36,9 @@ pub(super) fn moved(scene: &Scene<'_>, found: &mut Vec<Finding>) {
     let strangers =
         scene.collectors().iter().filter(|(key, one)| one.subscribers.count() >= SUBSCRIBERS_MIN && deals(key, one));
     let steps = strangers.filter_map(|member| Some((member, InStep::of(&member.1.sample())?)));
-    let moved: Vec<_> = steps.filter(|(_, step)| step.is_moved()).collect();
+    let stays = |one: &CollectorSummary| one.durations_ms.quantile(0.75).unwrap_or(0.0) / 1e3 > STAY_S_MAX;
+    let is_moved = |one: &CollectorSummary, step: &InStep| step.is_moved() || step.is_moved_in_part() && !stays(one);
+    let moved: Vec<_> = steps.filter(|((_, one), step)| is_moved(one, step)).collect();
     if moved.is_empty() || moved.len() > OTHERS_MAX {
         return;
     }
