@@ -118,3 +118,75 @@ fn strays(line: &[u32]) -> Vec<(f64, f64)> {
     let middle = Quartiles::of(gaps.clone()).map_or(1.0, |gaps| gaps.median.max(1.0));
     gaps.into_iter().map(|gap| ((gap / middle - 1.0).abs(), (gap - middle).abs())).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::population::facet::Moment;
+    use crate::population::span::Seen;
+    use crate::units::{Address, TimestampNs};
+
+    /// Draws that spread over 0 to 1 without order.
+    fn draw(i: u64) -> f64 {
+        let x = (i + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        ((x ^ (x >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    /// A dozen devices, each of which acts at some of the seconds that it is given.
+    fn sample(at: &dyn Fn(u64, u64) -> Option<f64>) -> Sample {
+        let mut sample = Sample::default();
+        for (device, n) in (0..12u64).flat_map(|device| (0..24).map(move |n| (device, n))) {
+            let Some(second) = at(device, n) else { continue };
+            let ts = TimestampNs(((1e6 + second) * 1e9) as u64);
+            let subscriber = Address::v4([10, 0, 0, device as u8]);
+            let seen = Seen::between(ts, ts);
+            sample.add(&Moment { hash: device, subscriber, seen, flows: 1, moved: [300, 300] });
+        }
+        sample
+    }
+
+    #[test]
+    fn who_is_told_to_act_acts_with_the_others() {
+        let order = |n: u64| 150.0 * n as f64 + 140.0 * draw(n);
+        // Of three orders each device hears one.
+        let heard = |device: u64, n: u64| draw(31 * device + n) < 0.34;
+        type At<'a> = &'a dyn Fn(u64, u64) -> Option<f64>;
+        let table: [(&str, At<'_>, [bool; 2]); 7] = [
+            ("on one order", &|_, n| Some(order(n)), [true, true]),
+            ("a little late", &|device, n| Some(order(n) + 0.8 * draw(50 * device + n)), [true, true]),
+            ("some of them on each", &|device, n| heard(device, n).then(|| order(n)), [false, true]),
+            ("each when it likes", &|device, n| Some(150.0 * n as f64 + 140.0 * draw(70 * device + n)), [false; 2]),
+            ("by a clock that all have", &|_, n| Some(150.0 * n as f64), [false; 2]),
+            (
+                "as each window sees what goes on all the time",
+                &|_, n| Some(60.0 * n as f64 + 3.0 * draw(n)),
+                [false; 2],
+            ),
+            ("too seldom", &|_, n| (n < 4).then(|| order(n)), [false; 2]),
+        ];
+        for (name, at, wanted) in table {
+            let step = InStep::of(&sample(at));
+            let moved = step.map_or([false; 2], |step| [step.is_moved(), step.is_moved_in_part()]);
+            assert_eq!(moved, wanted, "{name}: {step:?}");
+            assert_eq!(are_moved(&sample(at)), wanted[0], "{name}");
+        }
+    }
+
+    #[test]
+    fn of_few_nothing_is_said() {
+        let some = |devices: u64| {
+            let mut few = Sample::default();
+            sample(&|_, n| Some(150.0 * n as f64 + 140.0 * draw(n)))
+                .iter()
+                .take(devices as usize)
+                .flat_map(|one| one.line.ticks().iter().map(move |tick| (one.subscriber, tick.slot)))
+                .for_each(|(subscriber, slot)| {
+                    let ts = TimestampNs(u64::from(slot) * 1_000_000_000);
+                    let hash = u64::from(subscriber.as_v4().unwrap_or_default()[3]);
+                    few.add(&Moment { hash, subscriber, seen: Seen::between(ts, ts), flows: 1, moved: [1, 1] });
+                });
+            InStep::of(&few).is_some()
+        };
+        assert!(some(4) && !some(3));
+    }
+}

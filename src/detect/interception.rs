@@ -34,7 +34,7 @@ mod hellos;
 mod identities;
 mod rivals;
 
-use authorities::{are_mostly_public, is_public};
+use authorities::{are_mostly_public, is_owners, is_public};
 use doors::{Door, Homes};
 use fleet::{Fleet, Programs};
 use identities::{Identity, active, identities, issuer_name};
@@ -54,8 +54,10 @@ const LOWERED_MIN: f64 = 2.0;
 const NAMES_LOWERED: (f64, f64) = (3.0, 6.0);
 const CONTESTED_MIN: f64 = 3.0;
 /// Domains and subjects, and networks, from which on an issuer that is no public authority has no business there.
-const OF_NOBODY_MIN: f64 = 6.0;
+const OF_NOBODY_MIN: f64 = 8.0;
 const OF_NOBODY_NETWORKS_MIN: f64 = 4.0;
+/// Names contested or lowered by what calls itself a public authority below which it may be one that renews some customers' certificates.
+const RENEWED_MAX: f64 = 16.0;
 /// What the one network of an issuer is worth that so many contradict.
 const ONE_DOOR: f64 = 0.5;
 /// Subjects, share of certificates made hours ago, and share and number of domains that others reach sealed, from which on one key of
@@ -254,13 +256,16 @@ fn contested(
     }
     let by_version = lowered.and_then(|lowered| by_version(lowered, reach()));
     let issuer = issuer_name(scene, id);
-    let is_stranger = issuer.is_some_and(|name| !is_public(name)) && are_mostly_public(scene, &rivals.issuers, at);
+    let is_nobody = |name: &str| !is_public(name) && !is_owners(scene, name, server);
+    let is_stranger = issuer.is_some_and(is_nobody) && are_mostly_public(scene, &rivals.issuers, at);
     let by_nobody = if is_stranger { by_nobody(domains, networks, server.subjects.estimate()) } else { None };
     let all = by_rivals.into_iter().chain(by_version).chain(by_nobody);
     let best = all.max_by(|a, b| a.score.total_cmp(&b.score))?;
     let severity = severity_of(best.score, 0.02)?;
-    // An authority renews its customers' certificates in many places, each for a key of its owner's.
-    let severity = if issuer.is_some_and(is_public) { severity.min(Severity::Low) } else { severity };
+    // An authority renews its customers' certificates in many places, some of them on other machines.
+    let names = lowered.map_or(0.0, Lowered::names).max(rivalry.map_or(0.0, |rivalry| rivalry.names()));
+    let is_renewal = issuer.is_some_and(is_public) && names < RENEWED_MAX;
+    let severity = if is_renewal { severity.min(Severity::Low) } else { severity };
     let issuer = issuer.unwrap_or("an issuer whose name did not fit");
     let what = format!("The issuer calls itself {issuer}. {}", best.what);
     let finding = described(scene, population, server, &format!("issuer:{id:016x}"), "One issuer", &what);
@@ -329,9 +334,9 @@ fn by_nobody(domains: f64, networks: f64, subjects: f64) -> Option<Contest> {
         return None;
     }
     let reasons = vec![
-        Reason::number("domains", domains, "domains", log_ramp(domains, 3.0, 12.0), 0.4),
+        Reason::number("domains", domains, "domains", log_ramp(domains, 4.0, 12.0), 0.4),
         Reason::number("networks", networks, "networks", log_ramp(networks, 2.0, 8.0), 0.4),
-        Reason::number("subjects_of_issuer", subjects, "subjects", log_ramp(subjects, 3.0, 12.0), 0.2),
+        Reason::number("subjects_of_issuer", subjects, "subjects", log_ramp(subjects, 4.0, 12.0), 0.2),
     ];
     let (score, evidence) = weigh(reasons);
     let what = "It is no authority that devices trust by themselves, and nearly all else in this traffic is certified by such: \

@@ -551,6 +551,7 @@ mod tests {
         // Ports of the parties, periods, and devices that call them; whether the first is one of several alike.
         for (name, parties, wanted) in [
             ("three at one port", vec![(32_100, 60.0, 1), (32_100, 60.5, 1), (32_100, 59.0, 1)], true),
+            ("a probe that measures three paths", vec![(0, 240.0, 1), (0, 240.0, 1), (0, 240.0, 1)], true),
             ("two", vec![(32_100, 60.0, 1), (32_100, 60.0, 1)], false),
             ("one of them at another pace", vec![(32_100, 60.0, 1), (32_100, 60.0, 1), (32_100, 90.0, 1)], false),
             ("each at a port of its own", vec![(4_000, 60.0, 1), (5_000, 60.0, 1), (6_000, 60.0, 1)], false),
@@ -558,7 +559,7 @@ mod tests {
         ] {
             let rows = parties.iter().enumerate().map(|(n, (port, _, device))| {
                 let mut one = row(Address::v4([10, 0, 0, *device]), at(n as u8), n as u64, 80, 45);
-                (one.key.protocol, one.key.ports[1]) = (UDP, *port);
+                (one.key.protocol, one.key.ports[1]) = (if *port == 0 { ICMP } else { UDP }, *port);
                 one
             });
             let summary = summary_of(&rows.collect::<Vec<_>>(), &SummaryLimits::default());

@@ -207,7 +207,11 @@ mod tests {
         type Bytes<'a> = &'a dyn Fn(u8, u64) -> u64;
         let midway = |one: &mut FlowRow| one.state = ConnState::OTH;
         let brief = |_: u8, _: u64| 4;
-        let table: [(&str, u8, Bytes<'_>, Change<'_>, Option<Severity>); 11] = [
+        let order = |one: &mut FlowRow| {
+            let minute = u64::from(one.row_number);
+            one.ts_first = START.after(DurationNs::from_secs(60 * minute + minute * minute * 37 % 53));
+        };
+        let table: [(&str, u8, Bytes<'_>, Change<'_>, Option<Severity>); 12] = [
             ("twelve devices", 12, &same, &nothing, Some(Severity::Medium)),
             ("two fifths of a small population", 40, &same, &nothing, Some(Severity::Medium)),
             ("most of it", 120, &same, &nothing, None),
@@ -219,6 +223,7 @@ mod tests {
             ("the same, in less than TLS could say it", 12, &brief, &midway, Some(Severity::Medium)),
             ("a broker of messages", 12, &same, &mqtt, None),
             ("call after call, which has gaps to keep time by", 12, &same, &anew, None),
+            ("all in the same moments, at no regular times", 12, &same, &order, None),
         ];
         for (name, devices, bytes, change, wanted) in table {
             assert_eq!(found(devices, bytes, change, Some(AppProtocol::Tls)), wanted, "{name}");

@@ -99,12 +99,89 @@ pub(super) fn detect(
             explanation: format!(
                 "{counted} try to connect to {who} every {every} or so: half of the times lie within {:.0} % of the period, {} gaps in \
                  all. It refuses each time, nobody looked its name up, and they go on. Programs that people use give up; an \
-                 implant whose master has moved or was taken down does not. Find the devices (`--reveal` with the key, or the DHCP and NAT logs) \
-                 and what they have in common.",
+                 implant whose master has moved or was taken down does not. Find the devices (`--reveal` with the key, or the \
+                 DHCP and NAT logs) and what they have in common.",
                 100.0 * rhythm.deviation,
                 rhythm.gaps,
             ),
             ..blank
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flow::row::{ConnState, FlowColumns, FlowRow};
+    use crate::packet::facts::{AppFacts, AppProtocol};
+    use crate::population::places::Places;
+    use crate::population::summary::tests::{TurnedOver, populations, row};
+    use crate::population::{AddContext, Span, SpanClass, Summary, SummaryLimits};
+    use crate::units::{DurationNs, TimestampNs};
+
+    const START: TimestampNs = TimestampNs(1_000_000_000_000_000_000);
+
+    /// So many devices of eighty that try a port at `at(device, n)` seconds of an hour and are turned away.
+    fn told(devices: u8, at: &dyn Fn(u64, u64) -> u64, change: &dyn Fn(&mut FlowRow)) -> Option<Severity> {
+        let mut rows = FlowColumns::default();
+        for device in 0..80u8 {
+            let home = Address::v4([10, 0, 0, device]);
+            let mut page = row(home, Address::v4([198, 51, 100, device % 25]), 29 * u64::from(device), 800, 9_000);
+            let facts = AppFacts {
+                protocol: Some(AppProtocol::Tls),
+                server_name: Some("www.page.example".into()),
+                ..AppFacts::default()
+            };
+            page.facts = Some(std::sync::Arc::new(facts));
+            rows.push(page);
+            for n in 0..if device < devices { 30 } else { 0 } {
+                let mut one = row(home, Address::v4([203, 0, 113, 7]), at(device.into(), n), 0, 0);
+                (one.key.ports[1], one.state, one.ts_last) = (7_547, ConnState::REJ, one.ts_first);
+                for side in &mut one.sides {
+                    (side.packets, side.payload_packets) = (1, 0);
+                }
+                one.sides[0].syn = 1;
+                change(&mut one);
+                rows.push(one);
+            }
+        }
+        let (populations, places, limits) = (populations(), Places::default(), SummaryLimits::default());
+        let mut cx = AddContext { populations: &populations, identity: &mut TurnedOver(1), limits: &limits };
+        let mut summary = Summary::new(Span::new(START, START.after(DurationNs::from_secs(3_600))));
+        summary.add_rows(&rows, &[], &mut cx);
+        summary.rollup(SpanClass::Hour);
+        let mut findings = Vec::new();
+        let scene = Scene::new(&summary, &populations, &places, None);
+        detect(&scene, &Harmless::of(&scene), &BTreeSet::new(), &mut findings);
+        findings.iter().map(|finding| finding.severity).max()
+    }
+
+    #[test]
+    fn who_knocks_by_the_clock_and_is_turned_away_is_told() {
+        let clock = |device: u64, n: u64| 115 * n + device % 90;
+        let any = |device: u64, n: u64| 115 * n + (device * 53 + n * n * 37) % 113;
+        let nothing = |_: &mut FlowRow| {};
+        let unheard = |one: &mut FlowRow| (one.state, one.sides[1].packets) = (ConnState::S0, 0);
+        let answered = |one: &mut FlowRow| {
+            one.state = ConnState::SF;
+            one.sides.iter_mut().for_each(|side| (side.payload_bytes, side.payload_packets) = (40, 1));
+        };
+        let named = |one: &mut FlowRow| {
+            let facts = AppFacts { server_name: Some("cloud.maker.example".into()), ..AppFacts::default() };
+            one.facts = Some(std::sync::Arc::new(facts));
+        };
+        type Case<'a> = (&'a str, u8, &'a dyn Fn(u64, u64) -> u64, &'a dyn Fn(&mut FlowRow), Option<Severity>);
+        let table: [Case<'_>; 7] = [
+            ("eight by the clock", 8, &clock, &nothing, Some(Severity::Medium)),
+            ("a household's", 4, &clock, &nothing, None),
+            ("everybody's", 80, &clock, &nothing, None),
+            ("at any time", 8, &any, &nothing, None),
+            ("nothing comes back", 8, &clock, &unheard, None),
+            ("calls that are answered", 8, &clock, &answered, None),
+            ("a party with a name", 8, &clock, &named, None),
+        ];
+        for (name, devices, at, change, wanted) in table {
+            assert_eq!(told(devices, at, change), wanted, "{name}");
+        }
     }
 }

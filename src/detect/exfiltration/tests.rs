@@ -357,3 +357,22 @@ fn a_host_of_both_families_is_one_user() {
     let unlike = of(Address::v6([0xfd; 16]));
     assert_eq!((unlike.senders, unlike.callers), (1, 1), "one of the other family may be the host itself");
 }
+
+#[test]
+fn what_is_shown_to_an_audience_is_a_call() {
+    use crate::packet::facts::{AppFacts, AppProtocol};
+    let party = Address::v4([203, 0, 113, 7]);
+    // Mebibytes up and down, whether STUN led there.
+    for (name, up, down, is_stun, wanted) in [
+        ("slides shown to an audience", 60, 12, true, false),
+        ("the same of a stranger's", 60, 12, false, true),
+        ("what brings nothing back", 60, 1, true, true),
+    ] {
+        let mut rows: Vec<FlowRow> = (0..60u8).map(|n| upload(n, Address::v4([198, 51, n, 9]), 0, 1)).collect();
+        let protocol = is_stun.then_some(AppProtocol::Stun);
+        let facts = std::sync::Arc::new(AppFacts { protocol, ..AppFacts::default() });
+        rows.push(FlowRow { facts: Some(facts), ..upload(100, party, up, down) });
+        let found = worst(&rows);
+        assert_eq!(found >= Some(Severity::Medium), wanted, "{name}: {found:?}");
+    }
+}

@@ -40,10 +40,11 @@ pub(super) fn retold(finding: Finding, group: &Group<'_>, measures: &Measures) -
         technique: Technique::BeaconingImplant,
         headline: format!("{counted} ask {who} the same little thing again and again"),
         explanation: format!(
-            "{counted} ask {who} something of {} at the median again and again, each time in nearly as many bytes, whatever their people \
-             do, and are told something each time: {:.0} % of the data is the answer. Collectors of records are told by more devices and say \
-             less. Find the device (`--reveal` with the key, or the DHCP and NAT logs), see which program calls, and whether anybody \
-             installed it; if it is a service that should be there, register the collector in the policy.",
+            "{counted} ask {who} something of {} at the median again and again, each time in nearly as many bytes, \
+             whatever their people do, and are told something each time: {:.0} % of the data is the answer. Collectors of \
+             records are told by more devices and say less. Find the device (`--reveal` with the key, or the DHCP and NAT \
+             logs), see which program calls, and whether anybody installed it; if it is a service that should be there, \
+             register the collector in the policy.",
             words::bytes(measures.record_bytes as u64),
             100.0 * (1.0 - measures.upload_share),
         ),

@@ -285,3 +285,70 @@ fn one_key_under_many_names_is_one_party_however_large_each_is() {
         assert_eq!(parties.map(|group| group.of.addresses.len()).max(), wanted, "{names} names");
     }
 }
+
+#[test]
+fn what_few_ask_again_and_again_is_a_call_and_what_many_tell_a_record() {
+    let whole = CollectorSummary::following(Sample::default());
+    let calls = Measures {
+        subscribers: 16,
+        record_bytes: 423.0,
+        record_dispersion: 0.07,
+        upload_share: 0.73,
+        answered_share: 1.0,
+        begun_by_collector: 0.0,
+        ..Measures::of(&whole, 1)
+    };
+    let table = [
+        ("questions of a few", calls, true),
+        ("the same of as many as buy a product", Measures { subscribers: 28, ..calls }, false),
+        ("records", Measures { record_bytes: 478.0, ..calls }, false),
+        ("now this and now that", Measures { record_dispersion: 0.2, ..calls }, false),
+        ("no more than that it was heard", Measures { upload_share: 0.75, ..calls }, false),
+        ("nobody answers", Measures { answered_share: 0.5, ..calls }, false),
+        ("who asks them", Measures { begun_by_collector: 1.0, ..calls }, false),
+    ];
+    for (name, measures, wanted) in table {
+        assert_eq!(asked::is_asked(&measures), wanted, "{name}");
+    }
+}
+
+/// Two dozen devices of a hundred and twenty that send a stranger records over an hour and a half, `at(device, record)` seconds on:
+/// what is told of it, and how loudly.
+fn told(bytes: [u64; 2], devices: u8, at: &dyn Fn(u64, u64) -> u64) -> Vec<(Technique, Severity)> {
+    use crate::flow::row::FlowColumns;
+    use crate::population::places::Places;
+    use crate::population::summary::tests::{TurnedOver, populations, row};
+    use crate::population::{AddContext, Span, Summary, SummaryLimits};
+    let (populations, limits, places) = (populations(), SummaryLimits::default(), Places::default());
+    let start = TimestampNs(1_000_000_000_000_000_000);
+    let mut summary = Summary::new(Span::new(start, start.after(DurationNs::from_secs(5_400))));
+    let mut cx = AddContext { populations: &populations, identity: &mut TurnedOver(1), limits: &limits };
+    let mut rows = FlowColumns::default();
+    for device in 0..120u8 {
+        let (home, page) = (Address::v4([10, 0, 0, device]), Address::v4([198, 51, 100, device % 25]));
+        rows.push(row(home, page, 41 * u64::from(device), 800, 9_000));
+        for record in 0..if device < devices { 30 } else { 0 } {
+            let mut one = row(home, Address::v4([203, 0, 113, 7]), at(device.into(), record), bytes[0], bytes[1]);
+            one.ts_last = one.ts_first.after(DurationNs::from_secs(1));
+            rows.push(one);
+        }
+    }
+    summary.add_rows(&rows, &[], &mut cx);
+    let mut findings = Vec::new();
+    detect(&Scene::new(&summary, &populations, &places, None), &mut findings);
+    findings.iter().map(|finding| (finding.technique, finding.severity)).collect()
+}
+
+#[test]
+fn a_clock_of_ones_own_collects_and_one_order_for_all_does_not() {
+    let own = |device: u64, record: u64| 180 * record + 7 * device % 180 + record * record % 11;
+    // At no regular times, all in the same second.
+    let order = |_: u64, record: u64| 170 * record + record * record * 37 % 127;
+    let loud = |told: Vec<(Technique, Severity)>| {
+        told.into_iter().filter(|(_, severity)| *severity >= Severity::Medium).map(|(technique, _)| technique).collect()
+    };
+    let by = |bytes, devices, at| -> Vec<Technique> { loud(told(bytes, devices, at)) };
+    assert_eq!(by([900, 60], 24, &own), [Technique::PopulationFanIn], "records by the clock");
+    assert_eq!(by([900, 60], 24, &order), [], "the same on one order");
+    assert_eq!(by([420, 170], 16, &own), [Technique::BeaconingImplant], "questions of a few");
+}

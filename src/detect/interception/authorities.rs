@@ -10,6 +10,8 @@
 
 use super::identities::{Identity, issuer_name};
 use crate::detect::scene::Scene;
+use crate::population::servers::ServerSummary;
+use crate::population::texts::TextId;
 
 /// Words by which an organisation or a common name is known, in lower case.
 const PUBLIC: &[&str] = &[
@@ -124,6 +126,8 @@ const PUBLIC: &[&str] = &[
 /// Public authorities, and their share of the domains that other issuers answer for, from which on one that is none is a stranger.
 const PUBLIC_MIN: usize = 3;
 const PUBLIC_SHARE_MIN: f64 = 0.7;
+/// Letters of a domain's first label below which an issuer's name holds it by chance.
+const OWN_LABEL_MIN: usize = 5;
 
 /// Whether an issuer (RFC 4514) calls itself by a public authority's name: its organisation, else its common name.
 pub(super) fn is_public(issuer: &str) -> bool {
@@ -131,6 +135,22 @@ pub(super) fn is_public(issuer: &str) -> bool {
     let values = |key: &'static str| lower.split(',').filter_map(move |part| part.trim().strip_prefix(key));
     let is_known = |value: &str| PUBLIC.iter().any(|known| value.contains(known));
     values("o=").any(is_known) || values("o=").next().is_none() && values("cn=").any(is_known)
+}
+
+/// Whether an issuer bears the name of one whose domains it answers for: a company that certifies its own, under many names and in many
+/// places.
+pub(super) fn is_owners(scene: &Scene<'_>, issuer: &str, server: &ServerSummary) -> bool {
+    let issuer = issuer.to_lowercase();
+    let own = |domain: &str| {
+        let label = domain.split('.').next().unwrap_or_default();
+        label.len() >= OWN_LABEL_MIN && issuer.contains(label)
+    };
+    server.domain_sample.iter().any(|id| domain_of(scene, id).is_some_and(own))
+}
+
+/// A domain that the span or the hour before it knows.
+fn domain_of<'a>(scene: &Scene<'a>, id: TextId) -> Option<&'a str> {
+    scene.summary.texts.of(id).or_else(|| scene.hour_before()?.texts.of(id))
 }
 
 /// Whether nearly all that others answer for in this traffic is public authorities'.

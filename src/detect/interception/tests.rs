@@ -31,6 +31,9 @@ const AT_ONE_DOOR: u64 = 77;
 const AT_THE_SAME: u64 = 78;
 /// The issuer of a second host, which serves each site in a network of its own.
 const AT_SECOND_HOST: u64 = 79;
+/// Issuers from here on are public authorities; one that bears the name of a site's owner.
+const PUBLIC: u64 = 1_000;
+const OF_SITE_3: u64 = 80;
 /// In place of an issuer: TLS 1.3, which shows none.
 const SEALED: u64 = 0;
 /// A hello that offers TLS 1.3, and one that does not.
@@ -61,7 +64,11 @@ fn summed(reached: &[Reached], subject_of: fn(u8) -> String, ja4: &str) -> Summa
         let mut one = row(Address::v4([10, 0, 0, client]), server, n as u64 % 250, 900, 4_000);
         let certificate = CertificateFacts {
             // 21 to 23 are one organisation's.
-            issuer: format!("CN=Issuer {issuer},O=Maker {},C=NL", if issuer / 10 == 2 { 2 } else { issuer }).into(),
+            issuer: match issuer {
+                PUBLIC.. => format!("CN=E{issuer},O=Let's Encrypt,C=US").into(),
+                OF_SITE_3 => "CN=Site3 Internal CA,O=Site3 Holding,C=NL".into(),
+                _ => format!("CN=Issuer {issuer},O=Maker {},C=NL", if issuer / 10 == 2 { 2 } else { issuer }).into(),
+            },
             subject: subject_of(site).into(),
             names: vec![name_of(site).into()],
             key_hash: key,
@@ -348,4 +355,36 @@ fn who_is_in_the_path_answers_where_the_others_answer() {
     let worst = |reached: &[Reached]| found(reached, own, OFFERS_12).iter().map(|one| one.severity).max();
     assert!(worst(&second(99)) >= Some(Severity::Medium));
     assert!(worst(&second(AT_SECOND_HOST)) < Some(Severity::Medium), "{:?}", worst(&second(AT_SECOND_HOST)));
+}
+
+#[test]
+fn an_issuer_that_nobody_knows_between_public_ones_is_a_stranger() {
+    use Severity::{High, Low};
+    let own = |site: u8| format!("CN=www.site{site}.example");
+    let honest = |first: u64| {
+        let of = move |site: u8| first + u64::from(site % 4);
+        (0..30u8).flat_map(move |c| (0..20u8).map(move |s| (c, s, of(s), 4_000 + u64::from(s))))
+    };
+    // Sites that nobody else was seen at, so that no rival shows.
+    let shown = |sites: std::ops::Range<u8>, issuer: u64| {
+        (40..46u8).flat_map(move |c| sites.clone().map(move |s| (c, s, issuer, 7_000 + u64::from(s))))
+    };
+    let issuer_of = |site: u8| if site.is_multiple_of(4) { PUBLIC } else { SEALED };
+    let sealed = || (0..30u8).flat_map(move |c| (0..20u8).map(move |s| (c, s, issuer_of(s), 4_000 + u64::from(s))));
+    let of_sealed = || (0..30u8).flat_map(move |c| (0..20u8).map(move |s| (c, s, SEALED, 4_000 + u64::from(s))));
+    let table: [(&str, Vec<Reached>, Option<Severity>); 8] = [
+        ("twenty of a stranger's", honest(PUBLIC).chain(shown(20..40, 99)).collect(), Some(High)),
+        ("seven of a company's", honest(PUBLIC).chain(shown(20..27, 99)).collect(), None),
+        ("where hardly anybody is public", honest(1).chain(shown(20..40, 99)).collect(), None),
+        ("another public one's", honest(PUBLIC).chain(shown(20..40, PUBLIC + 9)).collect(), None),
+        ("an owner's of one of them", honest(PUBLIC).chain(shown(1..9, OF_SITE_3)).collect(), None),
+        ("one that lowers eight sealed sites", sealed().chain(shown(1..9, 99)).collect(), Some(High)),
+        ("a public one that does", sealed().chain(shown(1..9, PUBLIC + 9)).collect(), Some(Low)),
+        ("a public one that lowers all", of_sealed().chain(shown(0..20, PUBLIC + 9)).collect(), Some(High)),
+    ];
+    for (name, reached, wanted) in table {
+        let findings = found(&reached, own, OFFERS_13);
+        let worst = findings.iter().map(|finding| finding.severity).max();
+        assert_eq!(worst, wanted, "{name}: {findings:#?}");
+    }
 }

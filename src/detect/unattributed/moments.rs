@@ -95,3 +95,86 @@ fn finding(scene: &Scene<'_>, group: &Group<'_>, step: &InStep, p_value: f64) ->
         ..blank
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flow::row::{ConnState, FlowColumns, FlowRow};
+    use crate::packet::facts::{AppFacts, AppProtocol};
+    use crate::population::places::Places;
+    use crate::population::summary::tests::{TurnedOver, populations, row};
+    use crate::population::{AddContext, Span, SpanClass, Summary, SummaryLimits};
+    use crate::units::{Address, DurationNs, TimestampNs};
+
+    const START: TimestampNs = TimestampNs(1_000_000_000_000_000_000);
+
+    /// Devices of a hundred and twenty that deal with so many parties a score of times in an hour, at `at(device, n)` seconds.
+    fn told(
+        devices: u8,
+        parties: u8,
+        at: &dyn Fn(u64, u64) -> Option<u64>,
+        change: &dyn Fn(&mut FlowRow),
+    ) -> Option<Severity> {
+        let mut rows = FlowColumns::default();
+        let facts = |protocol| Some(std::sync::Arc::new(AppFacts { protocol: Some(protocol), ..AppFacts::default() }));
+        for device in 0..120u8 {
+            let home = Address::v4([10, 0, 0, device]);
+            let mut page = row(home, Address::v4([198, 51, 100, device % 25]), 29 * u64::from(device), 800, 9_000);
+            page.facts = facts(AppProtocol::Tls);
+            rows.push(page);
+            for (party, n) in (0..parties).flat_map(|party| (0..20).map(move |n| (party, n))) {
+                let Some(second) = at(device.into(), n).filter(|_| device < devices) else { continue };
+                let mut one = row(home, Address::v4([203, 0, party, 7]), second, 300, 300);
+                (one.key.protocol, one.key.ports[1]) = (17, 41_411);
+                one.ts_last = one.ts_first.after(DurationNs::from_secs(2));
+                change(&mut one);
+                rows.push(one);
+            }
+        }
+        let (populations, places, limits) = (populations(), Places::default(), SummaryLimits::default());
+        let mut cx = AddContext { populations: &populations, identity: &mut TurnedOver(1), limits: &limits };
+        let mut summary = Summary::new(Span::new(START, START.after(DurationNs::from_secs(3_600))));
+        summary.add_rows(&rows, &[], &mut cx);
+        summary.rollup(SpanClass::Hour);
+        let mut found = Vec::new();
+        moved(&Scene::new(&summary, &populations, &places, None), &mut found);
+        found.iter().map(|one| one.severity).max()
+    }
+
+    #[test]
+    fn whom_one_order_moves_is_told() {
+        use Severity::Medium;
+        let order = |_: u64, n: u64| Some((n * n * n * 37 + n * 911) % 3_400);
+        let own = |device: u64, n: u64| Some(170 * n + (device * 53 + n * n * 37) % 167);
+        let clock = |_: u64, n: u64| Some(170 * n);
+        let some = |device: u64, n: u64| order(device, n).filter(|_| (device * 7 + n * 5) % 3 == 0);
+        let nothing = |_: &mut FlowRow| {};
+        let named = |one: &mut FlowRow| {
+            let facts = AppFacts { server_name: Some("push.maker.example".into()), ..AppFacts::default() };
+            one.facts = Some(std::sync::Arc::new(facts));
+        };
+        let unheard = |one: &mut FlowRow| {
+            (one.state, one.sides[1].payload_bytes, one.sides[1].packets) = (ConnState::S0, 0, 0);
+        };
+        let midway = |one: &mut FlowRow| (one.key.protocol, one.state) = (6, ConnState::OTH);
+        let stays = |one: &mut FlowRow| one.ts_last = one.ts_first.after(DurationNs::from_secs(58));
+        type At<'a> = &'a dyn Fn(u64, u64) -> Option<u64>;
+        type Case<'a> = (&'a str, u8, u8, At<'a>, &'a dyn Fn(&mut FlowRow), Option<Severity>);
+        let table: [Case<'_>; 11] = [
+            ("a dozen on one order", 12, 1, &order, &nothing, Some(Medium)),
+            ("some of a dozen on each", 12, 1, &some, &nothing, Some(Medium)),
+            ("the same that stay, as players do", 12, 1, &some, &stays, None),
+            ("all of them, however long they stay", 12, 1, &order, &stays, Some(Medium)),
+            ("each when it likes", 12, 1, &own, &nothing, None),
+            ("by one clock", 12, 1, &clock, &nothing, None),
+            ("a household's", 5, 1, &order, &nothing, None),
+            ("a service with a name", 12, 1, &order, &named, None),
+            ("who is never answered", 12, 1, &order, &unheard, None),
+            ("connections that began before the capture", 12, 1, &order, &midway, None),
+            ("three such parties", 12, 3, &order, &nothing, None),
+        ];
+        for (name, devices, parties, at, change, wanted) in table {
+            assert_eq!(told(devices, parties, at, change), wanted, "{name}");
+        }
+    }
+}
