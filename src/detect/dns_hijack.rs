@@ -15,6 +15,7 @@
 
 pub(super) mod contradicted;
 mod error_pages;
+mod forwarder;
 mod known;
 mod onset;
 mod party;
@@ -25,6 +26,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use contradicted::{RACES_MIN, contradicted, is_liar, raced};
 use error_pages::rewritten;
+use forwarder::redirected;
 use known::{AskedOfInside, Known, asked_inside};
 use party::{Party53, SURELY_CHANCE, together};
 use wandering::wandering;
@@ -75,6 +77,7 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
         wandering(scene, population, &answers, findings);
         contradicted(scene, population, &answers, findings);
         rewritten(scene, population, findings);
+        redirected(scene, population, findings);
     }
 }
 

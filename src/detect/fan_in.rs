@@ -28,6 +28,7 @@ use super::scene::{Group, Scene};
 use super::weigh::{Reason, log_ramp, ramp, severity_of, weigh};
 use super::{beaconing, documented, steady, words};
 use crate::model::ProfileScore;
+use crate::packet::facts::AppProtocol;
 use crate::population::collector::{CollectorSummary, SIZE_BITS};
 use crate::population::facet::{DomainKey, Facet, Sample};
 use crate::population::groups::Level;
@@ -121,6 +122,9 @@ const PRODUCT_DOMAINS: usize = 3;
 const NAMELESS_PRODUCT: f64 = 0.03;
 /// The same, however many they are, where they report at the port of CoAP (RFC 7252).
 const TELEMETRY_COVERAGE: f64 = 0.08;
+
+/// Bytes of a record below which it renews an association that STUN keeps.
+const ASSOCIATION_BYTES_MAX: f64 = 150.0;
 
 /// What is measured of one collector.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -444,6 +448,7 @@ fn judge(scene: &Scene<'_>, group: &Group<'_>, measures: &Measures, bulk: &Bulk)
     if !measures.is_collected(scene.summary.span().length())
         || measures.is_of_sessions()
         || measures.is_sign_of_life()
+        || measures.record_bytes < ASSOCIATION_BYTES_MAX && is_led_by_stun(&group.whole)
         || is_product(scene, group, measures)
         || score > SELDOM && (documented::TELEMETRY.is_all_of(scene, group) || are_moved(&group.whole.sample()))
     {
@@ -457,6 +462,11 @@ fn judge(scene: &Scene<'_>, group: &Group<'_>, measures: &Measures, bulk: &Bulk)
         scene.doubt(Technique::PopulationFanIn, party, group.whole.totals.packets_both(), score);
     }
     severity.map(|_| (score, evidence))
+}
+
+/// Whether most of it is associations that STUN leads to and keeps (RFC 8489, RFC 8656): what is small and regular there renews them.
+fn is_led_by_stun(whole: &CollectorSummary) -> bool {
+    whole.apps.by_count().first().is_some_and(|(app, rows)| *app == AppProtocol::Stun && 2 * rows > whole.totals.rows)
 }
 
 /// Whether a few devices of one make report to a party that they name, or fewer to one that they do not, or things at the port that

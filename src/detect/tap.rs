@@ -46,6 +46,8 @@ const SUBSETS_MAX: usize = 8;
 /// Devices that may send the copies: they stand where everybody's traffic passes, and such places are few. Where many send, each
 /// tells of itself, which is `shadow-upload`'s.
 const SENDERS_MAX: usize = 8;
+/// Subscribers among them from which on each tells of itself.
+const OF_THEMSELVES_MIN: usize = 4;
 /// Equal parts of the span that are looked at one by one.
 const PARTS: usize = 6;
 /// Bytes for each that it follows between which a stream becomes too large to be its copy: padding, headers and chaff make up to
@@ -155,6 +157,32 @@ fn follow(scene: &Scene<'_>, paces: &Paces, length: Length, findings: &mut Vec<F
             if let Some((best, of)) = follows(paces, (population, whole, &streams), candidate, rank < SUBSETS_MAX) {
                 findings.extend(judge(scene, length, population, candidate, best, of));
             }
+        }
+    }
+}
+
+impl Candidate<'_> {
+    /// The finding as it is, or as that of the technique that uploads of several are which together follow what they do: no place that
+    /// everybody's traffic passes is behind them.
+    fn of_themselves(&self, scene: &Scene<'_>, population: PopulationIndex, who: &str, found: Finding) -> Finding {
+        let is_own = |sender: &&Party| matches!(sender, Party::Subscriber(of, _) if *of == population);
+        let senders = self.senders.iter().filter(is_own).count();
+        if senders < OF_THEMSELVES_MIN {
+            return found;
+        }
+        let counted = words::counted(senders as u64, "subscriber");
+        Finding {
+            technique: Technique::ShadowUpload,
+            severity: found.severity.min(Severity::Medium),
+            population: scene.share(population, senders as u64, Vec::new()),
+            headline: format!("Uploads of {counted} to {who} rise and fall with what they do"),
+            explanation: format!(
+                "{counted} send {} to {who} and get hardly anything back, and the rate of it follows the traffic of all: each tells of \
+                 itself, as no device in everybody's path is behind it. Find the program on these devices that watches what they do, ask \
+                 its maker for the legal basis, and either register the collector in the policy or block it.",
+                words::bytes(self.stream.bytes[0]),
+            ),
+            ..found
         }
     }
 }
@@ -481,7 +509,7 @@ fn judge(
         names,
     };
     let share = scene.share(population, subscribers, Vec::new());
-    Some(Finding {
+    let found = Finding {
         severity,
         score,
         p_value,
@@ -513,7 +541,8 @@ fn judge(
             100.0 * found.agreement,
         ),
         ..Finding::blank(Technique::TapCorrelation, collector, share, candidate.stream.seen)
-    })
+    };
+    Some(candidate.of_themselves(scene, population, &who, found))
 }
 
 /// The far ends of a stream, with those that carry too little to be followed by second: whom its one sender alone calls, at

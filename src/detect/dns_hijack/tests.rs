@@ -52,8 +52,18 @@ fn residents() -> Populations {
 
 /// What a stretch saw of it, from one second to another.
 fn summed(asked: &[Asked], served: &[(u8, u64, [u8; 4])], [from, to]: [u64; 2]) -> Summary {
-    let (populations, limits) = (residents(), SummaryLimits::default());
-    let mut cx = AddContext { populations: &populations, identity: &mut TurnedOver(1), limits: &limits };
+    summed_of(&residents(), asked, served, [from, to])
+}
+
+/// The same of these residents.
+fn summed_of(
+    populations: &Populations,
+    asked: &[Asked],
+    served: &[(u8, u64, [u8; 4])],
+    [from, to]: [u64; 2],
+) -> Summary {
+    let limits = SummaryLimits::default();
+    let mut cx = AddContext { populations, identity: &mut TurnedOver(1), limits: &limits };
     let at = |second: u64| TimestampNs((START_S + second) * 1_000_000_000);
     let mut summary = Summary::new(Span::new(at(from), at(to)));
     let mut rows = FlowColumns::default();
@@ -551,4 +561,5 @@ fn a_stranger_with_an_address_of_each_version_is_one() {
     assert_eq!(told(26, 0), None, "an eighth");
 }
 
+mod forwarder;
 mod usual;
