@@ -1,6 +1,6 @@
 //! Forwarder: a resolver inside that hands on what it is asked to somebody else from one moment on.
-//! In: resolvers outside with those who ask them, which resolvers inside several ask. Out: a finding for each stranger to which one of these
-//! was turned.
+//! In: resolvers outside with those who ask them, which resolvers inside several ask. Out: a finding for each stranger to which one of
+//! these was turned.
 //! Whoever gets at the router or the server that answers a house has all who live there, and none of their devices asks anybody else than
 //! before. One asker is all that can be seen of it: so it must have asked another for a while, have stopped, and have kept on with the
 //! stranger. Well-known resolvers, and another address of the same operator, are a choice.
@@ -147,8 +147,8 @@ fn finding(
         bytes_down: turn.after.totals.bytes_down(),
         headline: format!("The resolver of {counted} asks {to} from one moment on"),
         explanation: format!(
-            "The resolver {resolver}, which {counted} ask, handed on what it was asked to {} and then, from one moment on, to {to} alone, a \
-             stranger of another operator. Their devices ask whom they always asked, and {to} learns every name and may answer as it \
+            "The resolver {resolver}, which {counted} ask, handed on what it was asked to {} and then, from one moment on, to {to} \
+             alone, a stranger of another operator. Their devices ask whom they always asked, and {to} learns every name and may answer as it \
              likes. See who changed the resolver's configuration and when; register the new one in the policy if it may, or turn it back.",
             others.join(" and "),
         ),

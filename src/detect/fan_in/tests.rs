@@ -352,3 +352,17 @@ fn a_clock_of_ones_own_collects_and_one_order_for_all_does_not() {
     assert_eq!(by([900, 60], 24, &order), [], "the same on one order");
     assert_eq!(by([420, 170], 16, &own), [Technique::BeaconingImplant], "questions of a few");
 }
+
+#[test]
+fn what_renews_an_association_is_no_record() {
+    use crate::packet::facts::AppProtocol;
+    let rows = |stun: u64, others: u64| {
+        let mut whole = CollectorSummary::default();
+        (0..stun).for_each(|_| whole.apps.add(AppProtocol::Stun));
+        (0..others).for_each(|_| whole.apps.add(AppProtocol::Tls));
+        whole.totals.rows = 20;
+        is_led_by_stun(&whole)
+    };
+    assert!(rows(11, 0) && rows(12, 8));
+    assert!(!rows(10, 0) && !rows(9, 11) && !rows(0, 20));
+}

@@ -148,7 +148,12 @@ fn only_copies_are_found() {
 #[test]
 fn what_many_send_of_themselves_is_no_copy_of_all() {
     let far = Address::v4([203, 0, 113, 7]);
-    for (senders, wanted) in [(2, true), (24, false)] {
+    for (senders, wanted) in [
+        (2, Some(Technique::TapCorrelation)),
+        (3, Some(Technique::TapCorrelation)),
+        (4, Some(Technique::ShadowUpload)),
+        (24, None),
+    ] {
         let shares = (0..24u8).map(|home| (home, home % senders));
         let streams = (0..senders).flat_map(|sender| {
             let own: Vec<u8> = shares.clone().filter(|(_, of)| *of == sender).map(|(home, _)| home).collect();
@@ -156,8 +161,11 @@ fn what_many_send_of_themselves_is_no_copy_of_all() {
             rows_of(Address::v4([10, 0, 9, sender]), far, 0.0, rate)
         });
         let findings = found(streams.collect());
-        let told = findings.iter().filter(|f| f.severity >= super::super::finding::Severity::Medium);
-        assert_eq!(told.count() > 0, wanted, "{senders} senders: {findings:#?}");
+        let mut told = findings.iter().filter(|found| found.severity >= Severity::Medium);
+        assert_eq!(told.next().map(|found| found.technique), wanted, "{senders} senders: {findings:#?}");
+        let of_themselves = findings.iter().filter(|found| found.technique == Technique::ShadowUpload);
+        assert!(of_themselves.clone().all(|found| found.severity <= Severity::Medium), "it is inferred");
+        assert!(of_themselves.clone().all(|found| found.population.subscribers == u64::from(senders)), "{findings:#?}");
     }
 }
 

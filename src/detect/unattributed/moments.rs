@@ -147,7 +147,7 @@ mod tests {
         let order = |_: u64, n: u64| Some((n * n * n * 37 + n * 911) % 3_400);
         let own = |device: u64, n: u64| Some(170 * n + (device * 53 + n * n * 37) % 167);
         let clock = |_: u64, n: u64| Some(170 * n);
-        let some = |device: u64, n: u64| order(device, n).filter(|_| (device * 7 + n * 5) % 3 == 0);
+        let some = |device: u64, n: u64| order(device, n).filter(|_| (device * 7 + n * 5).is_multiple_of(3));
         let nothing = |_: &mut FlowRow| {};
         let named = |one: &mut FlowRow| {
             let facts = AppFacts { server_name: Some("push.maker.example".into()), ..AppFacts::default() };
