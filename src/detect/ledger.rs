@@ -339,7 +339,7 @@ fn outdoes(by: &Finding, finding: &Finding) -> bool {
         // Copies that each device wraps by itself are no records of it.
         (PopulationFanIn, TrafficMirroring) => by.severity >= Severity::Medium,
         // What can be read is no longer opaque: copies and flow records follow the traffic that they tell of.
-        (TapCorrelation, TrafficMirroring) => by.severity >= finding.severity,
+        (TapCorrelation | ShadowUpload, TrafficMirroring) => by.severity >= finding.severity,
         // Several devices that each tell of itself are together as busy as the population.
         (TapCorrelation, ShadowUpload) => by.severity >= Severity::Medium && by.population.subscribers >= SHADOWS_MIN,
         // Who sends names to a server of his own has turned to no other resolver: all who ask it carry data.

@@ -148,8 +148,9 @@ fn finding(
         headline: format!("The resolver of {counted} asks {to} from one moment on"),
         explanation: format!(
             "The resolver {resolver}, which {counted} ask, handed on what it was asked to {} and then, from one moment on, to {to} \
-             alone, a stranger of another operator. Their devices ask whom they always asked, and {to} learns every name and may answer as it \
-             likes. See who changed the resolver's configuration and when; register the new one in the policy if it may, or turn it back.",
+             alone, a stranger of another operator. Their devices ask whom they always asked, and {to} learns every name and \
+             may answer as it likes. See who changed the resolver's configuration and when; register the new one in the policy \
+             if it may, or turn it back.",
             others.join(" and "),
         ),
         ..blank(scene, population, collector, share, seen)

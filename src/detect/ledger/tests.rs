@@ -41,7 +41,9 @@ fn a_copy_of_another_population_is_no_exfiltration() {
 
 #[test]
 fn several_devices_that_tell_of_themselves_are_no_tap_and_what_nobody_runs_is_no_call() {
-    use Technique::{BeaconingImplant, PopulationFanIn, ShadowUpload, TapCorrelation, UnattributedCluster};
+    use Technique::{
+        BeaconingImplant, PopulationFanIn, ShadowUpload, TapCorrelation, TrafficMirroring, UnattributedCluster,
+    };
     let told = |one: Finding, other: Finding| -> Vec<Technique> {
         let mut ledger = Ledger::default();
         ledger.absorb(vec![one, other], &look(0, 5, Vec::new()));
@@ -51,6 +53,11 @@ fn several_devices_that_tell_of_themselves_are_no_tap_and_what_nobody_runs_is_no
     for (devices, wanted) in [(3, vec![ShadowUpload]), (1, vec![TapCorrelation, ShadowUpload])] {
         let shadow = of(ShadowUpload, Severity::Medium, devices);
         assert_eq!(told(of(TapCorrelation, Severity::High, 80), shadow), wanted, "{devices} devices");
+    }
+    // What can be read is no longer opaque, whoever sends it.
+    for technique in [TapCorrelation, ShadowUpload] {
+        let copies = of(TrafficMirroring, Severity::High, 80);
+        assert_eq!(told(of(technique, Severity::Medium, 80), copies), [TrafficMirroring], "{technique:?}");
     }
     for technique in [BeaconingImplant, PopulationFanIn] {
         for severity in [Severity::Medium, Severity::Low] {
