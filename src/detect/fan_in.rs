@@ -450,7 +450,7 @@ fn judge(scene: &Scene<'_>, group: &Group<'_>, measures: &Measures, bulk: &Bulk)
         || measures.is_sign_of_life()
         || measures.record_bytes < ASSOCIATION_BYTES_MAX && is_led_by_stun(&group.whole)
         || is_product(scene, group, measures)
-        || score > SELDOM && (documented::TELEMETRY.is_all_of(scene, group) || are_moved(&group.whole.sample()))
+        || score > SELDOM && (documented::TELEMETRY.is_all_of(scene, group) || is_on_order(scene, group))
     {
         score = score.min(SELDOM);
     }
@@ -462,6 +462,11 @@ fn judge(scene: &Scene<'_>, group: &Group<'_>, measures: &Measures, bulk: &Bulk)
         scene.doubt(Technique::PopulationFanIn, party, group.whole.totals.packets_both(), score);
     }
     severity.map(|_| (score, evidence))
+}
+
+/// Whether one order moves all who report to a party without a name: `unattributed` speaks of those.
+fn is_on_order(scene: &Scene<'_>, group: &Group<'_>) -> bool {
+    !beaconing::is_named(scene, group) && are_moved(&group.whole.sample())
 }
 
 /// Whether most of it is associations that STUN leads to and keeps (RFC 8489, RFC 8656): what is small and regular there renews them.

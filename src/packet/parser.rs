@@ -220,8 +220,9 @@ impl Parser {
         if let Some(found) = tunnel::over_tcp(transport.payload) {
             self.messages(occasion, nest, ip, transport, found, columns);
         } else if export::could_be_message(transport.payload) {
-            let (place, with) = (place_of(occasion, ip, transport), |one| columns.exports.push(one));
-            export::read_messages(place, transport.payload, &mut self.templates, &mut self.rejects, with);
+            let place = place_of(occasion, ip, transport);
+            let read = export::read_messages(place, transport.payload, &mut self.templates, &mut self.rejects);
+            columns.exports.extend(read);
         }
     }
 

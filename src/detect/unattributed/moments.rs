@@ -24,8 +24,9 @@ const MOMENTS: (f64, f64) = (3.0, 8.0);
 const SUBSCRIBERS: (f64, f64) = (3.0, 10.0);
 /// Upper quartile of the rows' durations, seconds, above which some of them may have met there: players, callers.
 const STAY_S_MAX: f64 = 12.0;
-/// Others that are moved so, from which on none is rare.
-const OTHERS_MAX: usize = 2;
+/// Parties that are moved so, and share of those that several deal with, up to which they are rare.
+const RARE_MAX: usize = 2;
+const P_VALUE_MAX: f64 = 0.05;
 
 /// See the file's header. `found` is what the others said.
 pub(super) fn moved(scene: &Scene<'_>, found: &mut Vec<Finding>) {
@@ -39,11 +40,13 @@ pub(super) fn moved(scene: &Scene<'_>, found: &mut Vec<Finding>) {
     let stays = |one: &CollectorSummary| one.durations_ms.quantile(0.75).unwrap_or(0.0) / 1e3 > STAY_S_MAX;
     let is_moved = |one: &CollectorSummary, step: &InStep| step.is_moved() || step.is_moved_in_part() && !stays(one);
     let moved: Vec<_> = steps.filter(|((_, one), step)| is_moved(one, step)).collect();
-    if moved.is_empty() || moved.len() > OTHERS_MAX {
+    if moved.is_empty() {
         return;
     }
     let bulk = scene.collectors().iter().filter(|(_, one)| one.subscribers.count() >= BULK_SUBSCRIBERS_MIN).count();
     let p_value = moved.len() as f64 / (1 + bulk) as f64;
+    // Where more are moved than are rare, an hour in which lines fail may move them.
+    let most = if moved.len() > RARE_MAX && p_value > P_VALUE_MAX { Severity::Low } else { Severity::Medium };
     let mut told = Vec::new();
     for ((key, _), step) in &moved {
         if is_explained(found, key.address) {
@@ -51,12 +54,12 @@ pub(super) fn moved(scene: &Scene<'_>, found: &mut Vec<Finding>) {
         }
         let same = |other: &CollectorKey| other == *key;
         let group = scene.alone(|(other, _)| same(other)).into_iter().next();
-        told.extend(group.and_then(|group| finding(scene, &group, step, p_value)));
+        told.extend(group.and_then(|group| finding(scene, &group, step, (p_value, most))));
     }
     found.extend(told);
 }
 
-fn finding(scene: &Scene<'_>, group: &Group<'_>, step: &InStep, p_value: f64) -> Option<Finding> {
+fn finding(scene: &Scene<'_>, group: &Group<'_>, step: &InStep, (p_value, most): (f64, Severity)) -> Option<Finding> {
     let (subscribers, moments) = (group.whole.subscribers.count() as f64, step.moments as f64);
     let (score, evidence) = weigh(vec![
         Reason::number("in_step_share", step.share, "ratio", ramp(step.share, SHARE.0, SHARE.1), 0.4),
@@ -78,7 +81,7 @@ fn finding(scene: &Scene<'_>, group: &Group<'_>, step: &InStep, p_value: f64) ->
     let who = group.spoken(&blank.collector.names);
     let counted = words::counted(group.whole.subscribers.count(), "subscriber");
     Some(Finding {
-        severity,
+        severity: severity.min(most),
         score,
         p_value,
         evidence,
@@ -171,7 +174,7 @@ mod tests {
             ("a service with a name", 12, 1, &order, &named, None),
             ("who is never answered", 12, 1, &order, &unheard, None),
             ("connections that began before the capture", 12, 1, &order, &midway, None),
-            ("three such parties", 12, 3, &order, &nothing, None),
+            ("three such parties", 12, 3, &order, &nothing, Some(Severity::Low)),
         ];
         for (name, devices, parties, at, change, wanted) in table {
             assert_eq!(told(devices, parties, at, change), wanted, "{name}");

@@ -1,6 +1,6 @@
 //! Flow export: routers telling a collector who talked to whom (NetFlow v5, v9, IPFIX, sFlow v5).
 //! In: a UDP payload on any port, or a TCP segment that begins with a message of IPFIX (RFC 7011 10.4: messages follow each other without
-//! any frame of their own). Out: an `ExportDatagram` for each, or nothing where the content is not one beyond doubt.
+//! any frame of their own). Out: an `ExportDatagram`, or nothing where the content is not one beyond doubt.
 //! Bounds: [`ENDPOINTS_MAX`] address pairs a datagram, [`MESSAGES_MAX`] messages a segment; templates by `ExportLimits`. Time: the packets'
 //! own. Not here: anything the records say but their addresses; messages that go on in the next segment; exports over SCTP or TLS.
 
@@ -96,27 +96,32 @@ pub(crate) fn could_be_message(payload: Layer<'_>) -> bool {
         if (MESSAGE_BYTES_MIN..=payload.wire).contains(&u32::from(u16::from_be_bytes([*high, *low]))))
 }
 
-/// Reads the messages of IPFIX with which a segment begins, one after the other, and learns their templates.
+/// Reads the messages of IPFIX with which a segment begins, one after the other, as if they were one datagram, and learns their
+/// templates.
 #[cold]
 pub(crate) fn read_messages(
     place: Place,
     mut rest: Layer<'_>,
     templates: &mut Templates,
     rejects: &mut RejectCounts,
-    mut with: impl FnMut(ExportDatagram),
-) {
+) -> Option<ExportDatagram> {
+    let mut whole: Option<ExportDatagram> = None;
     for _ in 0..MESSAGES_MAX {
-        let length = rest.be16(2).filter(|_| could_be_message(rest));
-        let Some(length) = length else { return };
-        match read(place, rest.trim(u32::from(length)), templates, rejects) {
-            Some(message) => with(message),
-            None => return,
+        let Some(length) = rest.be16(2).filter(|_| could_be_message(rest)) else { break };
+        let Some(message) = read(place, rest.trim(u32::from(length)), templates, rejects) else { break };
+        match &mut whole {
+            None => whole = Some(message),
+            Some(whole) => {
+                whole.bytes = whole.bytes.saturating_add(message.bytes);
+                whole.records = whole.records.saturating_add(message.records);
+                let room = ENDPOINTS_MAX.saturating_sub(whole.endpoints.len());
+                whole.endpoints.extend(message.endpoints.into_iter().take(room));
+            }
         }
-        match rest.skip(usize::from(length)) {
-            Some(behind) => rest = behind,
-            None => return,
-        }
+        let Some(behind) = rest.skip(usize::from(length)) else { break };
+        rest = behind;
     }
+    whole
 }
 
 #[cfg(test)]

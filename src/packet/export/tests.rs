@@ -93,13 +93,20 @@ fn every_kind_gives_its_end_points() {
 fn messages_follow_each_other_in_a_segment() {
     let (template, data) = (sets(10, &[IPFIX_TEMPLATE]), sets(10, &[IPFIX_DATA]));
     let long: Vec<u8> = sets(10, &[&IPFIX_DATA.repeat(20)]);
-    let table: [(&str, Vec<u8>, &[u32]); 6] = [
-        ("one after the other", [&template[..], &data, &data].concat(), &[0, 1, 1]),
-        ("the last goes on in the next segment", [&template[..], &data, &long[..100]].concat(), &[0, 1]),
-        ("what goes on from the last", [&long[100..], &data].concat(), &[]),
-        ("no message", [&[0, 10, 0, 20], &[7; 16][..]].concat(), &[]),
-        ("a version that has no lengths", sets(9, &[V9_TEMPLATE, V9_DATA]), &[]),
-        ("as many as are read", [template.clone(), data.repeat(MESSAGES_MAX)].concat(), &[1; MESSAGES_MAX]),
+    // What is read of each: records and bytes.
+    let (first, each) = (template.len() as u32, data.len() as u32);
+    let most = MESSAGES_MAX as u32;
+    let table: [(&str, Vec<u8>, Option<(u32, u32)>); 6] = [
+        ("one after the other", [&template[..], &data, &data].concat(), Some((2, first + 2 * each))),
+        ("the last goes on in the next", [&template[..], &data, &long[..100]].concat(), Some((1, first + each))),
+        ("what goes on from the last", [&long[100..], &data].concat(), None),
+        ("no message", [&[0, 10, 0, 20], &[7; 16][..]].concat(), None),
+        ("a version that has no lengths", sets(9, &[V9_TEMPLATE, V9_DATA]), None),
+        (
+            "more than are read",
+            [template.clone(), data.repeat(MESSAGES_MAX)].concat(),
+            Some((most - 1, first + (most - 1) * each)),
+        ),
     ];
     for (name, payload, wanted) in table {
         let mut bytes = Vec::new();
@@ -110,9 +117,10 @@ fn messages_follow_each_other_in_a_segment() {
         let mut plain = PacketColumns::default();
         Parser::new(ParserLimits::default()).parse_batch(&batch, &mut plain);
         for columns in [checked, plain] {
-            let records: Vec<u32> = columns.exports.iter().map(|export| export.records).collect();
-            let first = usize::from(name.starts_with("as many"));
-            assert_eq!(records[first.min(records.len())..], wanted[first..], "{name}");
+            let read: Vec<(u32, u32)> = columns.exports.iter().map(|one| (one.records, one.bytes)).collect();
+            assert_eq!(read, Vec::from_iter(wanted), "{name}");
+            let kept = columns.exports.iter().map(|one| one.endpoints.len()).max().unwrap_or(0);
+            assert_eq!(kept, wanted.map_or(0, |(records, _)| ENDPOINTS_MAX.min(records as usize)), "{name}");
         }
     }
 }
