@@ -96,7 +96,8 @@ fn messages_follow_each_other_in_a_segment() {
     // What is read of each: records and bytes.
     let (first, each) = (template.len() as u32, data.len() as u32);
     let most = MESSAGES_MAX as u32;
-    let table: [(&str, Vec<u8>, Option<(u32, u32)>); 6] = [
+    type Case = (&'static str, Vec<u8>, Option<(u32, u32)>);
+    let table: [Case; 6] = [
         ("one after the other", [&template[..], &data, &data].concat(), Some((2, first + 2 * each))),
         ("the last goes on in the next", [&template[..], &data, &long[..100]].concat(), Some((1, first + each))),
         ("what goes on from the last", [&long[100..], &data].concat(), None),
