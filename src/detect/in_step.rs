@@ -59,10 +59,10 @@ impl InStep {
         }
         let (first, last) =
             (lines.iter().map(|line| line[0]).min()?, lines.iter().filter_map(|line| line.last()).max()?);
-        let length = f64::from(last - first + 1);
+        let length = f64::from(last - first) + 1.0;
         let acts_near = |line: &[u32], slot: u32| {
-            let at = line.partition_point(|other| *other + 1 < slot);
-            line.get(at).is_some_and(|other| *other <= slot + 1)
+            let at = line.partition_point(|other| other.saturating_add(1) < slot);
+            line.get(at).is_some_and(|other| *other <= slot.saturating_add(1))
         };
         let (mut beside, mut by_chance, mut all) = (0.0, 0.0, 0.0);
         for (n, one) in lines.iter().enumerate() {
@@ -170,6 +170,16 @@ mod tests {
             assert_eq!(moved, wanted, "{name}: {step:?}");
             assert_eq!(are_moved(&sample(at)), wanted[0], "{name}");
         }
+    }
+
+    #[test]
+    fn times_at_the_end_of_what_can_be_told_are_times() {
+        // The last seconds that a slot's number has room for: what a forged timestamp is taken for.
+        let last = f64::from(u32::MAX) - 1e6;
+        let step = InStep::of(&sample(&|_, n| {
+            Some(last - 150.0 * (23 - n) as f64 - 90.0 * draw(n) * f64::from(u8::from(n < 23)))
+        }));
+        assert!(step.is_some_and(|step| step.is_moved()), "{step:?}");
     }
 
     #[test]
