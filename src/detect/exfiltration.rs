@@ -261,9 +261,10 @@ fn judge<'a>(
     }
     let is_standing = standing::is_standing(scene, group, subscriber, &case);
     let score = if is_standing { score.min(STANDING_SCORE_MAX) } else { score };
-    let is_shown =
-        score > STANDING_SCORE_MAX && (documented::PICTURES.is_all_of(scene, group) || is_call(group, &case.sent));
-    let score = if is_shown { score.min(STANDING_SCORE_MAX) } else { score };
+    let is_loud = score > STANDING_SCORE_MAX;
+    let is_shown = is_loud && documented::PICTURES.is_all_of(scene, group);
+    let is_call = is_loud && is_call(group, &case.sent);
+    let score = if is_shown || is_call { score.min(STANDING_SCORE_MAX) } else { score };
     let p_value = bulk.p_value(case.sent.up as f64);
     let Some(severity) = severity_of(score, p_value) else { return (None, case.peers) };
     let mut finding = described(scene, group, subscriber, &case, severity);
@@ -273,6 +274,10 @@ fn judge<'a>(
     }
     if is_shown {
         finding.explanation += " By its name it is where people send films and live pictures to be shown.";
+    }
+    if is_call {
+        finding.explanation +=
+            " STUN led there and some of it comes back, as in a call in which one shows and the others listen.";
     }
     (Some(Finding { score, p_value, evidence, ..finding }), case.peers)
 }

@@ -428,7 +428,9 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
         );
         let Some(severity) = severity_of(score, p_value) else { continue };
         let found = Finding { severity, score, p_value, evidence, ..scene.blank(Technique::PopulationFanIn, group) };
-        let is_call = severity >= Severity::Medium && asked::is_asked(&measures);
+        // Who may have records by the register has them, however much he says to each.
+        let may = |address: &Address| scene.is_registered(Technique::PopulationFanIn, group.of.population, *address);
+        let is_call = severity >= Severity::Medium && asked::is_asked(&measures) && !group.of.addresses.iter().any(may);
         findings.push(match is_call {
             true => asked::retold(found, group, &measures),
             false => finding(scene, group, &measures, found),

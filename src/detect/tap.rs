@@ -6,6 +6,7 @@
 //! span that says most for it; whether it holds in every part (two bursts that meet once are chance); the ratio of volumes (a
 //! copy is no many times larger than what it copies), and how constant it is. A stream's own part of the population's traffic
 //! is taken out first, and only what is hardly answered counts: a tunnel that serves people carries both ways.
+//! What several subscribers send that is so is told as `shadow-upload`: each tells of itself.
 //! Bounds: shifted copies and subsets are looked at only for streams that follow already, or are among the heaviest.
 //! The trivial baseline that it must beat: bytes to one far end.
 
@@ -167,7 +168,9 @@ impl Candidate<'_> {
     fn of_themselves(&self, scene: &Scene<'_>, population: PopulationIndex, who: &str, found: Finding) -> Finding {
         let is_own = |sender: &&Party| matches!(sender, Party::Subscriber(of, _) if *of == population);
         let senders = self.senders.iter().filter(is_own).count();
-        if senders < OF_THEMSELVES_MIN {
+        // Who may have copies by the register has them.
+        let may = |address: &Address| scene.is_registered(Technique::TapCorrelation, population, *address);
+        if senders < OF_THEMSELVES_MIN || self.addresses.iter().any(may) {
             return found;
         }
         let counted = words::counted(senders as u64, "subscriber");

@@ -1,6 +1,8 @@
 //! Fan-ins by their times: people, clocks, what waits for news.
 
 use super::*;
+use crate::detect::finding::CollectorIdentity;
+use crate::detect::register::{NoRegister, Register};
 use crate::population::facet::{Moment, Sample};
 use crate::population::sketch::Merge;
 use crate::population::span::Seen;
@@ -312,10 +314,31 @@ fn what_few_ask_again_and_again_is_a_call_and_what_many_tell_a_record() {
     }
 }
 
-/// Two dozen devices of a hundred and twenty that send a stranger records over an hour and a half, `at(device, record)` seconds on:
-/// what is told of it, and how loudly.
-fn told(bytes: [u64; 2], devices: u8, at: &dyn Fn(u64, u64) -> u64) -> Vec<(Technique, Severity)> {
+/// Allows everybody everything.
+#[derive(Debug)]
+struct Allows;
+
+impl Register for Allows {
+    fn allows(&self, _: Technique, _: &CollectorIdentity, _: &str, _: TimestampNs) -> bool {
+        true
+    }
+
+    fn is_empty(&self) -> bool {
+        false
+    }
+}
+
+/// Devices of a hundred and twenty that send a party records over an hour and a half, `at(device, record)` seconds on, by a name or
+/// none: what is told of it, and how loudly.
+fn told(
+    bytes: [u64; 2],
+    devices: u8,
+    at: &dyn Fn(u64, u64) -> u64,
+    name: Option<&str>,
+    register: &dyn Register,
+) -> Vec<(Technique, Severity)> {
     use crate::flow::row::FlowColumns;
+    use crate::packet::facts::AppFacts;
     use crate::population::places::Places;
     use crate::population::summary::tests::{TurnedOver, populations, row};
     use crate::population::{AddContext, Span, Summary, SummaryLimits};
@@ -330,12 +353,14 @@ fn told(bytes: [u64; 2], devices: u8, at: &dyn Fn(u64, u64) -> u64) -> Vec<(Tech
         for record in 0..if device < devices { 30 } else { 0 } {
             let mut one = row(home, Address::v4([203, 0, 113, 7]), at(device.into(), record), bytes[0], bytes[1]);
             one.ts_last = one.ts_first.after(DurationNs::from_secs(1));
+            let facts = |name: &str| AppFacts { server_name: Some(name.into()), ..AppFacts::default() };
+            one.facts = name.map(|name| std::sync::Arc::new(facts(name)));
             rows.push(one);
         }
     }
     summary.add_rows(&rows, &[], &mut cx);
     let mut findings = Vec::new();
-    detect(&Scene::new(&summary, &populations, &places, None), &mut findings);
+    detect(&Scene::new(&summary, &populations, &places, None).under(register), &mut findings);
     findings.iter().map(|finding| (finding.technique, finding.severity)).collect()
 }
 
@@ -347,10 +372,12 @@ fn a_clock_of_ones_own_collects_and_one_order_for_all_does_not() {
     let loud = |told: Vec<(Technique, Severity)>| {
         told.into_iter().filter(|(_, severity)| *severity >= Severity::Medium).map(|(technique, _)| technique).collect()
     };
-    let by = |bytes, devices, at| -> Vec<Technique> { loud(told(bytes, devices, at)) };
+    let by = |bytes, devices, at| -> Vec<Technique> { loud(told(bytes, devices, at, None, &NoRegister)) };
     assert_eq!(by([900, 60], 24, &own), [Technique::PopulationFanIn], "records by the clock");
     assert_eq!(by([900, 60], 24, &order), [], "the same on one order");
     assert_eq!(by([420, 170], 16, &own), [Technique::BeaconingImplant], "questions of a few");
+    let under = told([420, 170], 16, &own, None, &Allows);
+    assert_eq!(loud(under), [Technique::PopulationFanIn], "who may have them, has records");
 }
 
 #[test]

@@ -169,6 +169,21 @@ fn what_many_send_of_themselves_is_no_copy_of_all() {
     }
 }
 
+#[test]
+fn who_may_have_copies_of_several_has_copies() {
+    let far = Address::v4([203, 0, 113, 7]);
+    let streams = || {
+        let of = |sender: u8| {
+            let rate = move |second: u64| (0..6).map(|n| rate(u64::from(sender) + 4 * n, second)).sum::<f64>();
+            rows_of(Address::v4([10, 0, 9, sender]), far, 0.0, rate)
+        };
+        (0..4u8).flat_map(of).collect::<Vec<_>>()
+    };
+    let told = |findings: Vec<Finding>| findings.into_iter().map(|one| one.technique).collect::<BTreeSet<_>>();
+    assert_eq!(told(found_under(streams(), &NoRegister)), [Technique::ShadowUpload].into());
+    assert_eq!(told(found_under(streams(), &Allows(far))), [Technique::TapCorrelation].into());
+}
+
 /// What is found where two servers move far more than all homes, in bursts of their own.
 fn found_beside_servers(stream: Vec<FlowRow>) -> Vec<Finding> {
     let servers = (0..2u8).flat_map(|server| {
