@@ -81,6 +81,9 @@ const JITTERED_PERSISTENCE: f64 = 0.6;
 /// Most that chance may say a day, over all parties and looks, for one to be loud: calls without a clock look regular now and
 /// then, and a population has many pairs.
 const CHANCE_A_DAY_MAX: f64 = 0.05;
+/// The most that a group scores whose party has no name: who is behind the address, or would be, is not known. And what chance has of it.
+const NAMELESS_SCORE_MAX: f64 = 0.74;
+const NAMELESS_P_VALUE: f64 = 0.05;
 /// A day, for how often spans like this are looked at.
 const DAY: DurationNs = DurationNs::from_secs(86_400);
 /// What is measured of one party.
@@ -272,6 +275,24 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
     }
     held::detect(scene, &harmless, &tunnels, findings);
     refused::detect(scene, &harmless, &tunnels, findings);
+}
+
+/// Reasons that a group gives which deals with a party without a name: how many devices they are, and what share of the active, with
+/// where opinion turns on that.
+fn of_a_group(devices: u64, coverage: Option<f64>, turns: (f64, f64), [many, rare]: [f64; 2]) -> [Reason; 2] {
+    let devices = devices as f64;
+    let worth = coverage.map_or(0.6, |share| ramp(share, turns.0, turns.1));
+    [
+        Reason::number("subscribers_distinct", devices, "subscribers", log_ramp(devices, 3.0, 10.0), many),
+        Reason::number("coverage", coverage.unwrap_or(f64::NAN), "ratio", worth, rare),
+    ]
+}
+
+/// How bad that is: no more than `medium`, and `low` where names do not show.
+fn severity_without_a_name(harmless: &Harmless<'_, '_>, group: &Group<'_>, score: f64) -> Option<(Severity, f64)> {
+    let score = score.min(NAMELESS_SCORE_MAX);
+    let most = if harmless.hides_names(group) { Severity::Low } else { Severity::Medium };
+    Some((severity_of(score, NAMELESS_P_VALUE)?.min(most), score))
 }
 
 /// Conformal: how many parties of this scene score as high, those without any rhythm among them.

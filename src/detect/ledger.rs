@@ -359,7 +359,10 @@ fn outdoes(by: &Finding, finding: &Finding) -> bool {
         (Technique::UnattributedCluster, BeaconingImplant | PopulationFanIn) if tells(finding, "ip_protocol") => {
             finding.severity < Severity::Medium && by.severity >= Severity::Medium
         }
-        (Technique::UnattributedCluster, _) if tells(finding, "share_of_active") || tells(finding, "ip_protocol") => {
+        // What is said under the breath explains none of what stands without a profile.
+        (Technique::UnattributedCluster, _)
+            if ["share_of_active", "ip_protocol", "in_step_share"].iter().any(|feature| tells(finding, feature)) =>
+        {
             by.severity >= Severity::Medium
         }
         (Technique::UnattributedCluster, _) => by.severity >= Severity::Low,

@@ -9,7 +9,8 @@
 //! What another technique finds of the same collector, here or at any other time, takes its place (see `ledger`).
 //! Beside these stand parties that devices keep talking with in a protocol that nothing knows (`dialogue`): no profile is needed
 //! to find that strange. And parties that a good part of the population deals with though nobody
-//! knows them (`crowd`), and that devices talk with in an IP protocol that nobody runs (`protocols`).
+//! knows them (`crowd`), that devices talk with in an IP protocol that nobody runs (`protocols`), and that they deal with all in
+//! the same moments (`moments`).
 
 mod crowd;
 mod dialogue;
@@ -234,12 +235,13 @@ fn ask_for_the_same(scene: &Scene<'_>, group: &Group<'_>) -> bool {
 pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
     outliers(scene, findings);
     // Shorter spans show no behaviour, and cut packets no protocol of anybody.
-    if scene.summary.span().length() >= SPAN_MIN && scene.shows_applications() {
+    let shows = scene.summary.span().length() >= SPAN_MIN && scene.shows_applications();
+    if shows {
         dialogue::strangers(scene, findings);
         crowd::crowds(scene, findings);
     }
     protocols::strange(scene, findings);
-    if scene.summary.span().length() >= SPAN_MIN && scene.shows_applications() {
+    if shows {
         moments::moved(scene, findings);
     }
 }

@@ -8,12 +8,13 @@
 use std::collections::BTreeSet;
 
 use super::harmless::{Harmless, KEPT_OPEN};
-use super::{ACTIVE_MIN, ANSWERED_MIN, CALL_BYTES_MAX, is_echo, is_opaque_echo, is_plumbing};
-use crate::detect::finding::{Finding, Severity, Technique};
+use super::{ACTIVE_MIN, ANSWERED_MIN, CALL_BYTES_MAX, NAMELESS_P_VALUE, is_echo, is_opaque_echo, is_plumbing};
+use super::{of_a_group, severity_without_a_name};
+use crate::detect::finding::{Finding, Technique};
 use crate::detect::in_step::are_moved;
 use crate::detect::scene::{Group, Scene, service_of};
 use crate::detect::steady;
-use crate::detect::weigh::{Reason, log_ramp, ramp, severity_of, weigh};
+use crate::detect::weigh::{Reason, log_ramp, ramp, weigh};
 use crate::detect::words;
 use crate::population::collector::CollectorSummary;
 use crate::population::pair::PairSummary;
@@ -39,8 +40,6 @@ const ROW_BYTES_MAX: f64 = CALL_BYTES_MAX / 4.0;
 /// Share of the rows that bytes may prove to be of a known protocol, and of the devices whose connection must be seen to begin.
 const KNOWN_MAX: f64 = 0.05;
 const BEGUN_MIN: f64 = 0.8;
-/// The most that it scores: who is behind an address without a name is not known.
-const SCORE_MAX: f64 = 0.74;
 
 /// Whether the connections were seen to begin: of what began before the capture no protocol and no name could be known. TCP says when
 /// it begins; a flow that is met midway has not.
@@ -82,49 +81,34 @@ pub(super) fn detect(
             && (!is_echo(whole) || is_opaque_echo(whole))
             && !service_of(whole).is_some_and(|service| KEPT_OPEN.contains(&service.port))
     };
-    // What one order moves has no clock of its own: `unattributed` speaks of that.
-    let is_moved = |group: &Group<'_>| are_moved(&group.whole.sample());
     let is_looked_up = |group: &Group<'_>| group.of.addresses.iter().any(|address| scene.is_looked_up(*address));
     if !scene.shows_applications() {
         return;
     }
     let groups = scene.alone(|(_, one)| one.subscribers.count() >= DEVICES_MIN);
     for group in groups.into_iter().filter(|group| is_held(group) && !group.is_at(tunnels) && !is_looked_up(group)) {
-        if is_moved(&group) {
+        // What one order moves has no clock of its own: `unattributed` speaks of that.
+        if are_moved(&group.whole.sample()) {
             continue;
         }
         let (devices, population) = (group.whole.subscribers.count(), group.of.population);
         let coverage = (scene.active(population) >= ACTIVE_MIN).then(|| scene.coverage(population, devices));
         let Some(unevenness) = steady::unevenness(&group.whole.sample()) else { continue };
         let rows = group.whole.totals.rows as f64 / devices as f64;
-        let (score, evidence) = weigh(vec![
+        let mut reasons = vec![
             Reason::number("unevenness", unevenness, "ratio", ramp(unevenness, UNEVEN.0, UNEVEN.1), 0.35),
             Reason::number("rows_per_device", rows, "rows", log_ramp(rows, ROWS.0 / 2.0, ROWS.1), 0.2),
-            Reason::number(
-                "subscribers_distinct",
-                devices as f64,
-                "subscribers",
-                log_ramp(devices as f64, 3.0, 10.0),
-                0.2,
-            ),
-            Reason::number(
-                "coverage",
-                coverage.unwrap_or(f64::NAN),
-                "ratio",
-                coverage.map_or(0.6, |share| ramp(share, COVERAGE_TURNS.0, COVERAGE_TURNS.1)),
-                0.25,
-            ),
-        ]);
-        let score = score.min(SCORE_MAX);
-        let Some(severity) = severity_of(score, 0.05) else { continue };
-        let severity = if harmless.hides_names(&group) { severity.min(Severity::Low) } else { severity };
+        ];
+        reasons.extend(of_a_group(devices, coverage, COVERAGE_TURNS, [0.2, 0.25]));
+        let (score, evidence) = weigh(reasons);
+        let Some((severity, score)) = severity_without_a_name(harmless, &group, score) else { continue };
         let blank = scene.blank(Technique::BeaconingImplant, &group);
         let who = group.spoken(&blank.collector.names);
         let counted = words::counted(devices, "subscriber");
         findings.push(Finding {
             severity,
             score,
-            p_value: 0.05,
+            p_value: NAMELESS_P_VALUE,
             evidence,
             headline: format!("{counted} hold a connection to {who} and report over it by the clock"),
             explanation: format!(
@@ -141,6 +125,7 @@ pub(super) fn detect(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::detect::finding::Severity;
     use crate::flow::row::{ConnState, FlowColumns, FlowRow};
     use crate::packet::facts::{AppFacts, AppProtocol};
     use crate::population::places::Places;

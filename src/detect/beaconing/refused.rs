@@ -7,11 +7,13 @@
 use std::collections::BTreeSet;
 
 use super::harmless::Harmless;
-use super::{ACTIVE_MIN, BEGUN_BY_COLLECTOR_MAX, GAPS_MIN, is_named};
-use crate::detect::finding::{Finding, Severity, Technique};
+use super::{
+    ACTIVE_MIN, BEGUN_BY_COLLECTOR_MAX, GAPS_MIN, NAMELESS_P_VALUE, is_named, of_a_group, severity_without_a_name,
+};
+use crate::detect::finding::{Finding, Technique};
 use crate::detect::rhythm::Rhythm;
 use crate::detect::scene::{Group, Scene, service_of};
-use crate::detect::weigh::{Reason, log_ramp, ramp, severity_of, weigh};
+use crate::detect::weigh::{Reason, log_ramp, ramp, weigh};
 use crate::detect::words;
 use crate::population::collector::ServiceAt;
 use crate::units::Address;
@@ -29,8 +31,6 @@ const CALLS: (f64, f64) = (4.0, 16.0);
 const PERSISTENCE: (f64, f64) = (0.2, 0.6);
 /// Share of the active between which opinion turns: what everybody's device tries is somebody's product.
 const COVERAGE_TURNS: (f64, f64) = (0.6, 0.3);
-/// The most that it scores: who would have answered is not known.
-const SCORE_MAX: f64 = 0.74;
 
 /// Whether all that a group did is be turned away.
 fn is_refused(scene: &Scene<'_>, group: &Group<'_>) -> bool {
@@ -59,7 +59,7 @@ pub(super) fn detect(
         let calls = rhythm.gaps as f64 / rhythm.subscribers.max(1) as f64;
         let span_s = scene.summary.seen.length().as_secs_f64();
         let persistence = (rhythm.lasts_s / span_s.max(1.0)).min(1.0);
-        let (score, evidence) = weigh(vec![
+        let mut reasons = vec![
             Reason::number(
                 "gap_deviation",
                 rhythm.deviation,
@@ -69,31 +69,17 @@ pub(super) fn detect(
             ),
             Reason::number("calls_per_device", calls, "calls", log_ramp(calls, CALLS.0, CALLS.1), 0.2),
             Reason::number("persistence", persistence, "ratio", ramp(persistence, PERSISTENCE.0, PERSISTENCE.1), 0.15),
-            Reason::number(
-                "subscribers_distinct",
-                devices as f64,
-                "subscribers",
-                log_ramp(devices as f64, 3.0, 10.0),
-                0.15,
-            ),
-            Reason::number(
-                "coverage",
-                coverage.unwrap_or(f64::NAN),
-                "ratio",
-                coverage.map_or(0.6, |share| ramp(share, COVERAGE_TURNS.0, COVERAGE_TURNS.1)),
-                0.15,
-            ),
-        ]);
-        let score = score.min(SCORE_MAX);
-        let Some(severity) = severity_of(score, 0.05) else { continue };
-        let severity = if harmless.hides_names(&group) { severity.min(Severity::Low) } else { severity };
+        ];
+        reasons.extend(of_a_group(devices, coverage, COVERAGE_TURNS, [0.15, 0.15]));
+        let (score, evidence) = weigh(reasons);
+        let Some((severity, score)) = severity_without_a_name(harmless, &group, score) else { continue };
         let blank = scene.blank(Technique::BeaconingImplant, &group);
         let who = group.spoken(&blank.collector.names);
         let (counted, every) = (words::counted(devices, "subscriber"), words::seconds(rhythm.period_s));
         findings.push(Finding {
             severity,
             score,
-            p_value: 0.05,
+            p_value: NAMELESS_P_VALUE,
             evidence,
             headline: format!("{counted} knock at {who} every {every}, by the clock, and are turned away"),
             explanation: format!(
@@ -112,14 +98,11 @@ pub(super) fn detect(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::detect::finding::Severity;
     use crate::flow::row::{ConnState, FlowColumns, FlowRow};
     use crate::packet::facts::{AppFacts, AppProtocol};
     use crate::population::places::Places;
-    use crate::population::summary::tests::{TurnedOver, populations, row};
-    use crate::population::{AddContext, Span, SpanClass, Summary, SummaryLimits};
-    use crate::units::{DurationNs, TimestampNs};
-
-    const START: TimestampNs = TimestampNs(1_000_000_000_000_000_000);
+    use crate::population::summary::tests::{hour_of, populations, row};
 
     /// So many devices of eighty that try a port at `at(device, n)` seconds of an hour and are turned away.
     fn told(devices: u8, at: &dyn Fn(u64, u64) -> u64, change: &dyn Fn(&mut FlowRow)) -> Option<Severity> {
@@ -145,11 +128,7 @@ mod tests {
                 rows.push(one);
             }
         }
-        let (populations, places, limits) = (populations(), Places::default(), SummaryLimits::default());
-        let mut cx = AddContext { populations: &populations, identity: &mut TurnedOver(1), limits: &limits };
-        let mut summary = Summary::new(Span::new(START, START.after(DurationNs::from_secs(3_600))));
-        summary.add_rows(&rows, &[], &mut cx);
-        summary.rollup(SpanClass::Hour);
+        let (summary, populations, places) = (hour_of(&rows), populations(), Places::default());
         let mut findings = Vec::new();
         let scene = Scene::new(&summary, &populations, &places, None);
         detect(&scene, &Harmless::of(&scene), &BTreeSet::new(), &mut findings);

@@ -54,6 +54,14 @@ fn several_devices_that_tell_of_themselves_are_no_tap_and_what_nobody_runs_is_no
         let shadow = of(ShadowUpload, Severity::Medium, devices);
         assert_eq!(told(of(TapCorrelation, Severity::High, 80), shadow), wanted, "{devices} devices");
     }
+    // What one order moves looks like records now and then.
+    let beside =
+        [(Severity::Low, vec![UnattributedCluster, PopulationFanIn]), (Severity::Medium, vec![PopulationFanIn])];
+    for (severity, wanted) in beside {
+        let evidence = vec![words::evidence("in_step_share", EvidenceValue::Number(1.0), "ratio", 0.4)];
+        let moved = Finding { evidence, ..of(UnattributedCluster, Severity::Medium, 22) };
+        assert_eq!(told(of(PopulationFanIn, severity, 22), moved), wanted, "{severity:?}");
+    }
     // What can be read is no longer opaque, whoever sends it.
     for technique in [TapCorrelation, ShadowUpload] {
         let copies = of(TrafficMirroring, Severity::High, 80);

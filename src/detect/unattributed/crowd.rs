@@ -220,9 +220,7 @@ mod tests {
     use crate::flow::row::{ConnState, FlowColumns};
     use crate::packet::facts::{AppFacts, AppProtocol};
     use crate::population::places::Places;
-    use crate::population::summary::tests::{TurnedOver, populations, row};
-    use crate::population::{AddContext, Span, SpanClass, Summary, SummaryLimits};
-    use crate::units::TimestampNs;
+    use crate::population::summary::tests::{hour_of, populations, row};
 
     #[test]
     fn a_crowd_at_a_stranger_is_told_and_a_few_or_a_known_protocol_are_not() {
@@ -276,13 +274,8 @@ mod tests {
             });
             let mut rows = FlowColumns::default();
             deals.chain(browsed).chain(held).for_each(|row| rows.push(row));
-            let (populations, places, limits, mut found) =
-                (populations(), Places::default(), SummaryLimits::default(), Vec::new());
-            let mut cx = AddContext { populations: &populations, identity: &mut TurnedOver(1), limits: &limits };
-            let at = |second: u64| TimestampNs((1_000_000_000 + second) * 1_000_000_000);
-            let mut summary = Summary::new(Span::new(at(0), at(3_600)));
-            summary.add_rows(&rows, &[], &mut cx);
-            summary.rollup(SpanClass::Hour);
+            let (summary, populations, places, mut found) =
+                (hour_of(&rows), populations(), Places::default(), Vec::new());
             let scene = Scene::new(&summary, &populations, &places, None);
             crowds(&scene, &mut found);
             assert_eq!(found.iter().map(|one| one.severity).max(), wanted, "{name}: {found:#?}");

@@ -222,7 +222,7 @@ pub(super) fn is_nameless(scene: &Scene<'_>, key: &CollectorKey, one: &Collector
 }
 
 /// Whether what subscribers say to a party is answered.
-fn is_answered(scene: &Scene<'_>, key: &CollectorKey, one: &CollectorSummary) -> bool {
+pub(super) fn is_answered(scene: &Scene<'_>, key: &CollectorKey, one: &CollectorSummary) -> bool {
     let share = one.rows_answered as f64 / one.totals.rows.max(1) as f64;
     let is_crowd = one.subscribers.count() >= CALLED_MIN && share >= ANSWERED_OF_CROWD_MIN;
     share >= ANSWERED_MIN || is_crowd && is_said_both_ways(scene, key)

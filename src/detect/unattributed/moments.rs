@@ -7,7 +7,7 @@
 //! Not here: those that begin together and then keep a clock (`beaconing`).
 
 use super::dialogue::{
-    BULK_SUBSCRIBERS_MIN, is_explained, is_nameless, is_said_both_ways, is_seen_to_begin, is_stranger,
+    BULK_SUBSCRIBERS_MIN, is_answered, is_explained, is_nameless, is_said_both_ways, is_seen_to_begin,
 };
 use crate::detect::finding::{Finding, Severity, Technique};
 use crate::detect::in_step::InStep;
@@ -31,8 +31,9 @@ const P_VALUE_MAX: f64 = 0.05;
 /// See the file's header. `found` is what the others said.
 pub(super) fn moved(scene: &Scene<'_>, found: &mut Vec<Finding>) {
     let deals = |key: &CollectorKey, one: &CollectorSummary| {
-        let is_heard = is_stranger(scene, key, one) || is_nameless(scene, key, one) && is_said_both_ways(scene, key);
-        is_heard && is_seen_to_begin(scene, key, one)
+        is_nameless(scene, key, one)
+            && (is_answered(scene, key, one) || is_said_both_ways(scene, key))
+            && is_seen_to_begin(scene, key, one)
     };
     let strangers =
         scene.collectors().iter().filter(|(key, one)| one.subscribers.count() >= SUBSCRIBERS_MIN && deals(key, one));
@@ -105,11 +106,8 @@ mod tests {
     use crate::flow::row::{ConnState, FlowColumns, FlowRow};
     use crate::packet::facts::{AppFacts, AppProtocol};
     use crate::population::places::Places;
-    use crate::population::summary::tests::{TurnedOver, populations, row};
-    use crate::population::{AddContext, Span, SpanClass, Summary, SummaryLimits};
-    use crate::units::{Address, DurationNs, TimestampNs};
-
-    const START: TimestampNs = TimestampNs(1_000_000_000_000_000_000);
+    use crate::population::summary::tests::{hour_of, populations, row};
+    use crate::units::{Address, DurationNs};
 
     /// Devices of a hundred and twenty that deal with so many parties a score of times in an hour, at `at(device, n)` seconds.
     fn told(
@@ -134,11 +132,7 @@ mod tests {
                 rows.push(one);
             }
         }
-        let (populations, places, limits) = (populations(), Places::default(), SummaryLimits::default());
-        let mut cx = AddContext { populations: &populations, identity: &mut TurnedOver(1), limits: &limits };
-        let mut summary = Summary::new(Span::new(START, START.after(DurationNs::from_secs(3_600))));
-        summary.add_rows(&rows, &[], &mut cx);
-        summary.rollup(SpanClass::Hour);
+        let (summary, populations, places) = (hour_of(&rows), populations(), Places::default());
         let mut found = Vec::new();
         moved(&Scene::new(&summary, &populations, &places, None), &mut found);
         found.iter().map(|one| one.severity).max()

@@ -589,3 +589,6 @@ fn memory_that_is_used_again_remembers_nothing() {
 }
 
 mod resolvers;
+mod spans;
+
+pub(crate) use spans::hour_of;
