@@ -173,6 +173,27 @@ mod tests {
     }
 
     #[test]
+    fn each_bound_holds_by_itself() {
+        let all = InStep { share: 0.6, by_chance: 0.1, moments: 8, deviation: 0.1, deviation_s: 5.0 };
+        let part = InStep { share: 0.2, by_chance: 0.02, deviation: 0.35, ..all };
+        let table = [
+            ("all of them", all, [true, false]),
+            ("not half of the others", InStep { share: 0.49, by_chance: 0.05, ..all }, [false, false]),
+            ("chance has a fifth of it", InStep { by_chance: 0.13, ..all }, [false, false]),
+            ("nearly by a clock", InStep { deviation: 0.07, ..all }, [false, false]),
+            ("within the seconds of a window", InStep { deviation_s: 3.9, ..all }, [false, false]),
+            ("some of them", part, [false, true]),
+            ("hardly any", InStep { share: 0.14, by_chance: 0.01, ..part }, [false, false]),
+            ("chance has an eighth of it", InStep { by_chance: 0.026, ..part }, [false, false]),
+            ("some, nearly by a clock", InStep { deviation: 0.29, ..part }, [false, false]),
+            ("some, within the seconds of a window", InStep { deviation_s: 3.9, ..part }, [false, false]),
+        ];
+        for (name, step, wanted) in table {
+            assert_eq!([step.is_moved(), step.is_moved_in_part()], wanted, "{name}");
+        }
+    }
+
+    #[test]
     fn times_at_the_end_of_what_can_be_told_are_times() {
         // The last seconds that a slot's number has room for: what a forged timestamp is taken for.
         let last = f64::from(u32::MAX) - 1e6;

@@ -145,18 +145,20 @@ mod tests {
             one.state = ConnState::SF;
             one.sides.iter_mut().for_each(|side| (side.payload_bytes, side.payload_packets) = (40, 1));
         };
+        let opened = |one: &mut FlowRow| one.state = ConnState::SF;
         let named = |one: &mut FlowRow| {
             let facts = AppFacts { server_name: Some("cloud.maker.example".into()), ..AppFacts::default() };
             one.facts = Some(std::sync::Arc::new(facts));
         };
         type Case<'a> = (&'a str, u8, &'a dyn Fn(u64, u64) -> u64, &'a dyn Fn(&mut FlowRow), Option<Severity>);
-        let table: [Case<'_>; 7] = [
+        let table: [Case<'_>; 8] = [
             ("eight by the clock", 8, &clock, &nothing, Some(Severity::Medium)),
             ("a household's", 4, &clock, &nothing, None),
             ("everybody's", 80, &clock, &nothing, None),
             ("at any time", 8, &any, &nothing, None),
             ("nothing comes back", 8, &clock, &unheard, None),
             ("calls that are answered", 8, &clock, &answered, None),
+            ("connections over which nothing is said", 8, &clock, &opened, None),
             ("a party with a name", 8, &clock, &named, None),
         ];
         for (name, devices, at, change, wanted) in table {

@@ -375,6 +375,8 @@ fn a_clock_of_ones_own_collects_and_one_order_for_all_does_not() {
     let by = |bytes, devices, at| -> Vec<Technique> { loud(told(bytes, devices, at, None, &NoRegister)) };
     assert_eq!(by([900, 60], 24, &own), [Technique::PopulationFanIn], "records by the clock");
     assert_eq!(by([900, 60], 24, &order), [], "the same on one order");
+    let named = told([900, 60], 24, &order, Some("in.maker.example"), &NoRegister);
+    assert_eq!(loud(named), [Technique::PopulationFanIn], "on the order of one that they name");
     assert_eq!(by([420, 170], 16, &own), [Technique::BeaconingImplant], "questions of a few");
     let under = told([420, 170], 16, &own, None, &Allows);
     assert_eq!(loud(under), [Technique::PopulationFanIn], "who may have them, has records");

@@ -372,10 +372,20 @@ fn an_issuer_that_nobody_knows_between_public_ones_is_a_stranger() {
     let issuer_of = |site: u8| if site.is_multiple_of(4) { PUBLIC } else { SEALED };
     let sealed = || (0..30u8).flat_map(move |c| (0..20u8).map(move |s| (c, s, issuer_of(s), 4_000 + u64::from(s))));
     let of_sealed = || (0..30u8).flat_map(move |c| (0..20u8).map(move |s| (c, s, SEALED, 4_000 + u64::from(s))));
-    let table: [(&str, Vec<Reached>, Option<Severity>); 8] = [
+    let table: [(&str, Vec<Reached>, Option<Severity>); 10] = [
         ("twenty of a stranger's", honest(PUBLIC).chain(shown(20..40, 99)).collect(), Some(High)),
         ("seven of a company's", honest(PUBLIC).chain(shown(20..27, 99)).collect(), None),
         ("where hardly anybody is public", honest(1).chain(shown(20..40, 99)).collect(), None),
+        (
+            "where a third is not public",
+            honest(PUBLIC).chain(shown(20..30, 98)).chain(shown(30..50, 99)).collect(),
+            None,
+        ),
+        (
+            "twelve of a stranger's in three networks",
+            honest(PUBLIC).chain(shown(30..40, 99)).chain(shown(41..43, 99)).collect(),
+            None,
+        ),
         ("another public one's", honest(PUBLIC).chain(shown(20..40, PUBLIC + 9)).collect(), None),
         ("an owner's of one of them", honest(PUBLIC).chain(shown(1..9, OF_SITE_3)).collect(), None),
         ("one that lowers eight sealed sites", sealed().chain(shown(1..9, 99)).collect(), Some(High)),

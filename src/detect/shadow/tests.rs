@@ -332,3 +332,32 @@ fn a_flood_of_a_minute_is_no_shadow() {
         assert_eq!(is_flooded(&fed(lasts_s, answered)), wanted, "{name}");
     }
 }
+
+#[test]
+fn what_one_order_moves_follows_nobody() {
+    use crate::flow::row::FlowColumns;
+    use crate::population::places::Places;
+    use crate::population::summary::tests::{hour_of, populations, row};
+    // A dozen homes, two dozen visits of each, and a part of what they moved sent elsewhere two seconds later.
+    let worst = |at: &dyn Fn(u64, u64) -> u64| {
+        let mut rows = FlowColumns::default();
+        for (home, n) in (0..12u64).flat_map(|home| (0..24u64).map(move |n| (home, n))) {
+            let moved = (4e4 * (2.5 * draw((64 * home + n) as usize)).exp()) as u64;
+            let (from, page) = (Address::v4([10, 0, 0, home as u8]), Address::v4([198, 51, 100, (n % 9) as u8]));
+            let second = at(home, n);
+            for (to, later, up, down) in [(page, 0, 900, moved), (Address::v4([203, 0, 113, 7]), 2, moved / 20, 60)] {
+                let mut one = row(from, to, second + later, up, down);
+                one.ts_last = one.ts_first.after(DurationNs::from_secs(1));
+                rows.push(one);
+            }
+        }
+        let (summary, populations, places) = (hour_of(&rows), populations(), Places::default());
+        let mut findings = Vec::new();
+        detect(&Scene::new(&summary, &populations, &places, None), &mut findings);
+        findings.iter().map(|finding| finding.severity).max()
+    };
+    let own = |home: u64, n: u64| 140 * n + (home * 53 + n * n * 37) % 131;
+    let order = |_: u64, n: u64| 140 * n + n * n * 37 % 131;
+    assert!(worst(&own) >= Some(Severity::Medium), "{:?}", worst(&own));
+    assert!(worst(&order) < Some(Severity::Medium), "{:?}", worst(&order));
+}
