@@ -29,16 +29,25 @@ const CHANCE_OF_GAPS: f64 = 0.655;
 /// How uneven the followed subscribers' stretches are: the median of them all, those among them that pause or are there too
 /// short for it. 1 where calls of one size come by chance, 0 where each stretch is as the other; none where nobody can be told.
 pub fn unevenness(sample: &Sample) -> Option<f64> {
-    let mut all: Vec<f64> =
-        sample.iter().map(|one| of_one(&one.line).or_else(|| of_seldom(&one.line)).unwrap_or(f64::INFINITY)).collect();
+    unevenness_of(sample, 0)
+}
+
+/// The same of what the party sends.
+pub fn unevenness_back(sample: &Sample) -> Option<f64> {
+    unevenness_of(sample, 1)
+}
+
+fn unevenness_of(sample: &Sample, side: usize) -> Option<f64> {
+    let of = |line| of_one(line, side).or_else(|| of_seldom(line, side)).unwrap_or(f64::INFINITY);
+    let mut all: Vec<f64> = sample.iter().map(|one| of(&one.line)).collect();
     all.sort_unstable_by(f64::total_cmp);
     all.get(all.len() / 2).copied().filter(|median| median.is_finite())
 }
 
 /// Of records that are further apart than a window, on a connection that stays open: each is a row of its own, and its rows'
 /// times are its records'.
-fn of_seldom(line: &Timeline<FOLLOWED_SLOTS>) -> Option<f64> {
-    let ticks = line.ticks().iter().filter(|tick| tick.bytes[0] > 0);
+fn of_seldom(line: &Timeline<FOLLOWED_SLOTS>, side: usize) -> Option<f64> {
+    let ticks = line.ticks().iter().filter(|tick| tick.bytes[side] > 0);
     let begun: u32 = ticks.clone().map(|tick| tick.flows).sum();
     let seconds: Vec<f64> = ticks.map(|tick| f64::from(tick.slot) * line.slot_s() as f64).collect();
     let is_open = begun as f64 <= OPENED_SHARE_MAX * seconds.len() as f64;
@@ -50,7 +59,7 @@ fn of_seldom(line: &Timeline<FOLLOWED_SLOTS>) -> Option<f64> {
     (gaps.median >= GAP_MIN_S).then(|| gaps.dispersion() / CHANCE_OF_GAPS)
 }
 
-fn of_one(line: &Timeline<FOLLOWED_SLOTS>) -> Option<f64> {
+fn of_one(line: &Timeline<FOLLOWED_SLOTS>, side: usize) -> Option<f64> {
     let slots = STRETCH_S.div_ceil(line.slot_s()).max(1) as u32;
     let (first, last) = line.ticks().first().zip(line.ticks().last())?;
     // The first and the last stretch are not seen whole.
@@ -66,7 +75,7 @@ fn of_one(line: &Timeline<FOLLOWED_SLOTS>) -> Option<f64> {
     let mut calls = 0.0;
     for tick in line.ticks() {
         if let Some(sum) = (tick.slot / slots).checked_sub(from).and_then(|at| sent.get_mut(at as usize)) {
-            *sum += f64::from(tick.bytes[0]);
+            *sum += f64::from(tick.bytes[side]);
             calls += f64::from(tick.flows);
         }
     }

@@ -25,6 +25,7 @@ pub enum AppProtocol {
     Ssh,
     Stun,
     WireGuard,
+    Irc,
 }
 
 /// Which of the protocols that share the DNS message format a flow speaks.
@@ -42,7 +43,8 @@ pub enum DnsKind {
 
 impl AppProtocol {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 7] = [Self::Dns, Self::Tls, Self::Quic, Self::Http, Self::Ssh, Self::Stun, Self::WireGuard];
+    pub const ALL: [Self; 8] =
+        [Self::Dns, Self::Tls, Self::Quic, Self::Http, Self::Ssh, Self::Stun, Self::WireGuard, Self::Irc];
 
     /// The name in EVE's `app_proto`.
     pub fn name(self) -> &'static str {
@@ -54,6 +56,7 @@ impl AppProtocol {
             Self::Ssh => "ssh",
             Self::Stun => "stun",
             Self::WireGuard => "wireguard",
+            Self::Irc => "irc",
         }
     }
 }

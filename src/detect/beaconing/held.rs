@@ -3,6 +3,8 @@
 //! Such a connection has one beginning, so there are no gaps between calls to keep time by; what is said in each stretch of time is as
 //! much as in the next (`steady`). Push services do just that, and say their names: here nobody knows a name for the party, and
 //! hardly anybody of the population holds on to it. Messengers with an address built in are talked over, unevenly, by many.
+//! Chat in the clear (IRC) is for people to talk over, whatever the server's name: where as little is said in each stretch of time by
+//! all, and by the server, it is robots that wait in a room.
 //! Bounds: those of the samples.
 
 use std::collections::BTreeSet;
@@ -10,12 +12,13 @@ use std::collections::BTreeSet;
 use super::harmless::{Harmless, KEPT_OPEN};
 use super::{ACTIVE_MIN, ANSWERED_MIN, CALL_BYTES_MAX, NAMELESS_P_VALUE, is_echo, is_opaque_echo, is_plumbing};
 use super::{of_a_group, severity_without_a_name};
-use crate::detect::finding::{Finding, Technique};
+use crate::detect::finding::{Finding, Severity, Technique};
 use crate::detect::in_step::are_moved;
 use crate::detect::scene::{Group, Scene, service_of};
 use crate::detect::steady;
-use crate::detect::weigh::{Reason, log_ramp, ramp, weigh};
+use crate::detect::weigh::{Reason, log_ramp, ramp, severity_of, weigh};
 use crate::detect::words;
+use crate::packet::facts::AppProtocol;
 use crate::population::collector::CollectorSummary;
 use crate::population::pair::PairSummary;
 use crate::units::Address;
@@ -40,6 +43,8 @@ const ROW_BYTES_MAX: f64 = CALL_BYTES_MAX / 4.0;
 /// Share of the rows that bytes may prove to be of a known protocol, and of the devices whose connection must be seen to begin.
 const KNOWN_MAX: f64 = 0.05;
 const BEGUN_MIN: f64 = 0.8;
+/// Share of the rows that bytes must prove to be chat.
+const CHAT_MIN: f64 = 0.8;
 
 /// Whether the connections were seen to begin: of what began before the capture no protocol and no name could be known. TCP says when
 /// it begins; a flow that is met midway has not.
@@ -49,6 +54,12 @@ fn is_seen_to_begin(scene: &Scene<'_>, group: &Group<'_>) -> bool {
     let beginnings = |pair: &PairSummary| if is_tcp { pair.rows_established } else { pair.totals.flows };
     let (begun, all) = pairs.fold((0u64, 0u64), |(begun, all), (_, pair)| (begun + beginnings(pair).min(1), all + 1));
     begun as f64 >= BEGUN_MIN * all as f64
+}
+
+/// Whether most of it is chat in the clear.
+fn is_chat(whole: &CollectorSummary) -> bool {
+    let chat: u64 = whole.apps.iter().filter(|(app, _)| *app == AppProtocol::Irc).map(|(_, rows)| rows).sum();
+    chat as f64 >= CHAT_MIN * whole.totals.rows as f64
 }
 
 /// Whether what is said in a stretch of time is shorter than the shortest record of TLS: then no name was said in a beginning that
@@ -68,12 +79,11 @@ pub(super) fn detect(
         let whole = &group.whole;
         let (rows, devices) = (whole.totals.rows.max(1) as f64, whole.subscribers.count() as f64);
         let most = whole.totals.data_bytes.iter().copied().max().unwrap_or(0) as f64;
-        whole.rows_named == 0
-            && whole.totals.data_bytes.iter().all(|bytes| *bytes > 0)
+        whole.totals.data_bytes.iter().all(|bytes| *bytes > 0)
             && whole.totals.flows as f64 <= FLOWS_MAX * devices
             && rows >= ROWS.0 * devices
             && most <= ROW_BYTES_MAX * rows
-            && whole.apps.total() as f64 <= KNOWN_MAX * rows
+            && (is_chat(whole) || whole.rows_named == 0 && whole.apps.total() as f64 <= KNOWN_MAX * rows)
             && (is_seen_to_begin(scene, group) || is_too_short_for_tls(whole, most / rows))
             && whole.rows_answered as f64 >= ANSWERED_MIN * rows
             && whole.flows_by_collector * 2 < whole.totals.flows.max(1)
@@ -82,18 +92,23 @@ pub(super) fn detect(
             && !service_of(whole).is_some_and(|service| KEPT_OPEN.contains(&service.port))
     };
     let is_looked_up = |group: &Group<'_>| group.of.addresses.iter().any(|address| scene.is_looked_up(*address));
+    let is_strangers = |group: &Group<'_>| is_chat(&group.whole) || !is_looked_up(group);
     if !scene.shows_applications() {
         return;
     }
     let groups = scene.alone(|(_, one)| one.subscribers.count() >= DEVICES_MIN);
-    for group in groups.into_iter().filter(|group| is_held(group) && !group.is_at(tunnels) && !is_looked_up(group)) {
+    for group in groups.into_iter().filter(|group| is_held(group) && !group.is_at(tunnels) && is_strangers(group)) {
         // What one order moves has no clock of its own: `unattributed` speaks of that.
-        if are_moved(&group.whole.sample()) {
+        let is_chat = is_chat(&group.whole);
+        if !is_chat && are_moved(&group.whole.sample()) {
             continue;
         }
         let (devices, population) = (group.whole.subscribers.count(), group.of.population);
         let coverage = (scene.active(population) >= ACTIVE_MIN).then(|| scene.coverage(population, devices));
         let Some(unevenness) = steady::unevenness(&group.whole.sample()) else { continue };
+        if is_chat && steady::unevenness_back(&group.whole.sample()).is_some_and(|back| back > UNEVEN.0) {
+            continue;
+        }
         let rows = group.whole.totals.rows as f64 / devices as f64;
         let mut reasons = vec![
             Reason::number("unevenness", unevenness, "ratio", ramp(unevenness, UNEVEN.0, UNEVEN.1), 0.35),
@@ -101,10 +116,20 @@ pub(super) fn detect(
         ];
         reasons.extend(of_a_group(devices, coverage, COVERAGE_TURNS, [0.2, 0.25]));
         let (score, evidence) = weigh(reasons);
-        let Some((severity, score)) = severity_without_a_name(harmless, &group, score) else { continue };
+        let judged = match is_chat {
+            true => severity_of(score, NAMELESS_P_VALUE).map(|severity| (severity.min(Severity::Medium), score)),
+            false => severity_without_a_name(harmless, &group, score),
+        };
+        let Some((severity, score)) = judged else { continue };
         let blank = scene.blank(Technique::BeaconingImplant, &group);
         let who = group.spoken(&blank.collector.names);
         let counted = words::counted(devices, "subscriber");
+        let why = match is_chat {
+            true => "They speak IRC, which is for people to chat over: robots wait for orders in such rooms.",
+            false => {
+                "Nobody looked its name up and nobody asks for one: the program knows the address. Push services say their names."
+            }
+        };
         findings.push(Finding {
             severity,
             score,
@@ -113,8 +138,7 @@ pub(super) fn detect(
             headline: format!("{counted} hold a connection to {who} and report over it by the clock"),
             explanation: format!(
                 "{counted} keep a connection to {who} open and exchange as little with it in one stretch of time as in the \
-                 next, whatever their people do. Nobody looked its name up and nobody asks for one: the program knows the \
-                 address. Push services say their names. Find out which program holds the connection, who \
+                 next, whatever their people do. {why} Find out which program holds the connection, who \
                  installed it, and what answers there; register it in the policy if it may, or block it.",
             ),
             ..blank
@@ -125,9 +149,8 @@ pub(super) fn detect(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::detect::finding::Severity;
     use crate::flow::row::{ConnState, FlowColumns, FlowRow};
-    use crate::packet::facts::{AppFacts, AppProtocol};
+    use crate::packet::facts::AppFacts;
     use crate::population::places::Places;
     use crate::population::summary::tests::{TurnedOver, populations, row};
     use crate::population::{AddContext, Span, SpanClass, Summary, SummaryLimits};
@@ -188,6 +211,19 @@ mod tests {
         };
         let mqtt = |one: &mut FlowRow| one.key.ports[1] = 1883;
         let anew = |one: &mut FlowRow| one.row_number = 0;
+        let chat = |one: &mut FlowRow| {
+            let facts = AppFacts {
+                protocol: Some(AppProtocol::Irc),
+                server_name: Some("irc.a.example".into()),
+                ..AppFacts::default()
+            };
+            one.facts = Some(std::sync::Arc::new(facts));
+        };
+        let chat_of_people = |one: &mut FlowRow| {
+            chat(one);
+            let minute = one.ts_first.since(START).as_secs_f64() as u64 / 60;
+            one.sides[1].payload_bytes = 40 + 900 * ((minute * 13) % 11) * (minute % 3);
+        };
         type Change<'a> = &'a dyn Fn(&mut FlowRow);
         type Bytes<'a> = &'a dyn Fn(u8, u64) -> u64;
         let midway = |one: &mut FlowRow| one.state = ConnState::OTH;
@@ -196,7 +232,7 @@ mod tests {
             let minute = u64::from(one.row_number);
             one.ts_first = START.after(DurationNs::from_secs(60 * minute + minute * minute * 37 % 53));
         };
-        let table: [(&str, u8, Bytes<'_>, Change<'_>, Option<Severity>); 12] = [
+        let table: [(&str, u8, Bytes<'_>, Change<'_>, Option<Severity>); 15] = [
             ("twelve devices", 12, &same, &nothing, Some(Severity::Medium)),
             ("two fifths of a small population", 40, &same, &nothing, Some(Severity::Medium)),
             ("most of it", 120, &same, &nothing, None),
@@ -207,6 +243,9 @@ mod tests {
             ("connections that began before the capture", 12, &same, &midway, None),
             ("the same, in less than TLS could say it", 12, &brief, &midway, Some(Severity::Medium)),
             ("a broker of messages", 12, &same, &mqtt, None),
+            ("robots in a room of chat", 12, &same, &chat, Some(Severity::Medium)),
+            ("people in one, who talk", 12, &talk, &chat, None),
+            ("people who listen", 12, &same, &chat_of_people, None),
             ("call after call, which has gaps to keep time by", 12, &same, &anew, None),
             ("all in the same moments, at no regular times", 12, &same, &order, None),
         ];

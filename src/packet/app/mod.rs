@@ -5,7 +5,7 @@
 //! is counted in [`AppCounters`]. Time: the packets'. Not here: which flow a packet belongs to, what TCP's state is.
 //!
 //! ```text
-//! start ─▶ AppState ─┬─ stream ──▶ reassembly ─▶ (told by its bytes) ─▶ tls · http · ssh · dns · prefaces ─┐
+//! start ─▶ AppState ─┬─ stream ──▶ reassembly ─▶ (told by its bytes) ─▶ tls · http · ssh · irc · dns · prefaces ─┐
 //!                    └─ datagram ────────────────▶ dns · quic ─▶ tls · dtls ─▶ tls · wireguard ───────────┴─▶ facts
 //! ```
 //!
@@ -14,6 +14,7 @@
 
 mod dns;
 mod http;
+mod irc;
 mod names;
 mod notes;
 mod preface;

@@ -8,7 +8,7 @@ use super::preface::{self, Match, Next};
 use super::reader::Reader;
 use super::reassembly::Reassembly;
 use super::tls::record::Records;
-use super::{AppContext, Step, dns, http, ssh};
+use super::{AppContext, Step, dns, http, irc, ssh};
 use crate::packet::facts::{AppProtocol, NameLookup};
 use crate::units::Side;
 
@@ -25,6 +25,7 @@ enum Machine {
     Request(http::Request),
     Response(http::Response),
     Ssh,
+    Irc,
     Done,
 }
 
@@ -65,9 +66,9 @@ pub(super) fn can_begin(ports: [u16; 2], first: &[u8]) -> bool {
 }
 
 /// The words with which a stream can begin, of four bytes at least.
-const WORDS: [&[&[u8]]; 3] =
-    [&[ssh::BEGINNING, HTTP_RESPONSE, HTTP2_PREFACE], &http::METHODS, &preface::LINE_BEGINNINGS];
-const WORD_COUNT: usize = WORDS[0].len() + WORDS[1].len() + WORDS[2].len();
+const WORDS: [&[&[u8]]; 4] =
+    [&[ssh::BEGINNING, HTTP_RESPONSE, HTTP2_PREFACE], &http::METHODS, &preface::LINE_BEGINNINGS, &irc::BEGINNINGS];
+const WORD_COUNT: usize = WORDS[0].len() + WORDS[1].len() + WORDS[2].len() + WORDS[3].len();
 
 fn words() -> impl Iterator<Item = &'static [u8]> {
     WORDS.into_iter().flatten().copied()
@@ -161,6 +162,7 @@ impl Machine {
             Self::Tls(_) => Some(AppProtocol::Tls),
             Self::Request(_) | Self::Response(_) => Some(AppProtocol::Http),
             Self::Ssh => Some(AppProtocol::Ssh),
+            Self::Irc => Some(AppProtocol::Irc),
         }
     }
 
@@ -217,6 +219,12 @@ impl Machine {
                 let step = ssh::advance(ready, around.side, around.notes);
                 (0, (step == Step::Done).then_some(Self::Done))
             }
+            // A talk in other lines may end in TLS.
+            Self::Irc => match irc::advance(ready, around.notes) {
+                (Step::More, _) => (0, None),
+                (_, true) => (0, Some(Self::Done)),
+                (_, false) => (0, Some(Self::Lines(preface::Lines::default()))),
+            },
         }
     }
 
@@ -240,7 +248,7 @@ fn tunnel(ready: &[u8]) -> Option<Machine> {
 /// that the answer does not depend on how many bytes came at once.
 fn sniff(ready: &[u8], around: &mut Surroundings<'_>) -> (usize, Option<Machine>) {
     type Candidate = fn(&[u8], &mut Surroundings<'_>) -> (Match, Machine);
-    const CANDIDATES: [Candidate; 8] = [
+    const CANDIDATES: [Candidate; 9] = [
         |ready, around| {
             let dns = if is_dns_port(around.ports) { dns_over_tcp(ready) } else { Match::No };
             (dns, Machine::Dns(dns::TcpMessages::default()))
@@ -264,6 +272,7 @@ fn sniff(ready: &[u8], around: &mut Surroundings<'_>) -> (usize, Option<Machine>
         },
         |ready, around| (preface::binary(ready, around.notes), Machine::Sniff),
         |ready, _| (begins(ready, [ssh::BEGINNING]), Machine::Ssh),
+        |ready, _| (begins(ready, irc::BEGINNINGS), Machine::Irc),
         |ready, _| (begins(ready, [HTTP_RESPONSE]), Machine::Response(http::Response::default())),
         |ready, _| (begins(ready, http::METHODS), Machine::Request(http::Request::default())),
         |ready, around| {

@@ -199,6 +199,29 @@ fn a_split_at_any_boundary_changes_nothing() {
 }
 
 #[test]
+fn a_client_of_chat_is_told_from_those_of_files_and_mail() {
+    let long = [b"NICK ".as_slice(), &[b'a'; 512]].concat();
+    let table: [(&[u8], Option<AppProtocol>); 8] = [
+        (b"NICK a\r\nUSER a 0 * :A B\r\n", Some(AppProtocol::Irc)),
+        (b"PASS x\r\nUSER a 0 * :A B\r\n", Some(AppProtocol::Irc)),
+        (b"CAP LS 302\r\n", Some(AppProtocol::Irc)),
+        (b"USER a\r\nPASS b\r\nNICK a\r\n", None),
+        (b"PASS x\r\nPASS y\r\nNICK a\r\n", None),
+        (b"PASS x\r\nUSER a\r\n", None),
+        (b"NICK a", None),
+        (&long, None),
+    ];
+    for (line, wanted) in table {
+        let one = Sample { name: "chat", ports: [50000, 6667], sides: [line.to_vec(), Vec::new()], wanted: |_| true };
+        let whole = (Side::Orig, 0, line.len());
+        assert_eq!(feed(&one, &[whole]).0.protocol, wanted, "{}", line.escape_ascii());
+        let bytes: Vec<Segment> = (0..line.len()).map(|at| (Side::Orig, at, at + 1)).collect();
+        let cut = feed(&one, &[&[(Side::Orig, 0, 8.min(line.len()))], &bytes[8.min(line.len())..]].concat());
+        assert_eq!(cut.0.protocol, wanted, "byte by byte: {}", line.escape_ascii());
+    }
+}
+
+#[test]
 fn one_side_is_enough() {
     for sample in samples() {
         let [orig, resp] = whole(&sample);
