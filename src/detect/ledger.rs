@@ -114,6 +114,8 @@ struct Claim {
     /// Whole hours since in which as much was seen, that said it again, and that did not.
     repeated: u32,
     unrepeated: u32,
+    /// Whether it is of the rate of many uploads together: who asks whether each is a part of what had moved knows nothing of that.
+    is_of_rates: bool,
 }
 
 impl Ledger {
@@ -234,14 +236,16 @@ impl Record {
 impl Claim {
     fn of(finding: &Finding, look: &Look) -> Option<Self> {
         let Finding { severity, score, p_value, packets, start, .. } = *finding;
-        let claim = Self { span: look.span, start, packets, severity, score, p_value, repeated: 0, unrepeated: 0 };
+        let is_of_rates = finding.technique == Technique::ShadowUpload && tells(finding, "rate_correlation");
+        let claim =
+            Self { span: look.span, start, packets, severity, score, p_value, repeated: 0, unrepeated: 0, is_of_rates };
         (severity >= Severity::Medium).then_some(claim)
     }
 
     /// Whether the look knows better: it holds the claim's stretch and saw clearly more, or others who do the same, or is one of
     /// several whole hours in which as much was seen and the same could not be said.
     fn is_outdone(&mut self, doubt: &Doubt, look: &Look) -> bool {
-        if doubt.since.is_some_and(|since| since >= self.start) {
+        if self.is_of_rates || doubt.since.is_some_and(|since| since >= self.start) {
             return false;
         }
         let (known, seen) = (self.packets as f64, doubt.packets as f64);

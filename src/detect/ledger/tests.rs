@@ -295,6 +295,19 @@ fn a_beacon_that_is_told_something_is_no_fan_in_and_homes_asleep_are_no_stations
 }
 
 #[test]
+fn who_asks_of_each_upload_doubts_nothing_that_the_rate_of_all_tells() {
+    for (feature, wanted) in [("rate_correlation", Severity::Medium), ("follows_activity", Severity::Low)] {
+        let evidence = vec![words::evidence(feature, EvidenceValue::Number(0.6), "ratio", 0.3)];
+        let claim = Finding { evidence, ..finding(Technique::ShadowUpload, "a", &[1], Severity::Medium, 8) };
+        let more = Doubt { technique: Technique::ShadowUpload, ..doubt(100 * claim.packets) };
+        let mut ledger = Ledger::default();
+        ledger.absorb(vec![claim], &look(0, 5, Vec::new()));
+        ledger.absorb(Vec::new(), &look(0, 60, vec![more]));
+        assert_eq!(ledger.close().0[0].severity, wanted, "{feature}");
+    }
+}
+
+#[test]
 fn that_a_party_came_into_use_is_doubted_only_by_who_saw_it_before() {
     for (since, wanted) in [(0, Severity::Low), (1, Severity::Medium), (2, Severity::Medium)] {
         let mut ledger = Ledger::default();
