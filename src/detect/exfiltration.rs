@@ -6,7 +6,7 @@
 //! file-sharing swarm sends to hundreds); who began the flows (a server that is asked is no thief).
 //! In a window and an hour what went before them is known as well: a burst is not cut in two, and who else sends there is
 //! not forgotten (`earlier`).
-//! What a mail server sends other mail servers is post (`relays`).
+//! What a mail server sends other mail servers is post (`relays`). A database is no server that strangers ask (`stores`).
 //! A single stream that stood when the looking began and still stands is said at `low`: nothing shows that it is new (`standing`).
 //! The trivial baseline that it must beat: plain bytes out.
 
@@ -16,6 +16,7 @@ mod peers;
 mod relays;
 mod scattered;
 mod standing;
+mod stores;
 
 use std::cell::LazyCell;
 use std::cell::OnceCell;
@@ -327,7 +328,11 @@ impl Case {
                 case.sent_to_all += all(before) as f64;
             }
         }
-        case.by_collector = begun.0 as f64 / begun.1.max(1) as f64;
+        // Nobody of strangers has anything to do with a database: that one came by himself makes it no visit.
+        case.by_collector = match stores::is_poured_out(group, &case.sent) {
+            true => 0.0,
+            false => begun.0 as f64 / begun.1.max(1) as f64,
+        };
         // 98 % of what is usual: with few pairs the largest is the one that is judged, so it does not stand in its own light.
         let usual = bulk.quantile(0.98).filter(|usual| *usual < case.sent.up as f64).unwrap_or(0.0);
         let habit = Habit {

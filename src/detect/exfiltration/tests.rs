@@ -376,3 +376,16 @@ fn what_is_shown_to_an_audience_is_a_call() {
         assert_eq!(found >= Some(Severity::Medium), wanted, "{name}: {found:?}");
     }
 }
+
+#[test]
+fn a_stranger_who_has_a_database_poured_out_is_no_visitor() {
+    // Port, bytes that are asked with; whether it is told.
+    for (port, asked, wanted) in [(3306, 40_000, true), (443, 40_000, false), (3306, 9_000_000, false)] {
+        let party = Address::v4([203, 0, 113, 7]);
+        let mut rows: Vec<FlowRow> = (0..60u8).map(|n| upload(n, Address::v4([198, 51, n, 9]), 0, 1)).collect();
+        let mut one = row(party, Address::v4([10, 0, 0, 100]), 40, asked, 60 * MIB);
+        one.key.ports[usize::from(one.orig_end == 0)] = port;
+        rows.push(one);
+        assert_eq!(worst(&rows) >= Some(Severity::Medium), wanted, "{port}, {asked}");
+    }
+}

@@ -1,0 +1,22 @@
+//! Stores: records that a stranger has poured out of a database.
+//! In: a group of parties and what one host sends it. Out: whether the party began it, at the port of a database, and asks next to nothing
+//! for what it gets: a copy of all of it, as a replica or a dump takes. A site is visited by strangers too; a database is not.
+//! What is asked record by record is `record-scraping`'s.
+
+use super::Sent;
+use crate::detect::scene::{Group, service_of};
+use crate::population::collector::ServiceAt;
+
+/// Ports of databases and of what searches in them (IANA): Microsoft SQL Server, Oracle, MySQL, PostgreSQL, CouchDB, Redis,
+/// Cassandra, Elasticsearch, Memcached, MongoDB.
+const DATABASES: [u16; 10] = [1433, 1521, 3306, 5432, 5984, 6379, 9042, 9200, 11211, 27017];
+/// Bytes given for each that is asked with, from which on nothing is asked record by record.
+const GIVEN_FOR_ASKED_MIN: f64 = 30.0;
+
+/// See the file's header.
+pub(super) fn is_poured_out(group: &Group<'_>, sent: &Sent) -> bool {
+    let is_store = service_of(&group.whole).is_some_and(|service| {
+        service.at == ServiceAt::Subscriber && service.protocol == 6 && DATABASES.contains(&service.port)
+    });
+    is_store && sent.up as f64 >= GIVEN_FOR_ASKED_MIN * sent.down as f64
+}
