@@ -26,7 +26,7 @@ use crate::packet::facts::AppProtocol;
 use crate::population::collector::ServiceAt;
 use crate::population::sketch::Merge;
 use crate::population::span::Seen;
-use crate::population::zones::{NO_DOMAIN, NameForm, ZoneKey, ZoneSummary};
+use crate::population::zones::{NO_DOMAIN, NameForm, REVERSE, ZoneKey, ZoneSummary};
 use crate::population::{PopulationIndex, SpanClass};
 use crate::units::Address;
 
@@ -357,8 +357,8 @@ fn described(
     all: &ZoneSummary,
 ) -> Finding {
     let texts: Vec<&str> = parts.iter().filter_map(|(key, ..)| scene.summary.texts.of(key.zone)).collect();
-    let names: Vec<String> =
-        texts.iter().filter(|text| !text.starts_with(NO_DOMAIN)).take(8).map(|text| (*text).to_owned()).collect();
+    let is_domain = |text: &&&str| !text.starts_with(NO_DOMAIN) && !text.starts_with(REVERSE);
+    let names: Vec<String> = texts.iter().filter(is_domain).take(8).map(|text| (*text).to_owned()).collect();
     let first = texts.first().copied().unwrap_or("a domain whose name did not fit");
     let below = match texts.len() {
         _ if first.starts_with(NO_DOMAIN) => "no domain at all".to_owned(),

@@ -1,7 +1,8 @@
 //! Zones: what was asked below each registrable domain, by whom, and how much the names themselves can carry.
 //! In: DNS messages of subscribers. Out: counts by domain, and a sample of the distinct names by length, form and asker.
 //! Bounds: `zones_max` domains with [`NAMES_SAMPLED`] names each. A sampled name is kept as its hash only.
-//! Not kept: names below the domain, reverse names (`….arpa`), names that no public resolver knows (`….local`, RFC 6762).
+//! Reverse names of IPv6 (RFC 3596 section 2.5) of strangers, whose last 80 bits one site writes as it likes, are filed by its /48.
+//! Not kept: names below the domain, other reverse names (`….arpa`), names that no public resolver knows (`….local`, RFC 6762).
 
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +26,8 @@ const LABEL_BYTES_USUAL: usize = 36;
 const HEX_MIN: usize = 16;
 /// What stands for the domain of names that have none: their last label can be no top-level domain (RFC 3696 section 2).
 pub const NO_DOMAIN: &str = "names without a domain, asked of ";
+/// What stands for the domain of reverse names, before the site's prefix.
+pub const REVERSE: &str = "the reverse zone of ";
 /// Last labels that end in a network of one's own (RFC 6761, RFC 6762 appendix G, RFC 8375) or a protocol of its own.
 const LOCAL_ENDINGS: [&str; 14] = [
     "arpa",
@@ -78,6 +81,9 @@ pub struct Below {
 }
 
 impl Below {
+    /// What the 80 bits behind a site's prefix carry.
+    pub const OF_REVERSE: Self = Self { bytes: 10, form: NameForm::Plain };
+
     /// Of the labels below a domain; a byte written as `\xNN` is one.
     pub fn of(labels: &str) -> Self {
         let escapes = labels.matches('\\').count();
@@ -101,6 +107,29 @@ impl Below {
         };
         Self { bytes: u16::try_from(bytes).unwrap_or(u16::MAX), form }
     }
+}
+
+/// The address that a whole reverse name of IPv6 spells (RFC 3596 section 2.5).
+pub fn reversed(name: &str) -> Option<[u8; 16]> {
+    let digits = name.trim_end_matches('.').strip_suffix(".ip6.arpa").filter(|digits| digits.len() == 63)?;
+    let mut address = [0u8; 16];
+    for (at, label) in digits.split('.').enumerate() {
+        let mut letters = label.chars();
+        let digit = letters.next().and_then(|letter| letter.to_digit(16))?;
+        if at >= 32 || letters.next().is_some() {
+            return None;
+        }
+        address[15 - at / 2] |= (digit as u8) << (4 * (at % 2));
+    }
+    Some(address)
+}
+
+/// The site whose reverse name one is, to be filed under; none for neighbours and networks of one's own (RFC 4193, RFC 4291).
+pub fn reverse_zone(address: [u8; 16]) -> Option<String> {
+    let is_global = matches!(address[0], 0x20..=0x3f);
+    let mut site = [0; 16];
+    site[..6].copy_from_slice(&address[..6]);
+    is_global.then(|| format!("{REVERSE}{}/48", std::net::Ipv6Addr::from(site)))
 }
 
 /// Where a name belongs.
@@ -328,6 +357,27 @@ impl Weighed for ZoneSummary {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_reverse_name_is_its_sites() {
+        let nibbles = |address: &str| {
+            let address: std::net::Ipv6Addr = address.parse().expect("an address");
+            let digits: Vec<String> =
+                address.octets().iter().rev().flat_map(|b| [b & 15, b >> 4]).map(|d| format!("{d:x}")).collect();
+            format!("{}.ip6.arpa", digits.join("."))
+        };
+        let zone = |name: &str| reversed(name).and_then(reverse_zone);
+        let of_site = nibbles("2001:db8:1:2:3:4:5:6");
+        assert_eq!(zone(&of_site), Some(format!("{REVERSE}2001:db8:1::/48")));
+        assert_eq!(
+            reversed(&of_site),
+            Some("2001:db8:1:2:3:4:5:6".parse::<std::net::Ipv6Addr>().expect("one").octets())
+        );
+        for other in [&of_site[2..], &nibbles("fd00::1"), &nibbles("fe80::1"), "1.0.0.10.in-addr.arpa", "ip6.arpa"] {
+            assert_eq!(zone(other), None, "{other}");
+        }
+        assert_eq!(zone(&of_site.replace("6.0", "60.")), None, "labels of two");
+    }
 
     #[test]
     fn names_fall_into_their_zones() {

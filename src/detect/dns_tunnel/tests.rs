@@ -93,6 +93,14 @@ fn noise(n: u64, length: usize, digits: &[u8]) -> String {
 const LETTERS: &[u8] = b"abcdefghijklmnopqrstuvwxyz234567";
 const HEX: &[u8] = b"0123456789abcdef";
 
+/// The reverse name of an address of a site: 2^80 of them are one site's to spell.
+fn reverse(site: &str, n: u64) -> String {
+    let site: std::net::Ipv6Addr = format!("{site}::").parse().expect("a site");
+    let address = u128::from(site) | u128::from(n).wrapping_mul(0x9e37_79b9_7f4a_7c15) & 0xffff_ffff_ffff_ffff;
+    let digits: Vec<String> = (0..32).map(|at| format!("{:x}", address >> (4 * at) & 15)).collect();
+    format!("{}.ip6.arpa", digits.join("."))
+}
+
 #[test]
 fn tunnels_and_what_looks_like_them() {
     let ask =
@@ -183,6 +191,13 @@ fn tunnels_and_what_looks_like_them() {
         ),
         ("a network of one's own", of(200, &|n| ask(1, format!("{}.corp.local", noise(n, 40, HEX)), None)), None),
         ("reverse names", of(200, &|n| ask(1, format!("{}.2.0.192.in-addr.arpa", n), None)), None),
+        (
+            "reverse names of one site, hundreds and all new",
+            of(200, &|n| ask(1, reverse("2001:db8:1", n), None)),
+            Some(Severity::High),
+        ),
+        ("the population's own", of(200, &|n| ask(1, reverse("2001:db8:20", n), None)), None),
+        ("of as many sites", of(200, &|n| ask(1, reverse(&format!("2001:db8:{n:x}"), n), None)), None),
         (
             "a number that each of thirty devices writes into its names",
             of(600, &|n| ask((n % 30) as u8, format!("{}.m.example", noise(n, 18, HEX)), there)),

@@ -16,7 +16,7 @@ use crate::population::sketch::Merge;
 use crate::population::span::Seen;
 use crate::population::texts::{TextId, Texts};
 use crate::population::totals::count;
-use crate::population::zones::{Below, NO_DOMAIN, SampledName, Zone, ZoneKey};
+use crate::population::zones::{Below, NO_DOMAIN, SampledName, Zone, ZoneKey, reverse_zone, reversed};
 use crate::units::Address;
 
 /// Response code NXDOMAIN (RFC 1035 section 4.1.1).
@@ -147,12 +147,17 @@ impl Summary {
         cx: &mut AddContext<'_, I>,
     ) {
         let texts_max = cx.limits.texts_max;
-        let (zone, labels) = match Zone::of(&lookup.name) {
-            Zone::Local => return,
-            Zone::Domain(domain, labels) => (self.texts.add_text(domain, texts_max), labels),
+        let (zone, below) = match Zone::of(&lookup.name) {
+            Zone::Local => {
+                // Neighbours' names are their addresses.
+                let address = reversed(&lookup.name).filter(|bytes| cx.populations.of(Address(*bytes)).is_none());
+                let Some(text) = address.and_then(reverse_zone) else { return };
+                (self.texts.add_text(&text, texts_max), Below::OF_REVERSE)
+            }
+            Zone::Domain(domain, labels) => (self.texts.add_text(domain, texts_max), Below::of(labels)),
             Zone::Stray => {
                 let text = format!("{NO_DOMAIN}{}", resolver.shown());
-                (self.texts.add_text(&text, texts_max), &*lookup.name)
+                (self.texts.add_text(&text, texts_max), Below::of(&lookup.name))
             }
         };
         let summary = self.zones.entry(ZoneKey { population, zone }, cx.limits.zones_max);
@@ -165,7 +170,6 @@ impl Summary {
         summary.seen.merge(Seen::between(lookup.ts, lookup.ts));
         let within = cx.populations.of(lookup.resolver.untranslated()).is_some();
         count(&mut summary.messages_within, within.into());
-        let below = Below::of(labels);
         if below.bytes > 0 {
             let sampled = SampledName { bytes: below.bytes, form: below.form, asker, shared: false, within };
             summary.names.add(name.0, sampled);
