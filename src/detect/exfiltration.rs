@@ -293,6 +293,8 @@ struct Case {
     sent_to_all: f64,
     /// Share of the flows that the party began.
     by_collector: f64,
+    /// Whether it is what a stranger has a database give him.
+    is_poured_out: bool,
     peers: Peers,
     /// What subscribers send one party, bytes.
     usual: f64,
@@ -310,6 +312,7 @@ impl Case {
             seen: span_of(scene, group, subscriber),
             sent_to_all: all(scene.summary) as f64,
             by_collector: 0.0,
+            is_poured_out: false,
             peers: There::of(scene, group, subscriber).peers(),
             usual: 0.0,
         };
@@ -328,11 +331,8 @@ impl Case {
                 case.sent_to_all += all(before) as f64;
             }
         }
-        // Nobody of strangers has anything to do with a database: that one came by himself makes it no visit.
-        case.by_collector = match stores::is_poured_out(group, &case.sent) {
-            true => 0.0,
-            false => begun.0 as f64 / begun.1.max(1) as f64,
-        };
+        case.by_collector = begun.0 as f64 / begun.1.max(1) as f64;
+        case.is_poured_out = stores::is_poured_out(group, &case.sent);
         // 98 % of what is usual: with few pairs the largest is the one that is judged, so it does not stand in its own light.
         let usual = bulk.quantile(0.98).filter(|usual| *usual < case.sent.up as f64).unwrap_or(0.0);
         let habit = Habit {
@@ -384,7 +384,8 @@ impl Case {
                 "begun_by_collector_share",
                 self.by_collector,
                 "ratio",
-                ramp(self.by_collector, 0.9, 0.3),
+                // No stranger has anything to do with a database: that he came by himself makes it no visit.
+                if self.is_poured_out { 1.0 } else { ramp(self.by_collector, 0.9, 0.3) },
                 0.1,
             ),
         ]

@@ -321,6 +321,9 @@ fn promote(findings: &mut [Finding]) {
 /// Devices that each tell of itself from which on nobody else's traffic is told.
 const SHADOWS_MIN: u64 = 3;
 
+/// Share of the flows that a party began from which on it fetched what it got.
+const FETCHED_MIN: f64 = 0.5;
+
 /// Whether `by`, of another technique, says more of the same collector: uploads that follow their subscribers' activity are
 /// more than a fan-in, all is more than a behaviour without a name, and of a fan-in and a beacon the stronger one stays: many
 /// who send much and get little are a fan-in, few who say the same both ways a beacon, and each is weakly the other.
@@ -340,6 +343,11 @@ fn outdoes(by: &Finding, finding: &Finding) -> bool {
         }
         // A stream of copies is an upload too, and one that a device batches goes out by the clock.
         (BulkExfiltration | BeaconingImplant, TrafficMirroring | TapCorrelation) => by.severity >= Severity::Medium,
+        // A replica abroad is one thing, and where it stands says more than that it was taken.
+        (BulkExfiltration, Technique::CrossBorderTransfer) => {
+            let is_fetched = number(finding, "begun_by_collector_share").is_some_and(|share| share > FETCHED_MIN);
+            is_fetched && by.severity >= finding.severity
+        }
         // Copies that each device wraps by itself are no records of it.
         (PopulationFanIn, TrafficMirroring) => by.severity >= Severity::Medium,
         // What can be read is no longer opaque: copies and flow records follow the traffic that they tell of.

@@ -295,6 +295,19 @@ fn a_beacon_that_is_told_something_is_no_fan_in_and_homes_asleep_are_no_stations
 }
 
 #[test]
+fn what_is_fetched_from_abroad_is_told_once() {
+    use Technique::{BulkExfiltration, CrossBorderTransfer};
+    let one = |technique, severity| finding(technique, "a", &[1], severity, 1);
+    for (share, abroad, wanted) in [(1.0, Severity::High, 1), (1.0, Severity::Low, 2), (0.0, Severity::High, 2)] {
+        let evidence = vec![words::evidence("begun_by_collector_share", EvidenceValue::Number(share), "ratio", 0.1)];
+        let fetched = Finding { evidence, ..one(BulkExfiltration, Severity::High) };
+        let mut ledger = Ledger::default();
+        ledger.absorb(vec![fetched, one(CrossBorderTransfer, abroad)], &look(0, 5, Vec::new()));
+        assert_eq!(ledger.close().0.len(), wanted, "{share}, {abroad:?}");
+    }
+}
+
+#[test]
 fn who_asks_of_each_upload_doubts_nothing_that_the_rate_of_all_tells() {
     for (feature, wanted) in [("rate_correlation", Severity::Medium), ("follows_activity", Severity::Low)] {
         let evidence = vec![words::evidence(feature, EvidenceValue::Number(0.6), "ratio", 0.3)];
