@@ -3,6 +3,8 @@
 //! Such a connection has one beginning, so there are no gaps between calls to keep time by; what is said in each stretch of time is as
 //! much as in the next (`steady`). Push services do just that, and say their names: here nobody knows a name for the party, and
 //! hardly anybody of the population holds on to it. Messengers with an address built in are talked over, unevenly, by many.
+//! A name is no excuse where next to nothing is said in no protocol that is known, at a port that is neither the web's nor made to be
+//! kept open: robots wait so.
 //! Chat in the clear (IRC) is for people to talk over, whatever the server's name: where as little is said in each stretch of time by
 //! all, and by the server, it is robots that wait in a room.
 //! Bounds: those of the samples.
@@ -19,7 +21,7 @@ use crate::detect::steady;
 use crate::detect::weigh::{Reason, log_ramp, ramp, severity_of, weigh};
 use crate::detect::words;
 use crate::packet::facts::AppProtocol;
-use crate::population::collector::CollectorSummary;
+use crate::population::collector::{CollectorSummary, Service};
 use crate::population::pair::PairSummary;
 use crate::units::Address;
 
@@ -43,6 +45,9 @@ const ROW_BYTES_MAX: f64 = CALL_BYTES_MAX / 4.0;
 /// Share of the rows that bytes may prove to be of a known protocol, and of the devices whose connection must be seen to begin.
 const KNOWN_MAX: f64 = 0.05;
 const BEGUN_MIN: f64 = 0.8;
+/// Data of a row at the most, either way, that is a sign of life; and the ports of the web, through which messengers go as well.
+const LIFE_BYTES_MAX: f64 = 200.0;
+const WEB: [u16; 4] = [80, 443, 8080, 8443];
 /// Share of the rows that bytes must prove to be chat.
 const CHAT_MIN: f64 = 0.8;
 
@@ -54,6 +59,13 @@ fn is_seen_to_begin(scene: &Scene<'_>, group: &Group<'_>) -> bool {
     let beginnings = |pair: &PairSummary| if is_tcp { pair.rows_established } else { pair.totals.flows };
     let (begun, all) = pairs.fold((0u64, 0u64), |(begun, all), (_, pair)| (begun + beginnings(pair).min(1), all + 1));
     begun as f64 >= BEGUN_MIN * all as f64
+}
+
+/// Whether hardly more than signs of life is said, in no protocol that is known and at no port that is the web's or made to be kept open.
+fn is_sign_of_life(whole: &CollectorSummary) -> bool {
+    let most = whole.totals.data_bytes.iter().copied().max().unwrap_or(0) as f64;
+    let is_own = |service: Service| service.protocol == TCP && !WEB.contains(&service.port);
+    most <= LIFE_BYTES_MAX * whole.totals.rows as f64 && service_of(whole).is_some_and(is_own)
 }
 
 /// Whether most of it is chat in the clear.
@@ -83,7 +95,7 @@ pub(super) fn detect(
             && whole.totals.flows as f64 <= FLOWS_MAX * devices
             && rows >= ROWS.0 * devices
             && most <= ROW_BYTES_MAX * rows
-            && (is_chat(whole) || whole.rows_named == 0 && whole.apps.total() as f64 <= KNOWN_MAX * rows)
+            && (is_chat(whole) || whole.apps.total() as f64 <= KNOWN_MAX * rows)
             && (is_seen_to_begin(scene, group) || is_too_short_for_tls(whole, most / rows))
             && whole.rows_answered as f64 >= ANSWERED_MIN * rows
             && whole.flows_by_collector * 2 < whole.totals.flows.max(1)
@@ -92,12 +104,13 @@ pub(super) fn detect(
             && !service_of(whole).is_some_and(|service| KEPT_OPEN.contains(&service.port))
     };
     let is_looked_up = |group: &Group<'_>| group.of.addresses.iter().any(|address| scene.is_looked_up(*address));
-    let is_strangers = |group: &Group<'_>| is_chat(&group.whole) || !is_looked_up(group);
+    let is_named = |group: &Group<'_>| group.whole.rows_named > 0 || is_looked_up(group);
+    let is_candidate = |group: &Group<'_>| is_chat(&group.whole) || is_sign_of_life(&group.whole) || !is_named(group);
     if !scene.shows_applications() {
         return;
     }
     let groups = scene.alone(|(_, one)| one.subscribers.count() >= DEVICES_MIN);
-    for group in groups.into_iter().filter(|group| is_held(group) && !group.is_at(tunnels) && is_strangers(group)) {
+    for group in groups.into_iter().filter(|group| is_held(group) && !group.is_at(tunnels) && is_candidate(group)) {
         // What one order moves has no clock of its own: `unattributed` speaks of that.
         let is_chat = is_chat(&group.whole);
         if !is_chat && are_moved(&group.whole.sample()) {
@@ -105,8 +118,15 @@ pub(super) fn detect(
         }
         let (devices, population) = (group.whole.subscribers.count(), group.of.population);
         let coverage = (scene.active(population) >= ACTIVE_MIN).then(|| scene.coverage(population, devices));
-        let Some(unevenness) = steady::unevenness(&group.whole.sample()) else { continue };
-        if is_chat && steady::unevenness_back(&group.whole.sample()).is_some_and(|back| back > UNEVEN.0) {
+        let (sent, back) = (steady::unevenness(&group.whole.sample()), steady::unevenness_back(&group.whole.sample()));
+        let is_life = is_sign_of_life(&group.whole);
+        // Where next to nothing is said, one side's clock is enough: the other says now and then what there is to say.
+        let unevenness = match is_life {
+            true => sent.into_iter().chain(back).min_by(f64::total_cmp),
+            false => sent,
+        };
+        let Some(unevenness) = unevenness else { continue };
+        if is_chat && back.is_some_and(|back| back > UNEVEN.0) {
             continue;
         }
         let rows = group.whole.totals.rows as f64 / devices as f64;
@@ -116,7 +136,8 @@ pub(super) fn detect(
         ];
         reasons.extend(of_a_group(devices, coverage, COVERAGE_TURNS, [0.2, 0.25]));
         let (score, evidence) = weigh(reasons);
-        let judged = match is_chat {
+        let is_told_of_named = is_named(&group) && (is_chat || is_life);
+        let judged = match is_told_of_named {
             true => severity_of(score, NAMELESS_P_VALUE).map(|severity| (severity.min(Severity::Medium), score)),
             false => severity_without_a_name(harmless, &group, score),
         };
@@ -124,9 +145,13 @@ pub(super) fn detect(
         let blank = scene.blank(Technique::BeaconingImplant, &group);
         let who = group.spoken(&blank.collector.names);
         let counted = words::counted(devices, "subscriber");
-        let why = match is_chat {
-            true => "They speak IRC, which is for people to chat over: robots wait for orders in such rooms.",
-            false => {
+        let why = match (is_chat, is_told_of_named) {
+            (true, _) => "They speak IRC, which is for people to chat over: robots wait for orders in such rooms.",
+            (_, true) => {
+                "What they speak is no protocol that is known, at a port of its own, and says no more than that they are \
+                 there: so one waits for orders."
+            }
+            _ => {
                 "Nobody looked its name up and nobody asks for one: the program knows the address. Push services say their names."
             }
         };
@@ -205,6 +230,19 @@ mod tests {
             let facts = AppFacts { server_name: Some("push.maker.example".into()), ..AppFacts::default() };
             one.facts = Some(std::sync::Arc::new(facts));
         };
+        let at_port = |one: &mut FlowRow, port: u16| {
+            named(one);
+            let port_of_mine = one.key.ports.iter().position(|port| *port == PORT).expect("its own");
+            one.key.ports[port_of_mine] = port;
+        };
+        let push = |one: &mut FlowRow| at_port(one, 5228);
+        let web = |one: &mut FlowRow| at_port(one, 443);
+        let more = |_: u8, _: u64| 900;
+        let reports = |device: u8, minute: u64| 2 + 50 * u64::from((u64::from(device) * 7 + minute * 13) % 11 < 3);
+        let pinged = |one: &mut FlowRow| {
+            named(one);
+            one.sides[1].payload_bytes = 2;
+        };
         let known = |one: &mut FlowRow| {
             let facts = AppFacts { protocol: Some(AppProtocol::Ssh), ..AppFacts::default() };
             one.facts = Some(std::sync::Arc::new(facts));
@@ -232,13 +270,17 @@ mod tests {
             let minute = u64::from(one.row_number);
             one.ts_first = START.after(DurationNs::from_secs(60 * minute + minute * minute * 37 % 53));
         };
-        let table: [(&str, u8, Bytes<'_>, Change<'_>, Option<Severity>); 15] = [
+        let table: [(&str, u8, Bytes<'_>, Change<'_>, Option<Severity>); 19] = [
             ("twelve devices", 12, &same, &nothing, Some(Severity::Medium)),
             ("two fifths of a small population", 40, &same, &nothing, Some(Severity::Medium)),
             ("most of it", 120, &same, &nothing, None),
             ("a household's", 3, &same, &nothing, None),
             ("a messenger that is talked over", 12, &talk, &nothing, None),
-            ("push, which says its name", 12, &same, &named, None),
+            ("push, which says its name", 12, &same, &push, None),
+            ("a messenger, which says its name", 12, &same, &web, None),
+            ("signs of life to who says his name", 12, &same, &named, Some(Severity::Medium)),
+            ("the same, and reports now and then", 12, &reports, &pinged, Some(Severity::Medium)),
+            ("more than signs of life", 12, &more, &named, None),
             ("a protocol that is known", 12, &same, &known, None),
             ("connections that began before the capture", 12, &same, &midway, None),
             ("the same, in less than TLS could say it", 12, &brief, &midway, Some(Severity::Medium)),
