@@ -54,7 +54,7 @@ const SELDOM_S: (f64, f64) = (120.0, 300.0);
 /// agent of an employer that the policy does not name.
 const COMMON_AND_OFTEN: f64 = 0.3;
 /// Active subscribers below which a share of the population says nothing.
-const ACTIVE_MIN: u64 = 20;
+const ACTIVE_MIN: u64 = 32;
 /// The same for a party without a name: all of one office may have the same guest.
 const ACTIVE_UNNAMED_MIN: u64 = 64;
 /// Share of calls that must be answered.
@@ -84,6 +84,8 @@ const CHANCE_A_DAY_MAX: f64 = 0.05;
 /// The most that a group scores whose party has no name: who is behind the address, or would be, is not known. And what chance has of it.
 const NAMELESS_SCORE_MAX: f64 = 0.74;
 const NAMELESS_P_VALUE: f64 = 0.05;
+/// Devices from which on what comes by the clock may be the records that the register lets a party have.
+const REPORTING_MIN: u64 = 8;
 /// A day, for how often spans like this are looked at.
 const DAY: DurationNs = DurationNs::from_secs(86_400);
 /// What is measured of one party.
@@ -255,7 +257,10 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
         let most = if by_chance_a_day > CHANCE_A_DAY_MAX { Severity::Low } else { Severity::High };
         let severity = severity_of(score, p_value).filter(|_| is_call).map(|severity| severity.min(most));
         let is_loud = severity >= Some(Severity::Medium);
-        let is_harmless = || harmless.is(&group, &measures) || is_part(&group) || meetings.are_many(&group, &measures);
+        let is_harmless = || {
+            let is_told = harmless.is(&group, &measures) || is_part(&group) || meetings.are_many(&group, &measures);
+            is_told || is_reported_to(scene, &group)
+        };
         let severity = if is_loud && is_harmless() { Some(Severity::Low) } else { severity };
         let is_loud = severity >= Some(Severity::Medium) && measures.named >= fleet::NAMED_MIN;
         let share = || lives.get_or_init(|| Lives::of(scene)).otherwise_share(scene, &group);
@@ -275,6 +280,12 @@ pub fn detect(scene: &Scene<'_>, findings: &mut Vec<Finding>) {
     }
     held::detect(scene, &harmless, &tunnels, findings);
     refused::detect(scene, &harmless, &tunnels, findings);
+}
+
+/// Whether the register lets the party have records of many: they come by the clock.
+fn is_reported_to(scene: &Scene<'_>, group: &Group<'_>) -> bool {
+    let may = |address: &Address| scene.is_registered(Technique::PopulationFanIn, group.of.population, *address);
+    group.whole.subscribers.count() >= REPORTING_MIN && group.of.addresses.iter().all(may)
 }
 
 /// Reasons that a group gives which deals with a party without a name: how many devices they are, and what share of the active, with
@@ -418,7 +429,7 @@ mod tests {
 
     #[test]
     fn of_few_a_share_says_little() {
-        let table = [(19, 1.0, false), (20, 1.0, true), (20, 0.0, false), (63, 0.1, false), (64, 0.0, true)];
+        let table = [(31, 1.0, false), (32, 1.0, true), (32, 0.0, false), (63, 0.1, false), (64, 0.0, true)];
         for (active, named, wanted) in table {
             assert_eq!(says_how_rare(active, named), wanted, "{active} active, {named} named");
         }

@@ -22,6 +22,8 @@ pub const NAMES_SAMPLED: usize = 64;
 const PARTIES_KEPT: usize = 8;
 /// Longest label that is not [`NameForm::Packed`]: that of a UUID.
 const LABEL_BYTES_USUAL: usize = 36;
+/// Letters of a SHA-256 digest in Base32 (RFC 4648 section 6) without padding, as lists of hashes are asked.
+const DIGEST_IN_BASE32: usize = 52;
 /// Hexadecimal digits from which on a label is no word.
 const HEX_MIN: usize = 16;
 /// What stands for the domain of names that have none: their last label can be no top-level domain (RFC 3696 section 2).
@@ -62,7 +64,7 @@ pub enum NameForm {
     Plain,
     /// An address, its parts in reverse order: block lists (RFC 5782).
     Reversed,
-    /// A digest (MD5, SHA-1, SHA-256 in hexadecimal): reputation services.
+    /// A digest (MD5, SHA-1, SHA-256 in hexadecimal, SHA-256 in Base32): reputation services.
     Digest,
     /// A label longer than a digest, a UUID or a readable one mostly is.
     Packed,
@@ -91,8 +93,11 @@ impl Below {
         let parts = || labels.split('.');
         let octets = parts().take(4).filter(|part| part.parse::<u8>().is_ok()).count();
         let nibbles = parts().take(32).filter(|part| matches!(part.as_bytes(), [d] if d.is_ascii_hexdigit())).count();
-        let is_digest =
-            |part: &str| matches!(part.len(), 32 | 40 | 64) && part.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let is_digest = |part: &str| match part.len() {
+            32 | 40 | 64 => part.bytes().all(|byte| byte.is_ascii_hexdigit()),
+            DIGEST_IN_BASE32 => part.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'2'..=b'7')),
+            _ => false,
+        };
         let is_hex = |part: &str| part.len() >= HEX_MIN && part.bytes().all(|byte| byte.is_ascii_hexdigit());
         let hex = parts().find(|part| is_hex(part)).map_or(0, str::len);
         let digest = parts().find(|part| is_digest(part)).map_or(0, str::len);
@@ -410,6 +415,8 @@ mod tests {
             ("4.3.2.300", 6, NameForm::Plain),
             (&nibbles, 16, NameForm::Reversed),
             (md5, 32, NameForm::Digest),
+            ("mzxw6ytboi4dqmzxmfrggzdfmztwq2lknnwg23tpobyxe43uov3a", 52, NameForm::Digest),
+            ("mzxw6ytboi4dqmzxmfrggzdfmztwq2lknnwg23tpobyxe43uov31", 52, NameForm::Packed),
             (&format!("{md5}.{md5}"), 64, NameForm::Plain),
             (&format!("{md5}{md5}"), 64, NameForm::Digest),
             (&format!("{md5}abcdefg.t"), 40, NameForm::Packed),
