@@ -16,7 +16,7 @@ mod peers;
 mod relays;
 mod scattered;
 mod standing;
-mod stores;
+pub(super) mod stores;
 
 use std::cell::LazyCell;
 use std::cell::OnceCell;

@@ -11,6 +11,7 @@ use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::beaconing::is_kept_open;
+use super::exfiltration::stores::is_database;
 use super::finding::{CollectorIdentity, Finding, Severity, Technique};
 use super::scene::Scene;
 use super::weigh::{Reason, log_ramp, ramp, severity_of, weigh};
@@ -67,6 +68,10 @@ const ALIKE_TURNS: (f64, f64) = (0.45, 0.12);
 const RECORDS_OVER_UDP: [u16; 3] = [53, 161, 443];
 /// Where mail servers hand mail to each other (RFC 5321).
 const SMTP_PORT: u16 = 25;
+/// Ports of directories (IANA: LDAP and its global catalogue, in clear and sealed), which are asked from within as databases are; and how
+/// many times as many an answer of theirs counts, given to a stranger.
+const DIRECTORIES: [u16; 4] = [389, 636, 3268, 3269];
+const STORE_TIMES: f64 = 4.0;
 /// Gap from which on a clock is a monitor's; scrapers that wait so long vary it.
 const MONITOR_GAP_MS: f64 = 9_000.0;
 /// Half a minute, and how well a gap is known from its histogram.
@@ -263,6 +268,8 @@ struct Measures {
     /// Whether they are taken together by a client's fingerprint, and whether many of all askers have that.
     is_client: bool,
     is_common_client: bool,
+    /// Whether it is no service that strangers have to do with.
+    is_store: bool,
     /// Whether it asks by the clock, seldom, and always gets the same: is it there?
     is_monitor: bool,
 }
@@ -316,6 +323,7 @@ impl Measures {
             is_client: pull.client.is_some(),
             is_common_client: pull.client.is_some()
                 && pull.addresses.len() as f64 >= COMMON_CLIENT_SHARE * all.len() as f64,
+            is_store: is_store(pull.service),
             is_monitor: is_monitor(whole, dispersion),
         }
     }
@@ -334,7 +342,8 @@ impl Measures {
             Pace::Even => 1.0 + alike,
             Pace::Fast => 1.0 + alike.max((FAST_GOES_ON - 1.0) * self.alike(SURELY_ALIKE)),
         };
-        let alone = log_ramp(self.exchanges * goes_on, EXCHANGES_MIN as f64, EXCHANGES_MANY);
+        let times = if self.is_store { STORE_TIMES } else { 1.0 };
+        let alone = log_ramp(self.exchanges * goes_on * times, EXCHANGES_MIN as f64, EXCHANGES_MANY);
         let over_usual = match self.usual {
             Some((median, _)) if !self.is_common_client => {
                 ramp(self.each, EACH_OVER_USUAL.0 * median, EACH_OVER_USUAL.1 * median)
@@ -412,6 +421,12 @@ impl Stretch {
             _ => Pace::Untold,
         }
     }
+}
+
+/// Whether a database or a directory answers there.
+fn is_store(service: Service) -> bool {
+    let (.., protocol, port) = service;
+    is_database(protocol, port) || protocol == TCP && DIRECTORIES.contains(&port)
 }
 
 /// How alike answers are, as far as so many rows tell.

@@ -13,10 +13,14 @@ const DATABASES: [u16; 10] = [1433, 1521, 3306, 5432, 5984, 6379, 9042, 9200, 11
 /// Bytes given for each that is asked with, from which on nothing is asked record by record.
 const GIVEN_FOR_ASKED_MIN: f64 = 30.0;
 
+/// Whether a database answers at a port of an IP protocol.
+pub(in crate::detect) fn is_database(protocol: u8, port: u16) -> bool {
+    protocol == 6 && DATABASES.contains(&port)
+}
+
 /// See the file's header.
 pub(super) fn is_poured_out(group: &Group<'_>, sent: &Sent) -> bool {
-    let is_store = service_of(&group.whole).is_some_and(|service| {
-        service.at == ServiceAt::Subscriber && service.protocol == 6 && DATABASES.contains(&service.port)
-    });
+    let is_store = service_of(&group.whole)
+        .is_some_and(|service| service.at == ServiceAt::Subscriber && is_database(service.protocol, service.port));
     is_store && sent.up as f64 >= GIVEN_FOR_ASKED_MIN * sent.down as f64
 }

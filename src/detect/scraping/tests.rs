@@ -151,6 +151,7 @@ fn a_browser_that_many_visitors_have_is_no_fleet() {
             each,
             is_client: members > 1,
             is_common_client,
+            is_store: false,
             is_monitor: false,
         };
         assert_eq!(measures.many() > 0.5, wanted, "{name}: {}", measures.many());
@@ -200,6 +201,7 @@ fn a_search_engine_that_walks_a_site_with_few_visitors_pulls_no_records() {
             each: exchanges,
             is_client: false,
             is_common_client: false,
+            is_store: false,
             is_monitor: false,
         };
         let score = weigh(measures.reasons()).0;
@@ -226,6 +228,7 @@ fn who_pulls_at_an_even_pace_is_told_before_he_has_many() {
         each: 66.0,
         is_client: false,
         is_common_client: false,
+        is_store: false,
         is_monitor: false,
     };
     let table = [
@@ -294,6 +297,7 @@ fn like_records_faster_than_people_ask_are_told_in_two_minutes() {
         each: 36.0,
         is_client: false,
         is_common_client: false,
+        is_store: false,
         is_monitor: false,
     };
     let table = [
@@ -420,6 +424,7 @@ fn a_few_answers_that_differ_are_somebodys_work() {
         each: 10.0,
         is_client: members > 1,
         is_common_client: false,
+        is_store: false,
         is_monitor: false,
     };
     let table = [
@@ -448,5 +453,20 @@ fn records_are_asked_for_over_datagrams_at_three_ports() {
         let findings = found(people().into_iter().map(over_udp).chain(pulled).collect());
         let is_told = findings.iter().any(|finding| finding.severity >= Severity::Medium);
         assert_eq!(is_told, wanted, "port {port}: {findings:#?}");
+    }
+}
+
+#[test]
+fn fewer_answers_of_a_directory_are_many() {
+    let one = Address::v4([203, 0, 113, 7]);
+    for (port, wanted) in [(389, true), (443, false)] {
+        // Ninety answers, twelve times a few, alike.
+        let rows = (0..12).map(|n| {
+            let mut row = call(one, n * 20, 8, 10 * (2_000 + noise(5, n) % 200), 4);
+            row.key.ports[usize::from(row.orig_end == 0)] = port;
+            row
+        });
+        let loud = found(rows.collect()).iter().any(|finding| finding.severity >= Severity::Medium);
+        assert_eq!(loud, wanted, "port {port}");
     }
 }
