@@ -129,6 +129,7 @@ mod tests {
                     message_bytes: 90,
                     aliases: 0,
                     free_bytes: 0,
+                    leads: 0,
                 }))
             });
             let mut cx = AddContext { populations: &populations, identity: &mut TurnedOver(1), limits: &limits };

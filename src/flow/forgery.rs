@@ -81,7 +81,7 @@ struct Said {
 
 impl Said {
     fn of(lookup: &NameLookup, rcode: u8, sight: Sight, hash: &FixedState) -> Self {
-        let said = hash.hash_one((rcode, hash_of(&lookup.answers)));
+        let said = hash.hash_one((rcode, hash_of(&lookup.answers), lookup.leads));
         Self { hash: said as u16, us: (sight.ts.0 / 1_000) as u32 }
     }
 
@@ -176,19 +176,29 @@ fn hash_of(addresses: &[Address]) -> u64 {
     addresses.iter().map(each).fold(0, u64::wrapping_add)
 }
 
+/// A hash of 64 bits as two of 32.
+fn halves(hash: u64) -> [u32; 2] {
+    [hash as u32, (hash >> 32) as u32]
+}
+
 /// What is kept of an address, by a hash that whoever answers does not know.
 fn brief(address: Address, hash: &FixedState) -> u32 {
     hash.hash_one(address.0) as u32
 }
 
 impl First {
-    /// What can be compared: a name error, or a few addresses.
+    /// What can be compared: a name error, a few addresses, or where else the answer leads. The latter takes the place of the first two addresses.
     fn of(lookup: &NameLookup, rcode: u8, sight: Sight, hash: &FixedState) -> Option<Self> {
         let count = lookup.answers.len();
-        let is_comparable = rcode == NAME_ERROR || rcode == 0 && (1..=ADDRESSES_MAX).contains(&count);
+        let leads_by_name = count == 0 && lookup.leads != 0;
+        let is_comparable =
+            rcode == NAME_ERROR || rcode == 0 && (leads_by_name || (1..=ADDRESSES_MAX).contains(&count));
         is_comparable.then(|| {
             let mut addresses = [0; ADDRESSES_MAX];
             addresses.iter_mut().zip(&lookup.answers).for_each(|(to, from)| *to = brief(*from, hash));
+            if leads_by_name {
+                [addresses[0], addresses[1]] = halves(lookup.leads);
+            }
             let least = lookup.answers.iter().min().copied().unwrap_or_default();
             let latest = Said::of(lookup, rcode, sight, hash);
             Self { sight, least, addresses, rcode, count: count.min(ADDRESSES_MAX) as u8, latest }
@@ -204,12 +214,15 @@ impl First {
     fn contradicts(&self, lookup: &NameLookup, rcode: u8, hash: &FixedState) -> bool {
         let mine = &self.addresses[..usize::from(self.count)];
         match (self.rcode, rcode) {
+            (0, 0) if self.count == 0 => {
+                lookup.answers.is_empty() && lookup.leads != 0 && halves(lookup.leads) != self.addresses[..2]
+            }
             (0, 0) => {
                 let is_comparable = (1..=ADDRESSES_MAX).contains(&lookup.answers.len());
                 is_comparable && !lookup.answers.iter().any(|address| mine.contains(&brief(*address, hash)))
             }
-            (NAME_ERROR, 0) => !lookup.answers.is_empty(),
-            (0, NAME_ERROR) => !mine.is_empty(),
+            (NAME_ERROR, 0) => !lookup.answers.is_empty() || lookup.leads != 0,
+            (0, NAME_ERROR) => true,
             _ => false,
         }
     }
@@ -303,6 +316,27 @@ mod tests {
             message_bytes: 60,
             aliases: 0,
             free_bytes: 0,
+            leads: 0,
+        }
+    }
+
+    /// Where a mail exchanger's answer leads counts as an address does; one with addresses beside it is another thing.
+    #[test]
+    fn answers_that_lead_by_a_name_are_compared_as_well() {
+        let of = |leads: u64, addresses: &[u8], rcode: u8| NameLookup { leads, ..message(1, Some(rcode), addresses) };
+        let table = [
+            ("another exchanger", of(7, &[], 0), of(9, &[], 0), true),
+            ("the same", of(7, &[], 0), of(7, &[], 0), false),
+            ("nothing", of(7, &[], 0), of(0, &[], 0), false),
+            ("no such name", of(7, &[], 0), of(0, &[], NAME_ERROR), true),
+            ("no such name first", of(0, &[], NAME_ERROR), of(7, &[], 0), true),
+            ("addresses", of(7, &[], 0), of(7, &[1], 0), false),
+        ];
+        for (name, first, second, wanted) in table {
+            let mut questions = Questions::new(1);
+            let mut take =
+                |one: &NameLookup, ms| questions.take(&FlowKey::default(), one, sight(ms, 60), ends()).is_some();
+            assert_eq!((take(&first, 5), take(&second, 9)), (false, wanted), "{name}");
         }
     }
 

@@ -207,6 +207,8 @@ pub struct NameLookup {
     /// Bytes of answers whose content the zone's owner is free to choose: TXT, NULL, CNAME, MX, SRV and what is unknown.
     /// Addresses, signatures and service bindings are none.
     pub free_bytes: u16,
+    /// Where answers lead that are no addresses (MX, SRV, NAPTR, SVCB, HTTPS): a hash of all of them, in whatever order; 0 where none does.
+    pub leads: u64,
 }
 
 #[cfg(test)]

@@ -294,6 +294,7 @@ fn a_name_outlasts_midnight() {
         message_bytes: 80,
         aliases: 0,
         free_bytes: 0,
+        leads: 0,
     }));
     let evening = stored_with(47, &[], &[lookup], &limits);
     let night = (48..52).map(|number| {

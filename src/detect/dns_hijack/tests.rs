@@ -93,6 +93,7 @@ fn summed_of(
             message_bytes: 90,
             aliases: 0,
             free_bytes: 0,
+            leads: 0,
         })));
     }
     for &(client, second, address) in served.iter().filter(|one| (from..to).contains(&one.1)) {

@@ -53,6 +53,7 @@ fn summary_asking(populations: &Populations, asked: &[Asked], way: Way, outside:
             message_bytes: 90,
             aliases: 0,
             free_bytes: rcode.map_or(0, |_| asked.free_bytes),
+            leads: 0,
         };
         let rcode = if asked.answer.is_none() && asked.free_bytes == 0 { 3 } else { 0 };
         let client = Address::v4([10, 0, 0, asked.client]);

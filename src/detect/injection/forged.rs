@@ -249,6 +249,7 @@ mod tests {
             message_bytes: 60,
             aliases: 0,
             free_bytes: 0,
+            leads: 0,
         }));
         let told = found(&[lookup.clone(), answer(resolver, Some(place))]);
         assert!(told[0].headline.contains("in the name of 203.0.113.53"), "{}", told[0].headline);

@@ -6,6 +6,9 @@
 //! `simple-dns` judges this in a property test instead of doing the work: it refuses a whole message for one odd record or
 //! a cut end, and it reserves space by the header's counts before it looks at a record (4 × 65,535 records from 12 bytes).
 
+use std::hash::Hasher;
+
+use siphasher::sip::SipHasher13;
 use smallvec::SmallVec;
 
 use crate::packet::app::notes::{AppEvent, NameRank, Notes};
@@ -71,6 +74,7 @@ struct Message {
     ttl_s: u32,
     aliases: u8,
     free_bytes: u16,
+    leads: u64,
     extent: Extent,
     /// Bytes after the last record.
     trailing: usize,
@@ -172,6 +176,7 @@ pub(super) fn read_message(
         message_bytes: u16::try_from(whole_bytes).unwrap_or(u16::MAX),
         aliases: message.aliases,
         free_bytes: message.free_bytes,
+        leads: message.leads,
     });
 }
 
@@ -194,6 +199,7 @@ fn parse(message: &[u8]) -> Result<Message, Fault> {
         ttl_s: 0,
         aliases: 0,
         free_bytes: 0,
+        leads: 0,
         extent: Extent::Whole,
         trailing: 0,
     };
@@ -263,6 +269,9 @@ fn read_record<'a>(message: &'a [u8], reader: &mut Reader<'a>, parsed: &mut Mess
     if is_free(rtype) {
         parsed.free_bytes = parsed.free_bytes.saturating_add(u16::try_from(value.len()).unwrap_or(u16::MAX));
     }
+    if LEADING.contains(&rtype) {
+        parsed.leads = parsed.leads.wrapping_add(lead(rtype, value));
+    }
     parsed.aliases = parsed.aliases.saturating_add(u8::from(matches!(rtype, TYPE_CNAME | TYPE_DNAME)));
     let address = match (class, rtype, value) {
         (CLASS_IN, TYPE_A, value) => value.try_into().ok().map(Address::v4),
@@ -275,6 +284,17 @@ fn read_record<'a>(message: &'a [u8], reader: &mut Reader<'a>, parsed: &mut Mess
         parsed.answers.push(address);
     }
     Ok(())
+}
+
+/// Types of records that lead to another service by a name: MX, SRV, NAPTR, SVCB, HTTPS.
+const LEADING: [u16; 5] = [15, 33, 35, 64, 65];
+
+/// A hash of where a record leads, whatever the case of the letters; never 0.
+fn lead(rtype: u16, value: &[u8]) -> u64 {
+    let mut hasher = SipHasher13::new_with_key(b"trawl dns leads.");
+    hasher.write_u16(rtype);
+    value.iter().for_each(|byte| hasher.write_u8(byte.to_ascii_lowercase()));
+    hasher.finish().max(1)
 }
 
 /// Whether a zone's owner can write into a record of this type whatever he likes, and the client reads it.

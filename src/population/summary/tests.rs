@@ -181,6 +181,7 @@ fn any_observation() -> impl Strategy<Value = Observation> {
                 message_bytes: 80,
                 aliases: 0,
                 free_bytes: 0,
+                leads: 0,
             }))
         });
     let export = (any_address(), any_address(), prop::collection::vec((any_address(), any_address()), 0..5)).prop_map(

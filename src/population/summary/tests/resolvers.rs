@@ -32,6 +32,7 @@ fn a_resolver_inside_shows_its_address_once_it_answers_several() {
                 message_bytes: 90,
                 aliases: 0,
                 free_bytes: 0,
+                leads: 0,
             })))
         });
         let mut summary = filled(&asked.collect::<Vec<_>>(), &SummaryLimits::default());
