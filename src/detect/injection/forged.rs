@@ -181,7 +181,7 @@ mod tests {
     use crate::packet::facts::NameLookup;
     use crate::population::places::Places;
     use crate::population::summary::tests::{TurnedOver, populations};
-    use crate::population::{AddContext, Span, Summary, SummaryLimits};
+    use crate::population::{AddContext, PopulationSpec, Populations, Span, Summary, SummaryLimits};
     use crate::units::{DurationNs, TimestampNs};
 
     const START: TimestampNs = TimestampNs(1_700_000_000_000_000_000);
@@ -210,12 +210,16 @@ mod tests {
     }
 
     fn found(answers: &[Observation]) -> Vec<Finding> {
-        let (populations, places, limits) = (populations(), Places::default(), SummaryLimits::default());
+        found_among(&populations(), answers)
+    }
+
+    fn found_among(populations: &Populations, answers: &[Observation]) -> Vec<Finding> {
+        let (places, limits) = (Places::default(), SummaryLimits::default());
         let mut summary = Summary::new(Span::new(START, START.after(DurationNs::from_secs(60))));
-        let mut cx = AddContext { populations: &populations, identity: &mut TurnedOver(1), limits: &limits };
+        let mut cx = AddContext { populations, identity: &mut TurnedOver(1), limits: &limits };
         summary.add_observations(answers, &mut cx);
         let mut findings = Vec::new();
-        detect(&Scene::new(&summary, &populations, &places, None), &mut findings);
+        detect(&Scene::new(&summary, populations, &places, None), &mut findings);
         findings
     }
 
@@ -267,6 +271,12 @@ mod tests {
         let nobody_outside = found(&[answer(INSIDE, None)]);
         assert_eq!(nobody_outside[0].collector.addresses.len(), 1);
         assert_ne!(nobody_outside[0].collector.addresses, [INSIDE], "a subscriber stands under its pseudonym");
+        let resolvers = || vec!["10.9.8.7".parse().expect("an address")];
+        let unlisted = populations();
+        let listed = unlisted.iter().map(|(_, spec)| PopulationSpec { resolvers: resolvers(), ..spec.clone() });
+        let listed = Populations::new(listed.collect()).expect("sound");
+        let of_listed = found_among(&listed, &[answer(INSIDE, None)]);
+        assert_eq!(of_listed[0].collector.addresses, [INSIDE], "whom the policy names stands under its name");
     }
 
     #[test]

@@ -79,7 +79,7 @@ impl Summary {
 
     fn add_forgery<I: SubscriberIdentity>(&mut self, forgery: &Forgery, cx: &mut AddContext<'_, I>) {
         let victim = cx.identity.pseudonym(cx.populations.subscriber_of(forgery.receiver));
-        let server = Party::of(forgery.sender, cx.populations, cx.identity);
+        let server = answering(forgery.sender, cx);
         let population = cx.populations.of(forgery.receiver);
         let versions = forgery
             .versions
@@ -89,11 +89,7 @@ impl Summary {
 
     fn add_lookup<I: SubscriberIdentity>(&mut self, lookup: &NameLookup, cx: &mut AddContext<'_, I>) {
         let (asker, client) = cx.identity.both(cx.populations.subscriber_of(lookup.client));
-        // A resolver that the policy names is no subscriber while it answers, wherever it stands.
-        let resolver = match cx.populations.is_resolver(lookup.resolver) {
-            true => Party::Outside(lookup.resolver.untranslated()),
-            false => Party::of(lookup.resolver, cx.populations, cx.identity),
-        };
+        let resolver = answering(lookup.resolver, cx);
         let population = cx.populations.of(lookup.client);
         let name = Texts::id_of(&lookup.name);
         if let Some(population) = population {
@@ -204,5 +200,13 @@ impl Summary {
                 summary.subscribers.entry(population).or_default().add(hash);
             }
         }
+    }
+}
+
+/// Who answers: a resolver that the policy names is no subscriber while it does, wherever it stands.
+fn answering<I: SubscriberIdentity>(address: Address, cx: &mut AddContext<'_, I>) -> Party {
+    match cx.populations.is_resolver(address) {
+        true => Party::Outside(address.untranslated()),
+        false => Party::of(address, cx.populations, cx.identity),
     }
 }
