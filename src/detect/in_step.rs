@@ -42,7 +42,16 @@ pub struct InStep {
 impl InStep {
     /// Of a party's followed subscribers; none where too few act often enough, or are told too coarsely.
     pub fn of(sample: &Sample) -> Option<Self> {
-        let level = sample.iter().map(|one| one.line.level()).max()?;
+        Self::from_level(sample, 0)
+    }
+
+    /// The same by the coarsest slots: one after the other, a few seconds apart, is in the same moment then, as what goes from hand to hand.
+    pub fn one_by_one(sample: &Sample) -> Option<Self> {
+        Self::from_level(sample, SLOT_S_MAX.ilog2() as u8)
+    }
+
+    fn from_level(sample: &Sample, least: u8) -> Option<Self> {
+        let level = sample.iter().map(|one| one.line.level()).max()?.max(least);
         let slot_s = 1u64 << level;
         if slot_s > SLOT_S_MAX || sample.len() < SUBSCRIBERS_MIN {
             return None;
@@ -169,6 +178,22 @@ mod tests {
             let moved = step.map_or([false; 2], |step| [step.is_moved(), step.is_moved_in_part()]);
             assert_eq!(moved, wanted, "{name}: {step:?}");
             assert_eq!(are_moved(&sample(at)), wanted[0], "{name}");
+        }
+    }
+
+    #[test]
+    fn what_goes_from_hand_to_hand_is_seen_by_coarser_slots() {
+        let order = |n: u64| 900.0 * n as f64 + 800.0 * draw(n);
+        type At<'a> = &'a dyn Fn(u64, u64) -> f64;
+        let table: [(&str, At<'_>, [bool; 2]); 3] = [
+            ("three seconds each", &|device, n| order(n) + 3.0 * ((device * 7 + n * 5) % 12) as f64, [false, true]),
+            ("twenty seconds each", &|device, n| order(n) + 20.0 * ((device * 7 + n * 5) % 12) as f64, [false; 2]),
+            ("each when it likes", &|device, n| order(n) + 800.0 * draw(70 * device + n), [false; 2]),
+        ];
+        for (name, at, wanted) in table {
+            let sample = sample(&|device, n| (n < 9).then(|| at(device, n)));
+            let moved = [InStep::of(&sample), InStep::one_by_one(&sample)];
+            assert_eq!(moved.map(|step| step.is_some_and(|step| step.is_moved_in_part())), wanted, "{name}: {moved:?}");
         }
     }
 

@@ -2,7 +2,8 @@
 //! In: collectors of a scene, their followed subscribers in time, what the others found. Out: few findings.
 //! What it weighs: how many of the others act beside one (`in_step`), how often, how many they are; and that nobody knows a name or a
 //! protocol of the party. Whoever has a mind or a clock of its own acts at times of its own: these act on one order, whatever they do
-//! then. Volleys that all answer, work that is given to all at once, helpers that are sent out together are so.
+//! then. Volleys that all answer, work that is given to all at once, helpers that are sent out together are so, and what goes from hand to
+//! hand, a few seconds with each.
 //! A promise about rates, as the rest of the room: never above `medium`.
 //! Not here: those that begin together and then keep a clock (`beaconing`).
 
@@ -37,10 +38,15 @@ pub(super) fn moved(scene: &Scene<'_>, found: &mut Vec<Finding>) {
     };
     let strangers =
         scene.collectors().iter().filter(|(key, one)| one.subscribers.count() >= SUBSCRIBERS_MIN && deals(key, one));
-    let steps = strangers.filter_map(|member| Some((member, InStep::of(&member.1.sample())?)));
     let stays = |one: &CollectorSummary| one.durations_ms.quantile(0.75).unwrap_or(0.0) / 1e3 > STAY_S_MAX;
-    let is_moved = |one: &CollectorSummary, step: &InStep| step.is_moved() || step.is_moved_in_part() && !stays(one);
-    let moved: Vec<_> = steps.filter(|((_, one), step)| is_moved(one, step)).collect();
+    let moved_at_once = |one: &CollectorSummary| {
+        InStep::of(&one.sample()).filter(|step| step.is_moved() || step.is_moved_in_part() && !stays(one))
+    };
+    let moved_in_turn = |one: &CollectorSummary| {
+        InStep::one_by_one(&one.sample()).filter(|step| step.is_moved_in_part() && !stays(one))
+    };
+    let step = |one: &CollectorSummary| moved_at_once(one).or_else(|| moved_in_turn(one));
+    let moved: Vec<_> = strangers.filter_map(|member| Some((member, step(member.1)?))).collect();
     if moved.is_empty() {
         return;
     }
@@ -88,7 +94,7 @@ fn finding(scene: &Scene<'_>, group: &Group<'_>, step: &InStep, (p_value, most):
         evidence,
         headline: format!("{counted} deal with {who} all in the same moments, as on one order"),
         explanation: format!(
-            "{counted} deal with {who} in the same moments: when one does, {:.0} % of the others do within a second or so, where {:.0} % \
+            "{counted} deal with {who} in the same moments: when one does, {:.0} % of the others do at once or within seconds, where {:.0} % \
              would by chance; {} moments of each, at no regular times. Nobody looked a name up for it, and no bytes prove a protocol that \
              is known. One order moves these devices, and it is not their people's. Find the program (`--reveal` with the key, or \
              the DHCP and NAT logs) and who gives the orders.",
@@ -145,6 +151,10 @@ mod tests {
         let own = |device: u64, n: u64| Some(170 * n + (device * 53 + n * n * 37) % 167);
         let clock = |_: u64, n: u64| Some(170 * n);
         let some = |device: u64, n: u64| order(device, n).filter(|_| (device * 7 + n * 5).is_multiple_of(3));
+        let hands = |device: u64, n: u64| {
+            let second = order(device, n).filter(|_| n < 6)?;
+            Some(second + 3 * ((device * 7 + n * 5) % 12))
+        };
         let nothing = |_: &mut FlowRow| {};
         let named = |one: &mut FlowRow| {
             let facts = AppFacts { server_name: Some("push.maker.example".into()), ..AppFacts::default() };
@@ -157,11 +167,13 @@ mod tests {
         let stays = |one: &mut FlowRow| one.ts_last = one.ts_first.after(DurationNs::from_secs(58));
         type At<'a> = &'a dyn Fn(u64, u64) -> Option<u64>;
         type Case<'a> = (&'a str, u8, u8, At<'a>, &'a dyn Fn(&mut FlowRow), Option<Severity>);
-        let table: [Case<'_>; 11] = [
+        let table: [Case<'_>; 13] = [
             ("a dozen on one order", 12, 1, &order, &nothing, Some(Medium)),
             ("some of a dozen on each", 12, 1, &some, &nothing, Some(Medium)),
             ("the same that stay, as players do", 12, 1, &some, &stays, None),
             ("all of them, however long they stay", 12, 1, &order, &stays, Some(Medium)),
+            ("from hand to hand", 12, 1, &hands, &nothing, Some(Medium)),
+            ("the same that stay", 12, 1, &hands, &stays, None),
             ("each when it likes", 12, 1, &own, &nothing, None),
             ("by one clock", 12, 1, &clock, &nothing, None),
             ("a household's", 5, 1, &order, &nothing, None),
