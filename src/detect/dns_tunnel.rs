@@ -140,7 +140,9 @@ impl Measures {
         let free_bytes = zone.free_bytes as f64 / legs;
         let is_digests = of_form(NameForm::Digest) + of_form(NameForm::Hex) >= DIGESTS_SHARE_MIN
             && free_bytes <= DIGEST_ANSWER_BYTES_MAX * distinct;
-        let is_digest = of_form(NameForm::Digest) >= 0.95 && free_bytes <= DIGEST_ANSWER_BYTES_MAX * distinct;
+        // One owner keeps lists of addresses and lists of digests.
+        let listed = of_form(NameForm::Digest) + of_form(NameForm::Reversed);
+        let is_digest = listed >= 0.95 && free_bytes <= DIGEST_ANSWER_BYTES_MAX * distinct;
         Self {
             label_bytes: bytes as f64 * scale,
             names: names as f64 * scale,

@@ -5,7 +5,8 @@
 //! Source: the owners' own pages on what is sent where, 2026: what systems and browsers report and how to turn it off (Microsoft:
 //! diagnostic data endpoints of Windows and Office; Apple: hosts used on enterprise networks; Google: Chrome enterprise; Mozilla:
 //! telemetry; Canonical: ubuntu-report); where films and live pictures are sent (Twitch and Amazon IVS: ingest
-//! endpoints; YouTube: uploads and RTMP; Facebook: live API).
+//! endpoints; YouTube: uploads and RTMP; Facebook: live API); where weather stations report (upload protocols of Weather Underground,
+//! Weathercloud, PWSWeather, Windy, AWEKAS, Sensor.Community, openSenseMap, Met Office WOW).
 
 use crate::detect::scene::{Group, Scene};
 use crate::units::Address;
@@ -37,6 +38,18 @@ pub const PICTURES: Documented = Documented(&[
     "global-contribute.live-video.net",
     "youtube.com",
     "live-api-s.facebook.com",
+]);
+/// Where weather stations of hobbyists report.
+pub const STATIONS: Documented = Documented(&[
+    "weatherstation.wunderground.com",
+    "rtupdate.wunderground.com",
+    "api.weathercloud.net",
+    "pwsupdate.pwsweather.com",
+    "stations.windy.com",
+    "data.awekas.at",
+    "api.sensor.community",
+    "ingress.opensensemap.org",
+    "wow.metoffice.gov.uk",
 ]);
 /// Share of what is asked for by name that must be such.
 const NEARLY_ALL: f64 = 0.9;
@@ -85,6 +98,14 @@ mod tests {
         ] {
             assert_eq!(TELEMETRY.has(name), wanted, "{name}");
             assert_eq!(PICTURES.has(name), name.ends_with("live-video.net"), "{name}");
+            assert!(!STATIONS.has(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_stations_name_is_where_it_reports_and_not_its_makers_site() {
+        for (name, wanted) in [("rtupdate.wunderground.com", true), ("www.wunderground.com", false)] {
+            assert_eq!(STATIONS.has(name), wanted, "{name}");
         }
     }
 

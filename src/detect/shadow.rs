@@ -23,14 +23,15 @@ use super::levels;
 use super::scene::{Group, Scene, service_of};
 use super::weigh::{Reason, log_ramp, ramp, weigh};
 use super::words;
-use crate::packet::facts::AppProtocol;
 use crate::population::collector::CollectorSummary;
 use crate::population::groups::Level;
 use crate::units::{Address, DurationNs};
 
 mod lines;
+mod shares;
 
 use lines::{Line, Slot, Upload};
+use shares::{sealed_share, upload_share, upload_share_unanswered};
 
 /// Fewest subscribers: one that is followed by its own backup is no population.
 const SUBSCRIBERS_MIN: u64 = 5;
@@ -38,12 +39,6 @@ const SUBSCRIBERS_MIN: u64 = 5;
 const FOLLOWED_MIN: usize = 3;
 /// Data up over all data from which on a party is fed rather than asked.
 const UPLOAD_SHARE_MIN: f64 = 0.55;
-/// Bytes that a TLS server sends after its first flight whatever it is told: two session tickets (RFC 8446 section 4.6.1), the
-/// settings of HTTP/2, the head of an empty answer.
-const TLS_ANSWER_BYTES: f64 = 512.0;
-/// Data up over all data below which a party is asked, however its answers are sealed. What a server says to a report of two
-/// hundred bytes is twice as long as that (0.35 of the data goes up), to one of less than that three times.
-const ASKED_SHARE_MAX: f64 = 0.25;
 /// Slots of 32, 64, 256 and 1024 seconds: an upload may gather what happened for a while, and what happened in the minute before
 /// one that gathers for half of it is partly told of already. Slots of 16 seconds showed nothing more on tuning seeds.
 const SLOT_LEVELS: [u8; 4] = [5, 6, 8, 10];
@@ -90,6 +85,8 @@ const MUCH_PRESENCE: f64 = 0.4;
 /// Share from which on sizes may scatter more, too: several programs of one home, of which one is followed.
 const MOST: f64 = 0.1;
 const MUCH_SCATTER_MAX: f64 = 1.25;
+/// Growth of what is given to one that gives nothing back and gets a tenth of all.
+const GROWTH_OF_MOST: std::ops::RangeInclusive<f64> = 0.1..=1.3;
 /// The same of one that gives nothing back, and presence that is enough of it: nothing else that follows activity, a little in
 /// proportion, is given a tenth of all.
 const MOST_SCATTER_MAX: f64 = 1.6;
@@ -274,7 +271,9 @@ impl Measures {
     /// Whether an upload is a part of what had moved.
     fn grows(&self) -> bool {
         let is_steep = self.scatter <= ON_A_LINE && EXACT_GROWTH.contains(&self.growth);
-        GROWTH_TOLD.contains(&self.growth) || self.is_much() && GROWTH_OF_MUCH.contains(&self.growth) || is_steep
+        let is_of_much = self.is_much() && GROWTH_OF_MUCH.contains(&self.growth);
+        let is_of_most = self.is_most() && GROWTH_OF_MOST.contains(&self.growth);
+        GROWTH_TOLD.contains(&self.growth) || is_of_much || is_of_most || is_steep
     }
 
     /// Whether it is given more than adverts, counters and agents are.
@@ -462,36 +461,6 @@ fn pooled(lines: impl Iterator<Item = Vec<(f64, f64)>>) -> f64 {
         }
     }
     if xx > 0.0 && yy > 0.0 { xy / (xx * yy).sqrt() } else { 0.0 }
-}
-
-/// Data up over data both ways.
-fn upload_share(whole: &CollectorSummary) -> f64 {
-    let [up, down] = whole.totals.data_bytes.map(|bytes| bytes as f64);
-    up / (up + down).max(1.0)
-}
-
-/// The same without what a TLS server says to whatever it is told. Not for addresses taken together: of a popular network's
-/// many small services the smallest answers would be left.
-fn upload_share_unanswered(whole: &CollectorSummary) -> f64 {
-    let sealed = sealed_share(whole);
-    let [up, down] = whole.totals.data_bytes.map(|bytes| bytes as f64);
-    let answered = (down - sealed * whole.totals.flows as f64 * TLS_ANSWER_BYTES).max(0.0);
-    match upload_share(whole) {
-        share if share < ASKED_SHARE_MAX => share,
-        _ => up / (up + answered).max(1.0),
-    }
-}
-
-/// Share of a party's flows that are TLS or QUIC.
-fn sealed_share(whole: &CollectorSummary) -> f64 {
-    let is_sealed = |app: &AppProtocol| matches!(app, AppProtocol::Tls | AppProtocol::Quic);
-    match whole.apps.total() {
-        // A domain is known from what its callers asked for: but for plain HTTP, in a hello.
-        0 => f64::from(u8::from(!whole.domains.is_empty() && service_of(whole).is_some_and(|at| at.port != 80))),
-        all => {
-            whole.apps.iter().filter(|(app, _)| is_sealed(app)).map(|(_, rows)| rows).sum::<u64>() as f64 / all as f64
-        }
-    }
 }
 
 /// Whether it is asked for names, sealed (RFC 7858, RFC 8484): what is asked follows whatever is done, and more is asked where

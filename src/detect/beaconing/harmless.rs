@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::fleet;
 use super::{Measures, is_named};
+use crate::detect::documented;
 use crate::detect::names::Names;
 use crate::detect::rhythm::LASTING_MIN;
 use crate::detect::scene::{Group, Scene, service_of};
@@ -110,6 +111,7 @@ impl<'a, 'b> Harmless<'a, 'b> {
             || is_named && is_association(group, measures)
             || !is_named && hides_names
             || is_resolver(self.scene, group)
+            || documented::STATIONS.is_all_of(self.scene, group)
     }
 
     /// Whether names do not show of what is called as a group is.

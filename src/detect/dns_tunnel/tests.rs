@@ -151,6 +151,14 @@ fn tunnels_and_what_looks_like_them() {
             Some(Severity::Info),
         ),
         (
+            "lists of addresses and of digests, one owner's",
+            of(200, &|n| match n % 2 {
+                0 => ask(1, format!("{}.hash.example", noise(n, 40, HEX)), None),
+                _ => ask(1, format!("{}.{}.7.5.list.hash.example", n % 250, n / 250), None),
+            }),
+            Some(Severity::Info),
+        ),
+        (
             "shortened digests of which no verdict is seen",
             of(24, &|n| ask(1, format!("{}.q.hash.example", noise(n, 26 + 6 * (n as usize % 2), HEX)), None)),
             None,

@@ -253,6 +253,7 @@ fn much_that_follows_needs_no_slope_and_little_that_follows_few_visits_is_luck()
         ("a counter of pages", Measures { growth: 0.2, volume_share: 0.01, ..sure }, false),
         ("more than counters get, of devices half of whose traffic is seen", Measures { growth: 0.2, ..sure }, true),
         ("a quarter of all, whoever is active", Measures { presence: 0.3, ..much }, false),
+        ("the same, more of busier minutes", Measures { presence: 0.3, growth: 0.14, ..much }, true),
         ("a quarter of all, however much moves", Measures { growth: 0.0, ..much }, false),
         ("much that scatters, beside devices that are not followed", Measures { scatter: 1.15, ..much }, true),
         ("a tenth of all, of several programs", Measures { scatter: 1.5, presence: 0.3, ..told }, true),
