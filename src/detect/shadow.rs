@@ -85,8 +85,6 @@ const MUCH_PRESENCE: f64 = 0.4;
 /// Share from which on sizes may scatter more, too: several programs of one home, of which one is followed.
 const MOST: f64 = 0.1;
 const MUCH_SCATTER_MAX: f64 = 1.25;
-/// Growth of what is given to one that gives nothing back and gets a tenth of all.
-const GROWTH_OF_MOST: std::ops::RangeInclusive<f64> = 0.1..=1.3;
 /// The same of one that gives nothing back, and presence that is enough of it: nothing else that follows activity, a little in
 /// proportion, is given a tenth of all.
 const MOST_SCATTER_MAX: f64 = 1.6;
@@ -271,9 +269,8 @@ impl Measures {
     /// Whether an upload is a part of what had moved.
     fn grows(&self) -> bool {
         let is_steep = self.scatter <= ON_A_LINE && EXACT_GROWTH.contains(&self.growth);
-        let is_of_much = self.is_much() && GROWTH_OF_MUCH.contains(&self.growth);
-        let is_of_most = self.is_most() && GROWTH_OF_MOST.contains(&self.growth);
-        GROWTH_TOLD.contains(&self.growth) || is_of_much || is_of_most || is_steep
+        let is_fed_much = self.is_much() || self.is_most();
+        GROWTH_TOLD.contains(&self.growth) || is_fed_much && GROWTH_OF_MUCH.contains(&self.growth) || is_steep
     }
 
     /// Whether it is given more than adverts, counters and agents are.
