@@ -45,12 +45,12 @@ const GAPS_MIN: usize = 8;
 /// Share of a population from which on a party is a service for everybody.
 const COVERAGE_MAX: f64 = 0.35;
 /// The same of a party whose name is looked up or asked for, where it is called as seldom as services for everybody are.
-const NAMED_COVERAGE_MAX: f64 = 0.1;
+const NAMED_COVERAGE_MAX: f64 = 0.14;
 /// Periods, seconds, between which such a party stops being like one without a name. Who serves very many pays for every call:
 /// checks of the network come every five or ten minutes, those for updates every half hour or day, and what must hear at once
 /// keeps its connection open. Nobody's product has a tenth of a population begin a new one every minute or two for nothing.
 const SELDOM_S: (f64, f64) = (120.0, 300.0);
-/// What the rarity of a named party is worth at most where more than a tenth call it: `medium` and no more, as it may be the
+/// What the rarity of a named party is worth at most where more than a seventh call it: `medium` and no more, as it may be the
 /// agent of an employer that the policy does not name.
 const COMMON_AND_OFTEN: f64 = 0.3;
 /// Active subscribers below which a share of the population says nothing.
@@ -151,7 +151,7 @@ impl Measures {
         let regular = ramp(rhythm.deviation, 0.35, 0.12).max(0.9 * ramp(rhythm.floor, 0.3, 0.6));
         let calls = rhythm.gaps as f64 / rhythm.subscribers.max(1) as f64;
         // One device of a home network: nobody knows how rare its party is.
-        // A party that says its name and that a tenth of the population calls is a product's: checks of the network, of
+        // A party that says its name and that a seventh of the population calls is a product's: checks of the network, of
         // updates, of the time are just so. Without a name it is not.
         let is_named = self.named >= 0.5 && rhythm.subscribers >= GROUP_MIN;
         let often = COMMON_AND_OFTEN * ramp(rhythm.period_s, SELDOM_S.1, SELDOM_S.0);
@@ -356,7 +356,16 @@ fn finding(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::detect::finding::CollectorIdentity;
+    use crate::flow::observation::Observation;
+    use crate::flow::row::{FlowColumns, FlowRow};
+    use crate::packet::facts::{AppFacts, AppProtocol, NameLookup};
+    use crate::population::places::Places;
+    use crate::population::summary::tests::{hour_with, populations, row};
+    use crate::units::TimestampNs;
 
     /// A clock of three devices, or of one.
     pub(super) fn measures(
@@ -412,7 +421,7 @@ mod tests {
             ("a group that strays on purpose and pads, by name", measures(6, 1.0, 0.12, 0.3, 0.03), Some(Medium)),
             ("the same exactly by the clock", measures(6, 1.0, 0.01, 0.3, 0.03), None),
             ("the same as irregular as people", measures(6, 1.0, 0.33, 0.3, 0.03), None),
-            ("the same of a tenth", measures(20, 1.0, 0.12, 0.3, 0.1), None),
+            ("the same of a seventh", measures(28, 1.0, 0.12, 0.3, 0.14), None),
             (
                 "half of an office, without a name",
                 Measures { coverage: None, ..often(30.0, measures(16, 0.0, 0.0, 0.88, 0.5)) },
@@ -445,6 +454,79 @@ mod tests {
         ];
         for (name, measures, wanted) in table {
             assert_eq!(measures.is_call(), wanted, "{name}");
+        }
+    }
+
+    /// Lets one party have the records of many.
+    #[derive(Debug)]
+    struct Allows(Option<Address>);
+
+    impl crate::detect::register::Register for Allows {
+        fn allows(&self, technique: Technique, party: &CollectorIdentity, _: &str, _: TimestampNs) -> bool {
+            technique == Technique::PopulationFanIn && self.0.is_some_and(|address| party.addresses == [address])
+        }
+
+        fn is_empty(&self) -> bool {
+            self.0.is_none()
+        }
+    }
+
+    /// So many devices call a party every three minutes for an hour, under a name, among sixty that browse.
+    fn worst(devices: u8, name: &str, allowed: Option<Address>) -> Option<Severity> {
+        let party = Address::v4([203, 0, 113, 7]);
+        let mut rows = FlowColumns::default();
+        let facts = |name: &str| {
+            let name = Some(name.into());
+            Some(Arc::new(AppFacts { protocol: Some(AppProtocol::Tls), server_name: name, ..AppFacts::default() }))
+        };
+        for n in 0..180u8 {
+            let far = Address::v4([198, 51, 100, n % 25]);
+            for third in [0, 1] {
+                let home = Address::v4([10, 0, third, n]);
+                let page = row(home, far, 19 * u64::from(n) + 97 * u64::from(third), 800, 9_000);
+                rows.push(FlowRow { facts: facts("www.a.example"), ..page });
+            }
+        }
+        for (device, n) in (0..devices).flat_map(|device| (0..20u64).map(move |n| (device, n))) {
+            let second = 170 * n + 7 * u64::from(device) + n % 2;
+            let mut call = row(Address::v4([10, 0, 0, device]), party, second, 300, 300);
+            call.sides[0].syn = 1;
+            rows.push(FlowRow { facts: facts(name), ..call });
+        }
+        let looked_up = Observation::Lookup(Box::new(NameLookup {
+            ts: rows.ts_first[0],
+            client: Address::v4([10, 0, 0, 0]),
+            resolver: Address::v4([192, 0, 2, 53]),
+            name: name.into(),
+            qtype: 1,
+            rcode: Some(0),
+            id: 1,
+            answers: vec![party],
+            ttl_s: 60,
+            message_bytes: 90,
+            aliases: 0,
+            free_bytes: 0,
+            leads: 0,
+        }));
+        let (summary, populations, places) = (hour_with(&rows, &[looked_up]), populations(), Places::default());
+        let (register, mut findings) = (Allows(allowed), Vec::new());
+        detect(&Scene::new(&summary, &populations, &places, None).under(&register), &mut findings);
+        findings.iter().map(|finding| finding.severity).max()
+    }
+
+    #[test]
+    fn what_the_register_lets_have_records_and_where_stations_report_is_said_at_low() {
+        let party = Address::v4([203, 0, 113, 7]);
+        let [other, station] = ["c.b.example", "rtupdate.wunderground.com"];
+        let table = [
+            ("a stranger", 9, other, None, Some(Severity::High)),
+            ("a grid's operator, whose meters report", 9, other, Some(party), Some(Severity::Low)),
+            ("the same of too few for records", 7, other, Some(party), Some(Severity::High)),
+            ("another is allowed to", 9, other, Some(Address::v4([203, 0, 113, 8])), Some(Severity::High)),
+            ("stations", 9, station, None, Some(Severity::Low)),
+        ];
+        for (name, devices, asked, allowed, wanted) in table {
+            assert_eq!(worst(devices, asked, allowed), wanted, "{name}");
         }
     }
 }
