@@ -19,6 +19,8 @@ const OVER_CHANCE: f64 = 5.0;
 const PART_SHARE_MIN: f64 = 0.15;
 const PART_OVER_CHANCE: f64 = 8.0;
 const PART_DEVIATION_MIN: f64 = 0.3;
+/// How often more than chance where it goes from hand to hand.
+const TURN_OVER_CHANCE: f64 = 4.5;
 /// How far the times between moments must stray for no clock to make them: devices that begin together and call by the clock stray by a
 /// hundredth, signs of life by the windows in which they are seen.
 const DEVIATION_MIN: f64 = 0.08;
@@ -98,8 +100,17 @@ impl InStep {
 
     /// Whether one order after the other moves a few of them, and no clock: more than chance has it, and by far.
     pub fn is_moved_in_part(&self) -> bool {
+        self.is_moved_over(PART_OVER_CHANCE)
+    }
+
+    /// The same by the coarsest slots, in which chance has more and three of each hand's neighbours must be enough.
+    pub fn is_moved_in_turn(&self) -> bool {
+        self.is_moved_over(TURN_OVER_CHANCE)
+    }
+
+    fn is_moved_over(&self, times: f64) -> bool {
         self.share >= PART_SHARE_MIN
-            && self.share >= PART_OVER_CHANCE * self.by_chance
+            && self.share >= times * self.by_chance
             && self.deviation >= PART_DEVIATION_MIN
             && self.deviation_s >= DEVIATION_S_MIN
     }
@@ -192,8 +203,12 @@ mod tests {
         ];
         for (name, at, wanted) in table {
             let sample = sample(&|device, n| (n < 9).then(|| at(device, n)));
-            let moved = [InStep::of(&sample), InStep::one_by_one(&sample)];
-            assert_eq!(moved.map(|step| step.is_some_and(|step| step.is_moved_in_part())), wanted, "{name}: {moved:?}");
+            let (at_once, in_turn) = (InStep::of(&sample), InStep::one_by_one(&sample));
+            let moved = [
+                at_once.is_some_and(|step| step.is_moved_in_part()),
+                in_turn.is_some_and(|step| step.is_moved_in_turn()),
+            ];
+            assert_eq!(moved, wanted, "{name}: {at_once:?}, {in_turn:?}");
         }
     }
 
@@ -215,6 +230,9 @@ mod tests {
         ];
         for (name, step, wanted) in table {
             assert_eq!([step.is_moved(), step.is_moved_in_part()], wanted, "{name}");
+        }
+        for (by_chance, wanted) in [(0.044, true), (0.045, false)] {
+            assert_eq!(InStep { by_chance, ..part }.is_moved_in_turn(), wanted, "from hand to hand, {by_chance}");
         }
     }
 

@@ -43,7 +43,7 @@ pub(super) fn moved(scene: &Scene<'_>, found: &mut Vec<Finding>) {
         InStep::of(&one.sample()).filter(|step| step.is_moved() || step.is_moved_in_part() && !stays(one))
     };
     let moved_in_turn = |one: &CollectorSummary| {
-        InStep::one_by_one(&one.sample()).filter(|step| step.is_moved_in_part() && !stays(one))
+        InStep::one_by_one(&one.sample()).filter(|step| step.is_moved_in_turn() && !stays(one))
     };
     let step = |one: &CollectorSummary| moved_at_once(one).or_else(|| moved_in_turn(one));
     let moved: Vec<_> = strangers.filter_map(|member| Some((member, step(member.1)?))).collect();
