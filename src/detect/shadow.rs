@@ -315,7 +315,7 @@ impl Measures {
         let is_each = self.uploads_each >= FEW_EACH || is_sure;
         let is_often = self.uploads_each * self.compared as f64 >= UPLOADS_FEW;
         (self.uploads_each >= UPLOADS_EACH_MIN || self.volume_share >= VOLUME_SHARE_REPORTED)
-            && (is_often || self.presence >= FEW_PRESENCE && is_each || self.is_exact())
+            && (is_often || (self.presence >= FEW_PRESENCE || self.is_most()) && is_each || self.is_exact())
     }
 
     /// Whether every upload is the same part of what had moved, to a party that only takes: chance does not do that a few times either.

@@ -37,9 +37,6 @@ const PRODUCTS_DEVICES_IN_CLEAR: u64 = 5;
 const PRODUCTS_PERIOD_S: f64 = 240.0;
 const PRODUCTS_PERIOD_IN_CLEAR_S: f64 = 110.0;
 const PRODUCTS_STRAY_S: f64 = 8.0;
-/// Devices below which that is so of a station in clear HTTP that calls as seldom as one has to elsewhere: some makers have many
-/// customers in a town, and what it says lies open to whoever looks.
-const STATIONS_DEVICES: u64 = 17;
 /// The same of a station that seals what it says, and calls every eight minutes or less often.
 const SEALED_STATIONS_DEVICES: u64 = 12;
 const SEALED_STATIONS_PERIOD_S: f64 = 480.0;
@@ -160,24 +157,22 @@ fn is_product(group: &Group<'_>, measures: &Measures, would_name: bool) -> bool 
     // Of a part of an address only its ports are known.
     let is_http = group.whole.apps.by_count().first().is_some_and(|(app, _)| *app == AppProtocol::Http)
         || service_of(&group.whole).is_some_and(|service| (service.protocol, service.port) == (6, 80));
-    let (few, period_s) = match is_http {
-        true => (PRODUCTS_DEVICES_IN_CLEAR, PRODUCTS_PERIOD_IN_CLEAR_S),
-        false => (PRODUCTS_DEVICES, PRODUCTS_PERIOD_S),
-    };
     let is_exact = rhythm.deviation * rhythm.period_s <= PRODUCTS_STRAY_S;
     let devices = group.whole.subscribers.count();
-    let is_station = is_http && devices < STATIONS_DEVICES && rhythm.period_s >= PRODUCTS_PERIOD_S;
+    let is_few = |few: u64, period_s: f64| devices < few && rhythm.period_s >= period_s;
+    let is_station = is_few(PRODUCTS_DEVICES, PRODUCTS_PERIOD_S)
+        || is_http && is_few(PRODUCTS_DEVICES_IN_CLEAR, PRODUCTS_PERIOD_IN_CLEAR_S);
     let is_sealed_station = devices < SEALED_STATIONS_DEVICES
         && rhythm.period_s >= SEALED_STATIONS_PERIOD_S
         && rhythm.deviation * rhythm.period_s <= SEALED_STATIONS_STRAY_S;
-    let is_hobbys = is_sealed_station || is_exact && (devices < few && rhythm.period_s >= period_s || is_station);
+    let is_hobbys = is_sealed_station || is_exact && is_station;
     // A day of what strays is worth a look, whoever it is.
     let is_watched = rhythm.lasts_s >= WATCHED_S && rhythm.gaps as f64 >= WATCHED_GAPS * rhythm.subscribers as f64;
     let is_seldom =
         rhythm.period_s >= MAKERS_PERIOD_S || is_http && is_exact && rhythm.period_s >= MAKERS_PERIOD_IN_CLEAR_S;
     // What says how it is has now more and now less to say; who asks for orders mostly the same.
-    let is_seldom_of = |(few, period_s): (u64, f64)| devices < few && rhythm.period_s >= period_s;
-    let is_unlike = CHECKS.into_iter().any(is_seldom_of) && measures.same_size_share < CHECKS_SAME_SIZE;
+    let is_unlike =
+        CHECKS.into_iter().any(|(few, period_s)| is_few(few, period_s)) && measures.same_size_share < CHECKS_SAME_SIZE;
     (measures.named >= fleet::NAMED_MIN || would_name)
         && (is_hobbys || !is_watched && (is_unlike || is_seldom && is_of_few(group, measures, MAKERS)))
 }
@@ -388,9 +383,9 @@ mod tests {
             ("eleven every ten minutes that stray", 11, 443, measures(4, 1.0, 0.05, 1.0, 0.01), false, false),
             ("twelve every ten minutes", 12, 443, every(600.0), false, false),
             ("sixteen every four minutes", 16, 443, every(250.0), false, false),
-            ("sixteen every four minutes, in clear", 16, 80, every(250.0), false, true),
+            ("seven every four minutes, in clear", 7, 80, every(250.0), false, true),
             ("sixteen every other minute, in clear", 16, 80, every(120.0), false, false),
-            ("seventeen every four minutes, in clear", 17, 80, every(250.0), false, false),
+            ("eight every four minutes, in clear", 8, 80, every(250.0), false, false),
             ("thirty stations in clear", 30, 80, exact, false, true),
             ("thirty that stray in clear", 30, 80, measures(4, 1.0, 0.05, 1.0, 0.01), false, false),
         ];

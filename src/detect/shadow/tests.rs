@@ -285,6 +285,8 @@ fn much_that_follows_needs_no_slope_and_little_that_follows_few_visits_is_luck()
             false,
         ),
         ("twelve that come with nearly every visit", Measures { presence: 0.7, ..luck }, true),
+        ("twelve that are a tenth of all and bring nothing back", Measures { volume_share: 0.1, ..luck }, true),
+        ("one of each of them", Measures { volume_share: 0.1, uploads_each: 1.0, ..luck }, false),
     ];
     for (name, measures, wanted) in table {
         let (score, _) = weigh(measures.reasons(20));
