@@ -47,7 +47,8 @@ impl InStep {
         Self::from_level(sample, 0)
     }
 
-    /// The same by the coarsest slots: one after the other, a few seconds apart, is in the same moment then, as what goes from hand to hand.
+    /// The same by the coarsest slots: who acts one after the other, a few seconds apart, acts in the same moment then, as what goes from
+    /// hand to hand.
     pub fn one_by_one(sample: &Sample) -> Option<Self> {
         Self::from_level(sample, SLOT_S_MAX.ilog2() as u8)
     }

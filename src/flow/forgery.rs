@@ -187,7 +187,8 @@ fn brief(address: Address, hash: &FixedState) -> u32 {
 }
 
 impl First {
-    /// What can be compared: a name error, a few addresses, or where else the answer leads. The latter takes the place of the first two addresses.
+    /// What can be compared: a name error, a few addresses, or where else the answer leads. The latter takes the place of the first two
+    /// addresses.
     fn of(lookup: &NameLookup, rcode: u8, sight: Sight, hash: &FixedState) -> Option<Self> {
         let count = lookup.answers.len();
         let leads_by_name = count == 0 && lookup.leads != 0;

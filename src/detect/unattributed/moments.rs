@@ -94,7 +94,7 @@ fn finding(scene: &Scene<'_>, group: &Group<'_>, step: &InStep, (p_value, most):
         evidence,
         headline: format!("{counted} deal with {who} all in the same moments, as on one order"),
         explanation: format!(
-            "{counted} deal with {who} in the same moments: when one does, {:.0} % of the others do at once or within seconds, where {:.0} % \
+            "{counted} deal with {who} in the same moments: when one does, {:.0} % of the others do within seconds, where {:.0} % \
              would by chance; {} moments of each, at no regular times. Nobody looked a name up for it, and no bytes prove a protocol that \
              is known. One order moves these devices, and it is not their people's. Find the program (`--reveal` with the key, or \
              the DHCP and NAT logs) and who gives the orders.",
