@@ -3,8 +3,8 @@
 //! Such a connection has one beginning, so there are no gaps between calls to keep time by; what is said in each stretch of time is as
 //! much as in the next (`steady`). Push services do just that, and say their names: here nobody knows a name for the party, and
 //! hardly anybody of the population holds on to it. Messengers with an address built in are talked over, unevenly, by many.
-//! A name is no excuse where next to nothing is said in no protocol that is known, at a port that is neither the web's nor made to be
-//! kept open: robots wait so.
+//! A name is no excuse where next to nothing is said in no protocol that is known, at a port that is neither the web's, a product's that is
+//! known, nor made to be kept open: robots wait so.
 //! Chat in the clear (IRC) is for people to talk over, whatever the server's name: where as little is said in each stretch of time by
 //! all, and by the server, it is robots that wait in a room.
 //! Bounds: those of the samples.
@@ -14,6 +14,7 @@ use std::collections::BTreeSet;
 use super::harmless::{Harmless, KEPT_OPEN};
 use super::{ACTIVE_MIN, ANSWERED_MIN, CALL_BYTES_MAX, NAMELESS_P_VALUE, is_echo, is_opaque_echo, is_plumbing};
 use super::{of_a_group, severity_without_a_name};
+use crate::detect::exfiltration::stores::is_database;
 use crate::detect::finding::{Finding, Severity, Technique};
 use crate::detect::in_step::are_moved;
 use crate::detect::scene::{Group, Scene, service_of};
@@ -48,6 +49,11 @@ const BEGUN_MIN: f64 = 0.8;
 /// Data of a row at the most, either way, that is a sign of life; and the ports of the web, through which messengers go as well.
 const LIFE_BYTES_MAX: f64 = 200.0;
 const WEB: [u16; 4] = [80, 443, 8080, 8443];
+/// Ports at which products hold connections in protocols that are not read here, and say little while nobody uses them: brokers of
+/// messages, whose clients send heartbeats (IANA: AMQP, NATS, STOMP, OpenWire; Kafka's own), and music, calls, games, help from afar
+/// (their makers' pages on what a firewall must let through, 2026: Spotify, Viber, Steam, Battle.net, TeamViewer).
+const PRODUCTS: [u16; 16] =
+    [5671, 5672, 4222, 61_613, 61_614, 61_616, 9092, 9093, 4070, 4244, 5242, 27_017, 27_018, 27_019, 1119, 5938];
 /// Share of the rows that bytes must prove to be chat.
 const CHAT_MIN: f64 = 0.8;
 
@@ -61,10 +67,12 @@ fn is_seen_to_begin(scene: &Scene<'_>, group: &Group<'_>) -> bool {
     begun as f64 >= BEGUN_MIN * all as f64
 }
 
-/// Whether hardly more than signs of life is said, in no protocol that is known and at no port that is the web's or made to be kept open.
+/// Whether hardly more than signs of life is said, in no protocol that is known and at no port that is the web's, a product's, a
+/// database's, or made to be kept open.
 fn is_sign_of_life(whole: &CollectorSummary) -> bool {
     let most = whole.totals.data_bytes.iter().copied().max().unwrap_or(0) as f64;
-    let is_own = |service: Service| service.protocol == TCP && !WEB.contains(&service.port);
+    let is_products = |port: u16| WEB.contains(&port) || PRODUCTS.contains(&port) || is_database(TCP, port);
+    let is_own = |service: Service| service.protocol == TCP && !is_products(service.port);
     most <= LIFE_BYTES_MAX * whole.totals.rows as f64 && service_of(whole).is_some_and(is_own)
 }
 
@@ -237,6 +245,8 @@ mod tests {
         };
         let push = |one: &mut FlowRow| at_port(one, 5228);
         let web = |one: &mut FlowRow| at_port(one, 443);
+        let music = |one: &mut FlowRow| at_port(one, 4070);
+        let database = |one: &mut FlowRow| at_port(one, 5432);
         let more = |_: u8, _: u64| 900;
         let reports = |device: u8, minute: u64| 2 + 50 * u64::from((u64::from(device) * 7 + minute * 13) % 11 < 3);
         let pinged = |one: &mut FlowRow| {
@@ -270,7 +280,7 @@ mod tests {
             let minute = u64::from(one.row_number);
             one.ts_first = START.after(DurationNs::from_secs(60 * minute + minute * minute * 37 % 53));
         };
-        let table: [(&str, u8, Bytes<'_>, Change<'_>, Option<Severity>); 19] = [
+        let table: [(&str, u8, Bytes<'_>, Change<'_>, Option<Severity>); 21] = [
             ("twelve devices", 12, &same, &nothing, Some(Severity::Medium)),
             ("two fifths of a small population", 40, &same, &nothing, Some(Severity::Medium)),
             ("most of it", 120, &same, &nothing, None),
@@ -278,6 +288,8 @@ mod tests {
             ("a messenger that is talked over", 12, &talk, &nothing, None),
             ("push, which says its name", 12, &same, &push, None),
             ("a messenger, which says its name", 12, &same, &web, None),
+            ("a player of music at its own port", 12, &same, &music, None),
+            ("a pool of connections to a database", 12, &same, &database, None),
             ("signs of life to who says his name", 12, &same, &named, Some(Severity::Medium)),
             ("the same, and reports now and then", 12, &reports, &pinged, Some(Severity::Medium)),
             ("more than signs of life", 12, &more, &named, None),
