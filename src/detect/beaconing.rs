@@ -409,6 +409,7 @@ mod tests {
             ("one device by address", measures(1, 0.0, 0.05, 1.0, 0.01), Some(High)),
             ("a bridge that asks its maker", measures(1, 1.0, 0.0, 1.0, 0.01), Some(Low)),
             ("a check of the network", measures(24, 1.0, 0.02, 1.0, 0.145), None),
+            ("half a dozen of fifty, by name", measures(6, 1.0, 0.05, 1.0, 0.115), Some(Medium)),
             (
                 "nothing every minute, by name, from a quarter",
                 often(60.0, measures(40, 1.0, 0.02, 1.0, 0.25)),

@@ -331,7 +331,7 @@ mod tests {
             ("nothing", of(7, &[], 0), of(0, &[], 0), false),
             ("no such name", of(7, &[], 0), of(0, &[], NAME_ERROR), true),
             ("no such name first", of(0, &[], NAME_ERROR), of(7, &[], 0), true),
-            ("addresses", of(7, &[], 0), of(7, &[1], 0), false),
+            ("addresses", of(7, &[], 0), of(9, &[1], 0), false),
         ];
         for (name, first, second, wanted) in table {
             let mut questions = Questions::new(1);

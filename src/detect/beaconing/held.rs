@@ -121,7 +121,7 @@ pub(super) fn detect(
     for group in groups.into_iter().filter(|group| is_held(group) && !group.is_at(tunnels) && is_candidate(group)) {
         // What one order moves has no clock of its own: `unattributed` speaks of that.
         let is_chat = is_chat(&group.whole);
-        if !is_chat && are_moved(&group.whole.sample()) {
+        if are_moved(&group.whole.sample()) {
             continue;
         }
         let (devices, population) = (group.whole.subscribers.count(), group.of.population);
@@ -259,6 +259,10 @@ mod tests {
         };
         let mqtt = |one: &mut FlowRow| one.key.ports[1] = 1883;
         let anew = |one: &mut FlowRow| one.row_number = 0;
+        let order = |one: &mut FlowRow| {
+            let minute = u64::from(one.row_number);
+            one.ts_first = START.after(DurationNs::from_secs(60 * minute + minute * minute * 37 % 53));
+        };
         let chat = |one: &mut FlowRow| {
             let facts = AppFacts {
                 protocol: Some(AppProtocol::Irc),
@@ -276,10 +280,6 @@ mod tests {
         type Bytes<'a> = &'a dyn Fn(u8, u64) -> u64;
         let midway = |one: &mut FlowRow| one.state = ConnState::OTH;
         let brief = |_: u8, _: u64| 4;
-        let order = |one: &mut FlowRow| {
-            let minute = u64::from(one.row_number);
-            one.ts_first = START.after(DurationNs::from_secs(60 * minute + minute * minute * 37 % 53));
-        };
         let table: [(&str, u8, Bytes<'_>, Change<'_>, Option<Severity>); 21] = [
             ("twelve devices", 12, &same, &nothing, Some(Severity::Medium)),
             ("two fifths of a small population", 40, &same, &nothing, Some(Severity::Medium)),

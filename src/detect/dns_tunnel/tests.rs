@@ -159,6 +159,14 @@ fn tunnels_and_what_looks_like_them() {
             Some(Severity::Info),
         ),
         (
+            "a list beside names that carry",
+            of(400, &|n| match n % 2 {
+                0 => ask(1, format!("{}.hash.example", noise(n, 48, LETTERS)), None),
+                _ => ask(1, format!("{}.{}.7.5.list.hash.example", n % 250, n / 250), None),
+            }),
+            Some(Severity::High),
+        ),
+        (
             "shortened digests of which no verdict is seen",
             of(24, &|n| ask(1, format!("{}.q.hash.example", noise(n, 26 + 6 * (n as usize % 2), HEX)), None)),
             None,

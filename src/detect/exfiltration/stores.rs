@@ -24,3 +24,16 @@ pub(super) fn is_poured_out(group: &Group<'_>, sent: &Sent) -> bool {
         .is_some_and(|service| service.at == ServiceAt::Subscriber && is_database(service.protocol, service.port));
     is_store && sent.up as f64 >= GIVEN_FOR_ASKED_MIN * sent.down as f64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_answers_over_tcp() {
+        assert_eq!(
+            [(6, 3306), (17, 11_211), (6, 443)].map(|(protocol, port)| is_database(protocol, port)),
+            [true, false, false]
+        );
+    }
+}

@@ -459,7 +459,7 @@ fn records_are_asked_for_over_datagrams_at_three_ports() {
 #[test]
 fn fewer_answers_of_a_directory_are_many() {
     let one = Address::v4([203, 0, 113, 7]);
-    for (port, wanted) in [(389, true), (443, false)] {
+    for (port, wanted) in [(389, true), (5432, true), (443, false)] {
         // Ninety answers, twelve times a few, alike.
         let rows = (0..12).map(|n| {
             let mut row = call(one, n * 20, 8, 10 * (2_000 + noise(5, n) % 200), 4);
