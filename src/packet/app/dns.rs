@@ -293,7 +293,13 @@ const LEADING: [u16; 5] = [15, 33, 35, 64, 65];
 fn lead(rtype: u16, value: &[u8]) -> u64 {
     let mut hasher = SipHasher13::new_with_key(b"trawl dns leads.");
     hasher.write_u16(rtype);
-    value.iter().for_each(|byte| hasher.write_u8(byte.to_ascii_lowercase()));
+    let mut lower = [0; 64];
+    for piece in value.chunks(lower.len()) {
+        let lower = &mut lower[..piece.len()];
+        lower.copy_from_slice(piece);
+        lower.make_ascii_lowercase();
+        hasher.write(lower);
+    }
     hasher.finish().max(1)
 }
 

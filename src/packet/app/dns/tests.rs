@@ -80,6 +80,9 @@ fn where_an_answer_leads_by_names_is_one_number_whatever_their_order() {
     let [one, other] = [mail(b"\x02mx\x00"), mail(b"\x02my\x00")];
     assert_eq!(leads(&[&one, &other]), leads(&[&other, &one]));
     assert_eq!(leads(&[&one]), leads(&[&mail(b"\x02MX\x00")]));
+    let long = |last: u8| dns_record(65, 60, &[&[b'A'; 150][..], &[last]].concat());
+    assert_eq!(leads(&[&long(b'A')]), leads(&[&long(b'a')]));
+    assert_ne!(leads(&[&long(b'A')]), leads(&[&long(b'B')]));
     assert_ne!(leads(&[&one]), leads(&[&other]));
     assert_ne!(leads(&[&one]), 0);
     assert_eq!(leads(&[&dns_record(1, 60, &[192, 0, 2, 7]), &dns_record(16, 60, b"\x01a")]), 0);
