@@ -16,7 +16,7 @@ mod peers;
 mod relays;
 mod scattered;
 mod standing;
-pub(super) mod stores;
+mod stores;
 
 use std::cell::LazyCell;
 use std::cell::OnceCell;

@@ -22,6 +22,7 @@ pub mod looks;
 pub mod memory;
 pub mod mirroring;
 pub mod names;
+pub mod ports;
 pub mod register;
 pub mod rhythm;
 pub mod scene;

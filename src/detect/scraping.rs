@@ -11,8 +11,8 @@ use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::beaconing::is_kept_open;
-use super::exfiltration::stores::is_database;
 use super::finding::{CollectorIdentity, Finding, Severity, Technique};
+use super::ports::{is_database, is_directory};
 use super::scene::Scene;
 use super::weigh::{Reason, log_ramp, ramp, severity_of, weigh};
 use super::words;
@@ -68,9 +68,7 @@ const ALIKE_TURNS: (f64, f64) = (0.45, 0.12);
 const RECORDS_OVER_UDP: [u16; 3] = [53, 161, 443];
 /// Where mail servers hand mail to each other (RFC 5321).
 const SMTP_PORT: u16 = 25;
-/// Ports of directories (IANA: LDAP and its global catalogue, in clear and sealed), which are asked from within as databases are; and how
-/// many times as many an answer of theirs counts, given to a stranger.
-const DIRECTORIES: [u16; 4] = [389, 636, 3268, 3269];
+/// How many times as many an answer of a database or a directory counts, given to a stranger.
 const STORE_TIMES: f64 = 4.0;
 /// Gap from which on a clock is a monitor's; scrapers that wait so long vary it.
 const MONITOR_GAP_MS: f64 = 9_000.0;
@@ -426,7 +424,7 @@ impl Stretch {
 /// Whether a database or a directory answers there.
 fn is_store(service: Service) -> bool {
     let (.., protocol, port) = service;
-    is_database(protocol, port) || protocol == TCP && DIRECTORIES.contains(&port)
+    is_database(protocol, port) || is_directory(protocol, port)
 }
 
 /// How alike answers are, as far as so many rows tell.
