@@ -360,11 +360,10 @@ mod tests {
 
     use super::*;
     use crate::detect::finding::CollectorIdentity;
-    use crate::flow::observation::Observation;
     use crate::flow::row::{FlowColumns, FlowRow};
-    use crate::packet::facts::{AppFacts, AppProtocol, NameLookup};
+    use crate::packet::facts::{AppFacts, AppProtocol};
     use crate::population::places::Places;
-    use crate::population::summary::tests::{hour_with, populations, row};
+    use crate::population::summary::tests::{hour_with, looked_up, populations, row};
     use crate::units::TimestampNs;
 
     /// A clock of three devices, or of one.
@@ -472,7 +471,7 @@ mod tests {
         }
     }
 
-    /// So many devices call a party every three minutes for an hour, under a name, among sixty that browse.
+    /// So many devices call a party every three minutes for an hour, under a name, and browse as three hundred do.
     fn worst(devices: u8, name: &str, allowed: Option<Address>) -> Option<Severity> {
         let party = Address::v4([203, 0, 113, 7]);
         let mut rows = FlowColumns::default();
@@ -494,22 +493,8 @@ mod tests {
             call.sides[0].syn = 1;
             rows.push(FlowRow { facts: facts(name), ..call });
         }
-        let looked_up = Observation::Lookup(Box::new(NameLookup {
-            ts: rows.ts_first[0],
-            client: Address::v4([10, 0, 0, 0]),
-            resolver: Address::v4([192, 0, 2, 53]),
-            name: name.into(),
-            qtype: 1,
-            rcode: Some(0),
-            id: 1,
-            answers: vec![party],
-            ttl_s: 60,
-            message_bytes: 90,
-            aliases: 0,
-            free_bytes: 0,
-            leads: 0,
-        }));
-        let (summary, populations, places) = (hour_with(&rows, &[looked_up]), populations(), Places::default());
+        let asked = looked_up(Address::v4([10, 0, 0, 0]), name, party, rows.ts_first[0]);
+        let (summary, populations, places) = (hour_with(&rows, &[asked]), populations(), Places::default());
         let (register, mut findings) = (Allows(allowed), Vec::new());
         detect(&Scene::new(&summary, &populations, &places, None).under(&register), &mut findings);
         findings.iter().map(|finding| finding.severity).max()

@@ -141,8 +141,8 @@ impl Measures {
         let is_digests = of_form(NameForm::Digest) + of_form(NameForm::Hex) >= DIGESTS_SHARE_MIN
             && free_bytes <= DIGEST_ANSWER_BYTES_MAX * distinct;
         // One owner keeps lists of addresses and lists of digests.
-        let listed = of_form(NameForm::Digest) + of_form(NameForm::Reversed);
-        let is_digest = listed >= 0.95 && free_bytes <= DIGEST_ANSWER_BYTES_MAX * distinct;
+        let of_lists = of_form(NameForm::Digest) + of_form(NameForm::Reversed);
+        let is_listed = of_lists >= 0.95 && free_bytes <= DIGEST_ANSWER_BYTES_MAX * distinct;
         Self {
             label_bytes: bytes as f64 * scale,
             names: names as f64 * scale,
@@ -156,7 +156,7 @@ impl Measures {
             is_relayed: false,
             is_digests,
             is_packed: of_form(NameForm::Packed) >= PACKED_SHARE_MIN,
-            is_reputation: gives_verdicts || is_digest || of_form(NameForm::Reversed) >= 0.9,
+            is_reputation: gives_verdicts || is_listed || of_form(NameForm::Reversed) >= 0.9,
         }
     }
 

@@ -111,18 +111,17 @@ mod tests {
 
     #[test]
     fn a_name_counts_where_it_was_looked_up_and_stands_for_nearly_all() {
-        use crate::flow::observation::Observation;
         use crate::flow::row::FlowRow;
-        use crate::packet::facts::{AppFacts, NameLookup};
+        use crate::packet::facts::AppFacts;
         use crate::population::limits::SummaryLimits;
         use crate::population::places::Places;
-        use crate::population::summary::tests::{TurnedOver, populations, row, summary_of};
+        use crate::population::summary::tests::{TurnedOver, looked_up, populations, row, summary_of};
         use crate::population::{AddContext, Populations};
 
         let (party, known) = (Address::v4([203, 0, 113, 7]), "v10.events.data.microsoft.com");
         let populations: Populations = populations();
         // What each of ten rows asks for, and for which name it was looked up.
-        for (name, asked, other, looked_up, wanted) in [
+        for (name, asked, other, known_as, wanted) in [
             ("a maker's", known, known, Some(known), true),
             ("who takes the name without being it", known, known, None, false),
             ("who is looked up by another name", known, known, Some("a.stranger.example"), false),
@@ -136,23 +135,7 @@ mod tests {
             let rows: Vec<FlowRow> = rows.collect();
             let limits = SummaryLimits::default();
             let mut summary = summary_of(&rows, &limits);
-            let lookup = looked_up.map(|name| {
-                Observation::Lookup(Box::new(NameLookup {
-                    ts: rows[0].ts_first,
-                    client: Address::v4([10, 0, 0, 1]),
-                    resolver: Address::v4([192, 0, 2, 53]),
-                    name: name.into(),
-                    qtype: 1,
-                    rcode: Some(0),
-                    id: 1,
-                    answers: vec![party],
-                    ttl_s: 60,
-                    message_bytes: 90,
-                    aliases: 0,
-                    free_bytes: 0,
-                    leads: 0,
-                }))
-            });
+            let lookup = known_as.map(|name| looked_up(Address::v4([10, 0, 0, 1]), name, party, rows[0].ts_first));
             let mut cx = AddContext { populations: &populations, identity: &mut TurnedOver(1), limits: &limits };
             summary.add_observations(&lookup.into_iter().collect::<Vec<_>>(), &mut cx);
             let places = Places::default();

@@ -6,7 +6,7 @@ use crate::detect::memory::Memory;
 use crate::detect::register::{NoRegister, Register};
 use crate::flow::observation::Observation;
 use crate::flow::row::{FlowColumns, FlowRow};
-use crate::population::summary::tests::{TurnedOver, populations, row};
+use crate::population::summary::tests::{TurnedOver, looked_up, populations, row};
 use crate::population::{AddContext, Span};
 use crate::units::Address;
 
@@ -276,26 +276,11 @@ fn what_no_population_shows_alone_is_found_in_all_together() {
 
 #[test]
 fn a_name_outlasts_midnight() {
-    use crate::packet::facts::NameLookup;
     let limits = SummaryLimits::default();
     let far = Address::v4([203, 0, 113, 9]);
     let home = |n: u8| Address::v4([10, 0, 3, n]);
     // Looked up in the last half hour of a day, reported to after it alone.
-    let lookup = Observation::Lookup(Box::new(NameLookup {
-        ts: at(47 * WINDOW_S + 60),
-        client: home(1),
-        resolver: Address::v4([192, 0, 2, 53]),
-        name: "sink.example".into(),
-        qtype: 1,
-        rcode: Some(0),
-        id: 1,
-        answers: vec![far],
-        ttl_s: 3_600,
-        message_bytes: 80,
-        aliases: 0,
-        free_bytes: 0,
-        leads: 0,
-    }));
+    let lookup = looked_up(home(1), "sink.example", far, at(47 * WINDOW_S + 60));
     let evening = stored_with(47, &[], &[lookup], &limits);
     let night = (48..52).map(|number| {
         let calls = (1..15).flat_map(|n| {

@@ -120,14 +120,13 @@ pub(super) fn detect(
     let groups = scene.alone(|(_, one)| one.subscribers.count() >= DEVICES_MIN);
     for group in groups.into_iter().filter(|group| is_held(group) && !group.is_at(tunnels) && is_candidate(group)) {
         // What one order moves has no clock of its own: `unattributed` speaks of that.
-        let is_chat = is_chat(&group.whole);
         if are_moved(&group.whole.sample()) {
             continue;
         }
         let (devices, population) = (group.whole.subscribers.count(), group.of.population);
         let coverage = (scene.active(population) >= ACTIVE_MIN).then(|| scene.coverage(population, devices));
         let (sent, back) = (steady::unevenness(&group.whole.sample()), steady::unevenness_back(&group.whole.sample()));
-        let is_life = is_sign_of_life(&group.whole);
+        let (is_chat, is_life) = (is_chat(&group.whole), is_sign_of_life(&group.whole));
         // Where next to nothing is said, one side's clock is enough: the other says now and then what there is to say.
         let unevenness = match is_life {
             true => sent.into_iter().chain(back).min_by(f64::total_cmp),
@@ -144,8 +143,8 @@ pub(super) fn detect(
         ];
         reasons.extend(of_a_group(devices, coverage, COVERAGE_TURNS, [0.2, 0.25]));
         let (score, evidence) = weigh(reasons);
-        let is_told_of_named = is_named(&group) && (is_chat || is_life);
-        let judged = match is_told_of_named {
+        // That names do not show matters to what is told for want of one.
+        let judged = match is_named(&group) {
             true => severity_of(score, NAMELESS_P_VALUE).map(|severity| (severity.min(Severity::Medium), score)),
             false => severity_without_a_name(harmless, &group, score),
         };
@@ -153,7 +152,7 @@ pub(super) fn detect(
         let blank = scene.blank(Technique::BeaconingImplant, &group);
         let who = group.spoken(&blank.collector.names);
         let counted = words::counted(devices, "subscriber");
-        let why = match (is_chat, is_told_of_named) {
+        let why = match (is_chat, is_named(&group)) {
             (true, _) => "They speak IRC, which is for people to chat over: robots wait for orders in such rooms.",
             (_, true) => {
                 "What they speak is no protocol that is known, at a port of its own, and says no more than that they are \

@@ -592,4 +592,4 @@ fn memory_that_is_used_again_remembers_nothing() {
 mod resolvers;
 mod spans;
 
-pub(crate) use spans::{hour_of, hour_with};
+pub(crate) use spans::{hour_of, hour_with, looked_up};

@@ -1,6 +1,25 @@
-//! Whole hours of rows, for what looks at them.
+//! Whole hours of rows, and look-ups beside them, for what looks at them.
 
 use super::*;
+
+/// Somebody is told where a name leads.
+pub(crate) fn looked_up(client: Address, name: &str, address: Address, ts: TimestampNs) -> Observation {
+    Observation::Lookup(Box::new(NameLookup {
+        ts,
+        client,
+        resolver: Address::v4([192, 0, 2, 53]),
+        name: name.into(),
+        qtype: 1,
+        rcode: Some(0),
+        id: 1,
+        answers: vec![address],
+        ttl_s: 60,
+        message_bytes: 90,
+        aliases: 0,
+        free_bytes: 0,
+        leads: 0,
+    }))
+}
 
 /// The hour from [`START_S`] on, of these rows.
 pub(crate) fn hour_of(rows: &FlowColumns) -> Summary {
