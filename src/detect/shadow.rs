@@ -86,7 +86,7 @@ const MUCH_PRESENCE: f64 = 0.4;
 const MOST: f64 = 0.1;
 const MUCH_SCATTER_MAX: f64 = 1.25;
 /// The same of one that gives nothing back, and presence that is enough of it: nothing else that follows activity, a little in
-/// proportion, is given a tenth of all.
+/// proportion, is given a tenth of all. Ranks alone tell its proportion then, as of one that gets much, and few uploads are enough.
 const MOST_SCATTER_MAX: f64 = 1.6;
 const MOST_PRESENCE: f64 = 0.28;
 /// Slots up to which it tells: over a quarter of an hour people save, too, when they are there, and more of what they do more of.

@@ -198,13 +198,24 @@ mod tests {
         change: &dyn Fn(&mut FlowRow),
         browsed: Option<AppProtocol>,
     ) -> Option<Severity> {
+        found_among(60, devices, bytes, change, browsed)
+    }
+
+    /// The same among so many parties that are browsed.
+    fn found_among(
+        parties: u8,
+        devices: u8,
+        bytes: &dyn Fn(u8, u64) -> u64,
+        change: &dyn Fn(&mut FlowRow),
+        browsed: Option<AppProtocol>,
+    ) -> Option<Severity> {
         let (populations, limits, places) = (populations(), SummaryLimits::default(), Places::default());
         let mut summary = Summary::new(Span::new(START, START.after(DurationNs::from_secs(2_400))));
         let mut cx = AddContext { populations: &populations, identity: &mut TurnedOver(1), limits: &limits };
         let mut rows = FlowColumns::default();
         let at = |seconds: u64| START.after(DurationNs::from_secs(seconds));
         for n in 0..60u8 {
-            let mut one = row(Address::v4([10, 0, 0, n]), Address::v4([198, 51, n, 9]), 0, 900, 9_000);
+            let mut one = row(Address::v4([10, 0, 0, n]), Address::v4([198, 51, n % parties, 9]), 0, 900, 9_000);
             let facts = AppFacts { protocol: browsed, ..AppFacts::default() };
             one.facts = Some(std::sync::Arc::new(facts));
             rows.push(FlowRow { ts_first: at(u64::from(n) * 40), ts_last: at(u64::from(n) * 40 + 5), ..one });
@@ -306,5 +317,18 @@ mod tests {
             assert_eq!(found(devices, bytes, change, Some(AppProtocol::Tls)), wanted, "{name}");
         }
         assert_eq!(found(12, &same, &nothing, None), None, "a capture that shows no applications");
+    }
+
+    #[test]
+    fn where_nobodys_name_shows_only_who_says_one_is_told_aloud() {
+        let same = |_: u8, _: u64| 24;
+        let named = |one: &mut FlowRow| {
+            let facts = AppFacts { server_name: Some("c2.a.example".into()), ..AppFacts::default() };
+            one.facts = Some(std::sync::Arc::new(facts));
+        };
+        let nothing = |_: &mut FlowRow| {};
+        let tls = Some(AppProtocol::Tls);
+        assert_eq!(found_among(20, 12, &same, &nothing, tls), Some(Severity::Low));
+        assert_eq!(found_among(20, 12, &same, &named, tls), Some(Severity::Medium));
     }
 }
